@@ -1,0 +1,55 @@
+package api
+
+// ChangeType says which field of a [Change] is set.
+type ChangeType string
+
+// The types of change. Faces ignore types they do not know.
+const (
+	ChangeSnapshot     ChangeType = "snapshot"     // Snapshot
+	ChangePeer         ChangeType = "peer"         // Peer: appeared or changed
+	ChangePeerRemoved  ChangeType = "peer-removed" // PeerID
+	ChangeMessage      ChangeType = "message"      // Message: new, ours or theirs
+	ChangeState        ChangeType = "state"        // State: delivery state of one of ours
+	ChangeConversation ChangeType = "conversation" // Conversation: unread, read marker
+	ChangeTyping       ChangeType = "typing"       // Typing
+	ChangeNotice       ChangeType = "notice"       // Notice: a sentence for the person
+	ChangeLagged       ChangeType = "lagged"       // changes were dropped; a snapshot follows
+)
+
+// Change is one numbered thing that happened. Seq grows by at least one from
+// change to change; the numbers start anew when the node does.
+type Change struct {
+	Seq          uint64        `json:"seq"`
+	Type         ChangeType    `json:"type"`
+	Snapshot     *Snapshot     `json:"snapshot,omitempty"`
+	Peer         *Peer         `json:"peer,omitempty"`
+	PeerID       string        `json:"peer_id,omitempty"`
+	Message      *Message      `json:"message,omitempty"`
+	State        *StateChange  `json:"state,omitempty"`
+	Conversation *Conversation `json:"conversation,omitempty"`
+	Typing       *Typing       `json:"typing,omitempty"`
+	Notice       string        `json:"notice,omitempty"`
+}
+
+// Snapshot is the state that later changes are applied to.
+type Snapshot struct {
+	Self          Identity       `json:"self"`
+	Peers         []Peer         `json:"peers"`
+	Conversations []Conversation `json:"conversations"`
+	Notices       []string       `json:"notices"`
+}
+
+// StateChange says that every one of our messages of log Log in Conversation
+// with a sequence number of at most Seq has reached at least State.
+type StateChange struct {
+	Conversation string `json:"conversation"`
+	Log          string `json:"log"`
+	Seq          uint64 `json:"seq"`
+	State        string `json:"state"`
+}
+
+// Typing says that a person is typing now; it goes stale after some seconds.
+type Typing struct {
+	Conversation string `json:"conversation"`
+	PeerID       string `json:"peer_id"`
+}

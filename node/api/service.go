@@ -1,0 +1,101 @@
+package api
+
+import (
+	"context"
+	"iter"
+	"time"
+)
+
+// Reader is the part of a node that needs neither key nor network: it is also
+// served from the store of an account whose node is not running.
+type Reader interface {
+	// Whoami tells the account's identity.
+	Whoami(ctx context.Context) (Identity, error)
+	// Peers lists the roster, oneself excluded: online first, then by name.
+	Peers(ctx context.Context) ([]Peer, error)
+	// Conversations lists everything one can talk in, latest activity first.
+	Conversations(ctx context.Context) ([]Conversation, error)
+	// Log lists a conversation's messages, oldest first.
+	// Errors: not-found, ambiguous.
+	Log(ctx context.Context, q LogQuery) ([]Message, error)
+}
+
+// Service is a running node. It is safe for concurrent use.
+type Service interface {
+	Reader
+
+	// Status describes this node.
+	Status(ctx context.Context) (Status, error)
+
+	// AddPeer remembers a static address and dials it. addr is a multiaddr
+	// with or without a final /p2p/ID. Errors: usage.
+	AddPeer(ctx context.Context, addr string) error
+	// RemovePeer forgets a peer's addresses, static ones included, and closes
+	// its connections; what was said stays. Errors: not-found, ambiguous.
+	RemovePeer(ctx context.Context, who string) error
+
+	// Send commits one message and waits up to r.Wait for its receipt. A
+	// message that was not delivered in time is no error: its State says so,
+	// and it goes out when its recipient returns.
+	// Errors: not-found, ambiguous, too-long, bad-text, disk-full.
+	Send(ctx context.Context, r SendRequest) (Receipt, error)
+	// MarkRead says that everything up to and including message id of target
+	// has been read here; the others of the conversation are told.
+	MarkRead(ctx context.Context, target, id string) error
+	// Typing tells the others of target that one is typing. Not kept.
+	Typing(ctx context.Context, target string) error
+	// SetAway sets or, with away false, clears one's availability; text is a
+	// status line of at most [MaxStatus] bytes.
+	SetAway(ctx context.Context, away bool, text string) error
+
+	// Watch yields numbered changes after since, starting with a snapshot
+	// when since is 0 or too old to be continued from. It ends with ctx, with
+	// the node, or when the loop breaks. A watcher that does not keep up gets
+	// a change of type [ChangeLagged] followed by a new snapshot.
+	Watch(ctx context.Context, since uint64) iter.Seq2[Change, error]
+
+	// Diagnose runs the network and storage checks of `doctor`; it takes up
+	// to a few seconds.
+	Diagnose(ctx context.Context) ([]Finding, error)
+	// CaptureTarget says which packets are this node's, for a capture.
+	CaptureTarget(ctx context.Context) (CaptureTarget, error)
+
+	// Shutdown asks the node to stop cleanly; it returns at once.
+	Shutdown(ctx context.Context) error
+}
+
+// Limits on what a person may send, in bytes of UTF-8 unless said otherwise.
+const (
+	MaxText   = 16 << 10
+	MaxStatus = 256
+)
+
+// DefaultWait is how long a send waits for its receipt unless told otherwise.
+const DefaultWait = 10 * time.Second
+
+// SendRequest is one message to be sent.
+type SendRequest struct {
+	// Target names the conversation: `name`, `@name`, peer ID, `user:name`
+	// (rooms: `#name`, room ID, `room:name`).
+	Target string `json:"target"`
+	// Text is valid UTF-8, 1 byte to [MaxText]. A leading "/me " makes it an
+	// action.
+	Text string `json:"text"`
+	// Wait bounds the wait for the receipt, and for a name that is not known
+	// yet; 0 returns as soon as the message is stored.
+	Wait time.Duration `json:"wait"`
+}
+
+// LogQuery selects messages of one conversation.
+type LogQuery struct {
+	Target string `json:"target"`
+	// Last is the number of newest messages wanted, 0 for all.
+	Last int `json:"last"`
+	// Since leaves out what was said before; zero for no bound.
+	Since time.Time `json:"since"`
+	// Before leaves out this message and what comes after it; "" for none.
+	// It pages backwards through history.
+	Before string `json:"before,omitempty"`
+	// All includes joins, leaves and government of a room.
+	All bool `json:"all"`
+}

@@ -1,0 +1,197 @@
+package api
+
+import (
+	"fmt"
+	"time"
+)
+
+// Time is a point in time whose JSON form is RFC 3339, UTC, milliseconds; the
+// zero Time is null.
+type Time struct{ time.Time }
+
+const timeLayout = "2006-01-02T15:04:05.000Z"
+
+// MarshalJSON implements json.Marshaler.
+func (t Time) MarshalJSON() ([]byte, error) {
+	if t.IsZero() {
+		return []byte("null"), nil
+	}
+	return []byte(`"` + t.UTC().Format(timeLayout) + `"`), nil
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (t *Time) UnmarshalJSON(b []byte) error {
+	if string(b) == "null" {
+		t.Time = time.Time{}
+		return nil
+	}
+	v, err := time.Parse(`"`+time.RFC3339Nano+`"`, string(b))
+	if err != nil {
+		return fmt.Errorf("time %s: %w", b, err)
+	}
+	t.Time = v.UTC()
+	return nil
+}
+
+// Identity is an account as others see it.
+type Identity struct {
+	PeerID      string `json:"peer_id"`
+	Name        string `json:"name"`
+	Fingerprint string `json:"fingerprint"`
+}
+
+// Status describes a running node.
+type Status struct {
+	PeerID      string       `json:"peer_id"`
+	Name        string       `json:"name"`
+	Addrs       []string     `json:"addrs"`
+	Connections []Connection `json:"connections"`
+	Rooms       int          `json:"rooms"`   // joined
+	Queued      int          `json:"queued"`  // messages not yet delivered
+	Storage     int64        `json:"storage"` // bytes
+	Version     string       `json:"version"`
+	Running     bool         `json:"running"`
+	// Notices are standing warnings a person should act on, such as a second
+	// live node with our peer ID. Never null.
+	Notices []string `json:"notices"`
+}
+
+// Connection is one libp2p connection.
+type Connection struct {
+	PeerID    string `json:"peer_id"`
+	Transport string `json:"transport"` // quic-v1 or tcp
+	Direction string `json:"direction"` // inbound or outbound
+	Addr      string `json:"addr"`
+}
+
+// Presence states of a peer.
+const (
+	Online  = "online"
+	Offline = "offline"
+)
+
+// How a peer was found.
+const (
+	ViaMDNS     = "mdns"
+	ViaStatic   = "static"
+	ViaExchange = "exchange"
+	ViaIncoming = "incoming"
+)
+
+// Peer is one row of the roster: what replaces a hand-kept index table.
+type Peer struct {
+	Name        string   `json:"name"`
+	PeerID      string   `json:"peer_id"`
+	Fingerprint string   `json:"fingerprint"`
+	Addrs       []string `json:"addrs"`
+	Via         string   `json:"via"`
+	State       string   `json:"state"`
+	RTT         *float64 `json:"rtt_ms"`
+	LastSeen    Time     `json:"last_seen"`
+	Verified    bool     `json:"verified"`
+	Away        bool     `json:"away"`
+	Status      string   `json:"status"`    // status line, may be empty
+	Transport   *string  `json:"transport"` // of the live connection
+	// Warning is non-empty when the name is the same as, or confusable with,
+	// that of a peer seen earlier (or ours), or the peer changed its name.
+	Warning string `json:"warning"`
+}
+
+// Conversation kinds.
+const (
+	KindDirect = "direct"
+	KindRoom   = "room"
+)
+
+// Conversation is one row of a face's list.
+type Conversation struct {
+	ID       string `json:"id"`   // 64 hex digits
+	Kind     string `json:"kind"` // direct or room
+	Target   string `json:"target"`
+	Name     string `json:"name"` // of the other person or the room
+	PeerID   string `json:"peer_id"`
+	Unread   int    `json:"unread"`
+	LastTime Time   `json:"last_time"`
+	// ReadByOther is the ID of our newest message the other side has read.
+	ReadByOther string `json:"read_by_other"`
+}
+
+// Delivery states of one's own messages; others' are [Received].
+const (
+	Queued    = "queued"    // committed here
+	Sent      = "sent"      // handed to a connection
+	Delivered = "delivered" // committed by the other side
+	Read      = "read"      // seen by the other person
+	Received  = "received"
+)
+
+// Message kinds.
+const (
+	MessageText    = "text"
+	MessageAction  = "action" // text began with "/me "; Text has it stripped
+	MessageUnknown = "unknown"
+)
+
+// Message is one line of a conversation.
+type Message struct {
+	ID           string `json:"id"`
+	Conversation string `json:"conversation"`
+	Author       string `json:"author"` // peer ID
+	Name         string `json:"name"`   // the author's username as known here
+	Time         Time   `json:"time"`
+	Log          string `json:"log"`
+	Seq          uint64 `json:"seq"`
+	Kind         string `json:"kind"`
+	Text         string `json:"text"`
+	State        string `json:"state"`
+	Verified     bool   `json:"verified"` // the author is a verified contact
+	// Skewed marks a message whose clock was more than 5 minutes off ours
+	// when it arrived.
+	Skewed bool `json:"skewed"`
+	// Forked marks proof of equivocation: another event of the same author,
+	// log and seq exists.
+	Forked bool `json:"forked"`
+}
+
+// Receipt is what became of a message that was sent.
+type Receipt struct {
+	ID           string `json:"id"`
+	Conversation string `json:"conversation"`
+	State        string `json:"state"`
+	Acked        int    `json:"acked"`   // members who committed it
+	Members      int    `json:"members"` // others in the conversation
+}
+
+// Levels of a finding.
+const (
+	LevelOK   = "ok"
+	LevelWarn = "warn"
+	LevelFail = "fail"
+)
+
+// Finding is one line of `doctor`.
+type Finding struct {
+	Check  string `json:"check"`  // what was tested, a short constant such as "multicast"
+	Level  string `json:"level"`  // ok, warn or fail
+	Seen   string `json:"seen"`   // what was seen
+	Advice string `json:"advice"` // what to do, empty if nothing
+}
+
+// CaptureTarget says which packets are a node's own.
+type CaptureTarget struct {
+	TCPPorts   []uint16 `json:"tcp_ports"`
+	UDPPorts   []uint16 `json:"udp_ports"`
+	Interfaces []string `json:"interfaces"` // names; "lo" included if a peer is local
+	// Connections are the live 4-tuples: outgoing TCP may use another port.
+	Connections []Flow `json:"connections"`
+	// Names maps IP addresses to usernames.
+	Names map[string]string `json:"names"`
+}
+
+// Flow is one transport connection, both ends as "ip:port".
+type Flow struct {
+	Network string `json:"network"` // tcp or udp
+	Local   string `json:"local"`
+	Remote  string `json:"remote"`
+	PeerID  string `json:"peer_id"`
+}
