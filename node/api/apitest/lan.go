@@ -1,0 +1,133 @@
+package apitest
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"p2pchat/node/api"
+)
+
+// LAN is a network in memory. It is safe for concurrent use.
+type LAN struct {
+	mu    sync.Mutex // guards everything of the LAN and of its nodes
+	nodes []*FakeNode
+	order uint64 // of the newest message: the order every node shows
+	last  time.Time
+}
+
+// NewLAN makes a network nobody is on yet.
+func NewLAN() *LAN { return &LAN{} }
+
+// Join makes an account of that name with a running node and connects it to
+// every other node that is online. Names need not be unique.
+func (l *LAN) Join(name string) *FakeNode {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := newFakeNode(l, name, len(l.nodes))
+	l.nodes = append(l.nodes, n)
+	l.appear(n)
+	return n
+}
+
+// now is the time of day in whole milliseconds, never going back.
+func (l *LAN) now() time.Time {
+	if t := time.Now().UTC().Truncate(time.Millisecond); t.After(l.last) {
+		l.last = t
+	}
+	return l.last
+}
+
+func (l *LAN) find(peerID string) *FakeNode {
+	for _, n := range l.nodes {
+		if n.self.PeerID == peerID {
+			return n
+		}
+	}
+	return nil
+}
+
+// appear puts n on the network: every node that is on it meets n.
+func (l *LAN) appear(n *FakeNode) {
+	n.online = true
+	for _, other := range l.nodes {
+		if other != n && other.online {
+			l.connect(n, other, api.ViaMDNS)
+		}
+	}
+}
+
+// vanish takes n off the network.
+func (l *LAN) vanish(n *FakeNode) {
+	n.online = false
+	for _, other := range l.nodes {
+		if other != n {
+			l.disconnect(n, other)
+		}
+	}
+}
+
+// connect makes a connection, on which both sides introduce themselves and
+// hand over what waited for the other.
+func (l *LAN) connect(a, b *FakeNode, via string) {
+	ca, cb := a.meet(b, via), b.meet(a, api.ViaIncoming)
+	if ca.connected {
+		return
+	}
+	ca.connected, cb.connected = true, true
+	a.publishPeer(ca)
+	b.publishPeer(cb)
+	for _, way := range [][2]*contact{{ca, cb}, {cb, ca}} {
+		from, to := way[0], way[1]
+		for _, e := range from.own() {
+			if e.State == api.Queued {
+				l.deliver(e, from, to)
+			}
+		}
+		l.tellRead(from, to)
+	}
+}
+
+func (l *LAN) disconnect(a, b *FakeNode) {
+	ca, cb := a.contacts[b.self.PeerID], b.contacts[a.self.PeerID]
+	if ca == nil || cb == nil || !ca.connected {
+		return
+	}
+	now := l.now()
+	ca.connected, cb.connected = false, false
+	ca.lastSeen, cb.lastSeen = now, now
+	a.publishPeer(ca)
+	b.publishPeer(cb)
+}
+
+// deliver carries a message of from's node to the other side, if connected.
+func (l *LAN) deliver(e *entry, from, to *contact) {
+	if !from.connected {
+		return
+	}
+	from.reach(e.Seq, api.Sent)
+
+	m := e.Message
+	m.State, m.Name, m.Verified = api.Received, to.peer.self.Name, to.verified
+	// What was said apart may arrive late: the order is that of saying.
+	at, _ := slices.BinarySearchFunc(to.log, e.order, func(x *entry, order uint64) int {
+		return int(int64(x.order) - int64(order))
+	})
+	to.log = slices.Insert(to.log, at, &entry{Message: m, order: e.order})
+	to.unread++
+	to.owner.publish(api.Change{Type: api.ChangeMessage, Message: &m})
+	to.owner.publishConversation(to)
+
+	from.reach(e.Seq, api.Delivered)
+}
+
+// tellRead tells reader's read marker to the other side, if connected.
+func (l *LAN) tellRead(reader, writer *contact) {
+	if !reader.connected || reader.readSeq == 0 {
+		return
+	}
+	if id := writer.reach(reader.readSeq, api.Read); id != "" {
+		writer.readByOther = id
+		writer.owner.publishConversation(writer)
+	}
+}
