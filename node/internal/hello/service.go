@@ -1,0 +1,226 @@
+package hello
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/protocol"
+
+	"p2pchat/protocol/identity"
+	"p2pchat/protocol/pb"
+)
+
+// Protocol is the stream protocol.
+const Protocol = protocol.ID("/p2pchat/hello/1.0.0")
+
+const (
+	maxFrame    = 4 << 10
+	openWithin  = 5 * time.Second // stream negotiation and the first frame
+	writeWithin = 5 * time.Second
+	pingEvery   = 8 * time.Second
+	pongWithin  = 4 * time.Second
+	silence     = pingEvery + pongWithin + time.Second
+	// profileEvery spaces the profile changes accepted from one peer, each of
+	// which costs the handler a commit.
+	profileEvery = time.Second
+)
+
+// Instance tells the processes apart that might run under one key.
+type Instance [16]byte
+
+// Peer is what is known of somebody who is here.
+type Peer struct {
+	Profile  identity.Profile
+	Signed   []byte // the encoded SignedProfile
+	Away     bool
+	Instance Instance
+	Conn     network.Conn
+}
+
+// Handler is told of who comes and goes. Calls must not block for long, nor
+// call the service back.
+type Handler interface {
+	// PeerUp: a session is established; a peer with two connections comes up twice.
+	PeerUp(Peer)
+	// PeerChanged: profile or availability changed.
+	PeerChanged(Peer)
+	// PeerDown: the last session with p ended.
+	PeerDown(p peer.ID)
+}
+
+// Self is what we say of ourselves.
+type Self struct {
+	Signed []byte // an encoded SignedProfile
+	Away   bool
+}
+
+// Config configures a [Service]. All fields are needed.
+type Config struct {
+	Host     host.Host
+	Instance Instance
+	Self     Self
+	Handler  Handler
+	Logger   *slog.Logger
+}
+
+// Service runs the protocol on every connection of a host.
+type Service struct {
+	cfg Config
+	log *slog.Logger
+	ctx context.Context // of Run: ends the sessions; set before the first starts
+	wg  sync.WaitGroup
+
+	mu       sync.Mutex
+	self     Self
+	stopped  bool
+	sessions map[network.Conn]*session
+}
+
+// New makes a service; it does nothing before Run.
+func New(cfg Config) *Service {
+	return &Service{cfg: cfg, log: cfg.Logger.With("component", "hello"), self: cfg.Self, sessions: map[network.Conn]*session{}}
+}
+
+// Run serves until ctx ends, then says goodbye on every session and waits for
+// them to end.
+func (s *Service) Run(ctx context.Context) error {
+	inner, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	s.ctx = inner
+	h := s.cfg.Host
+	h.SetStreamHandler(Protocol, func(st network.Stream) { s.start(st.Conn(), st) })
+	notifee := &network.NotifyBundle{ConnectedF: func(_ network.Network, c network.Conn) { s.connected(c) }}
+	h.Network().Notify(notifee)
+	for _, c := range h.Network().Conns() {
+		s.connected(c)
+	}
+
+	<-ctx.Done()
+	h.RemoveStreamHandler(Protocol)
+	h.Network().StopNotify(notifee)
+	s.mu.Lock()
+	s.stopped = true
+	var open []*session
+	for _, ses := range s.sessions {
+		open = append(open, ses)
+	}
+	s.mu.Unlock()
+	var bye sync.WaitGroup
+	for _, ses := range open {
+		bye.Go(func() { ses.goodbye() })
+	}
+	bye.Wait()
+	cancel()
+	s.wg.Wait()
+	return nil
+}
+
+// connected opens the stream where that is our part. Opening waits for the
+// other side, so it has a goroutine, which ends within openWithin or becomes
+// the session's reader.
+func (s *Service) connected(c network.Conn) {
+	if c.Stat().Direction == network.DirOutbound {
+		s.start(c, nil)
+	}
+}
+
+// start runs a session on c, over st or, where that is nil, over a stream it
+// opens.
+func (s *Service) start(c network.Conn, st network.Stream) {
+	s.mu.Lock()
+	if s.stopped || s.sessions[c] != nil {
+		s.mu.Unlock()
+		if st != nil {
+			_ = st.Reset()
+		}
+		return
+	}
+	ses := &session{svc: s, conn: c, stream: st, dialled: st == nil}
+	s.sessions[c] = ses
+	s.wg.Add(1)
+	s.mu.Unlock()
+	go func() {
+		defer s.wg.Done()
+		err := ses.run(s.ctx)
+		s.ended(ses, err)
+	}()
+}
+
+func (s *Service) ended(ses *session, err error) {
+	s.mu.Lock()
+	delete(s.sessions, ses.conn)
+	last := ses.isUp
+	for _, other := range s.sessions {
+		if other.isUp && other.conn.RemotePeer() == ses.conn.RemotePeer() {
+			last = false
+		}
+	}
+	if last {
+		// Told under the lock, so that a session that comes up at this moment
+		// is told of after it.
+		s.cfg.Handler.PeerDown(ses.conn.RemotePeer())
+	}
+	s.mu.Unlock()
+	if err != nil && !errors.Is(err, errForeign) {
+		s.log.Debug("session ended", "peer", ses.conn.RemotePeer(), "err", err)
+	}
+}
+
+func (s *Service) up(ses *session, p Peer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ses.isUp = true
+	s.cfg.Handler.PeerUp(p)
+}
+
+func (s *Service) currentSelf() Self {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.self
+}
+
+// SetSelf changes what we say of ourselves and tells everybody who is here.
+func (s *Service) SetSelf(self Self) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.self = self
+	if s.stopped {
+		return
+	}
+	f := introduction(self, nil)
+	for _, ses := range s.sessions {
+		if ses.isUp {
+			// Ends within writeWithin; a session that cannot be written to
+			// ends by its heartbeat.
+			s.wg.Go(func() { _ = ses.write(f) })
+		}
+	}
+}
+
+// RTT is the last round trip measured with p, if there is one.
+func (s *Service) RTT(p peer.ID) (time.Duration, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c, ses := range s.sessions {
+		if c.RemotePeer() == p {
+			if d := ses.rtt.Load(); d > 0 {
+				return time.Duration(d), true
+			}
+		}
+	}
+	return 0, false
+}
+
+func introduction(self Self, instance []byte) *pb.HelloFrame {
+	f := &pb.HelloFrame{Profile: unmarshalSigned(self.Signed), Availability: pb.Availability_AVAILABILITY_AVAILABLE, Instance: instance}
+	if self.Away {
+		f.Availability = pb.Availability_AVAILABILITY_AWAY
+	}
+	return f
+}

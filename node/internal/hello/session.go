@@ -1,0 +1,235 @@
+package hello
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/protocol"
+	"github.com/libp2p/go-msgio/pbio"
+	mstream "github.com/multiformats/go-multistream"
+	"google.golang.org/protobuf/proto"
+
+	"p2pchat/protocol/identity"
+	"p2pchat/protocol/pb"
+)
+
+// errForeign: the other side does not speak this protocol.
+var errForeign = errors.New("no p2pchat at the other end")
+
+// session is the protocol on one connection.
+type session struct {
+	svc     *Service
+	conn    network.Conn
+	stream  network.Stream // nil until opened
+	dialled bool
+	isUp    bool         // guarded by svc.mu
+	rtt     atomic.Int64 // ns, 0 unknown
+
+	writeMu sync.Mutex
+	w       pbio.Writer
+
+	pingMu   sync.Mutex
+	pingSent time.Time // zero: no ping is out
+	pingID   uint64
+}
+
+// run lasts as long as the session. Whatever ends it closes the connection,
+// unless the other side turns out not to be one of us.
+func (s *session) run(ctx context.Context) error {
+	if s.stream == nil {
+		if err := s.open(ctx); err != nil {
+			return err
+		}
+	}
+	s.writeMu.Lock()
+	s.w = pbio.NewDelimitedWriter(s.stream)
+	s.writeMu.Unlock()
+	// Closing the connection is what makes an absent peer show as such and
+	// lets discovery dial again.
+	defer s.conn.Close()
+	stop := context.AfterFunc(ctx, func() { _ = s.stream.Reset() })
+	defer stop()
+
+	if err := s.write(introduction(s.svc.currentSelf(), s.svc.cfg.Instance[:])); err != nil {
+		return fmt.Errorf("introduce ourselves: %w", err)
+	}
+	if s.dialled {
+		var pinger sync.WaitGroup
+		inner, cancel := context.WithCancel(ctx)
+		pinger.Go(func() { s.ping(inner) })
+		defer pinger.Wait()
+		defer cancel()
+	}
+	return s.read(ctx)
+}
+
+func (s *session) open(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, openWithin)
+	defer cancel()
+	st, err := s.conn.NewStream(network.WithAllowLimitedConn(ctx, "hello"))
+	if err != nil {
+		return fmt.Errorf("open stream: %w", err)
+	}
+	_ = st.SetDeadline(time.Now().Add(openWithin))
+	if err := mstream.SelectProtoOrFail(Protocol, st); err != nil {
+		_ = st.Reset()
+		if errors.Is(err, mstream.ErrNotSupported[protocol.ID]{}) {
+			return errForeign
+		}
+		_ = s.conn.Close()
+		return fmt.Errorf("negotiate: %w", err)
+	}
+	_ = st.SetDeadline(time.Time{})
+	if err := st.SetProtocol(Protocol); err != nil {
+		_ = st.Reset()
+		return fmt.Errorf("account for the stream: %w", err)
+	}
+	s.stream = st
+	return nil
+}
+
+func (s *session) write(f *pb.HelloFrame) error {
+	s.writeMu.Lock()
+	defer s.writeMu.Unlock()
+	if s.w == nil {
+		return errors.New("stream is not open")
+	}
+	_ = s.stream.SetWriteDeadline(time.Now().Add(writeWithin))
+	return s.w.WriteMsg(f)
+}
+
+// read handles frames until the stream ends.
+func (s *session) read(ctx context.Context) error {
+	r := pbio.NewDelimitedReader(s.stream, maxFrame)
+	var p Peer
+	var lastProfile time.Time
+	_ = s.stream.SetReadDeadline(time.Now().Add(openWithin))
+	for first := true; ; first = false {
+		var f pb.HelloFrame
+		if err := r.ReadMsg(&f); err != nil {
+			return fmt.Errorf("read: %w", err)
+		}
+		_ = s.stream.SetReadDeadline(time.Now().Add(silence))
+		if f.Goodbye {
+			return nil
+		}
+		if first && (f.Profile == nil || len(f.Instance) != len(p.Instance)) {
+			return errors.New("the first frame introduces nobody")
+		}
+		if f.Profile != nil {
+			// A flood of changes waits in the stream and costs its sender.
+			if wait := time.Until(lastProfile.Add(profileEvery)); !first && wait > 0 && !sleep(ctx, wait) {
+				return ctx.Err()
+			}
+			if err := s.accept(&p, f.Profile); err != nil {
+				return err
+			}
+			lastProfile = time.Now()
+		}
+		if f.Availability != pb.Availability_AVAILABILITY_UNSPECIFIED {
+			p.Away = f.Availability == pb.Availability_AVAILABILITY_AWAY
+		}
+		switch {
+		case first:
+			p.Conn = s.conn
+			copy(p.Instance[:], f.Instance)
+			s.svc.up(s, p)
+		case f.Profile != nil || f.Availability != pb.Availability_AVAILABILITY_UNSPECIFIED:
+			s.svc.cfg.Handler.PeerChanged(p)
+		}
+		if f.Ping != 0 {
+			if err := s.write(&pb.HelloFrame{Pong: f.Ping}); err != nil {
+				return fmt.Errorf("answer a ping: %w", err)
+			}
+		}
+		if f.Pong != 0 {
+			s.ponged(f.Pong)
+		}
+	}
+}
+
+func (s *session) accept(p *Peer, signed *pb.SignedProfile) error {
+	raw, err := proto.Marshal(signed)
+	if err != nil {
+		return fmt.Errorf("profile: %w", err)
+	}
+	profile, err := identity.OpenProfile(raw, time.Now())
+	if err != nil {
+		return err
+	}
+	if profile.Peer != s.conn.RemotePeer() {
+		return errors.New("profile is another's")
+	}
+	p.Profile, p.Signed = profile, raw
+	return nil
+}
+
+// ping beats until ctx ends or an answer is missing, in which case it breaks
+// the stream, which ends read.
+func (s *session) ping(ctx context.Context) {
+	for {
+		s.pingMu.Lock()
+		s.pingID++
+		s.pingSent = time.Now()
+		id := s.pingID
+		s.pingMu.Unlock()
+		if err := s.write(&pb.HelloFrame{Ping: id}); err != nil {
+			_ = s.stream.Reset()
+			return
+		}
+		if !sleep(ctx, pongWithin) {
+			return
+		}
+		s.pingMu.Lock()
+		overdue := !s.pingSent.IsZero()
+		s.pingMu.Unlock()
+		if overdue {
+			_ = s.stream.Reset()
+			return
+		}
+		if !sleep(ctx, pingEvery-pongWithin) {
+			return
+		}
+	}
+}
+
+// sleep waits for d and tells whether ctx is still alive.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}
+
+func (s *session) ponged(id uint64) {
+	s.pingMu.Lock()
+	defer s.pingMu.Unlock()
+	if id == s.pingID && !s.pingSent.IsZero() {
+		s.rtt.Store(int64(max(time.Since(s.pingSent), 1)))
+		s.pingSent = time.Time{}
+	}
+}
+
+// goodbye tells the other side that we are leaving, if it still listens.
+func (s *session) goodbye() {
+	if err := s.write(&pb.HelloFrame{Goodbye: true}); err == nil {
+		_ = s.stream.CloseWrite()
+	}
+}
+
+func unmarshalSigned(b []byte) *pb.SignedProfile {
+	var m pb.SignedProfile
+	if err := proto.Unmarshal(b, &m); err != nil {
+		panic(fmt.Sprintf("our own profile is malformed: %v", err)) // made by identity.SignProfile
+	}
+	return &m
+}
