@@ -125,3 +125,14 @@ func FrontierFromWire(m *pb.Frontier, limit int) (Frontier, error) {
 	}
 	return f, nil
 }
+
+// IDs lists up to limit of f's head IDs, ascending, as a header's heads.
+func (f Frontier) IDs(limit int) []ID {
+	ids := make([]ID, 0, len(f))
+	for _, h := range f {
+		ids = append(ids, h.ID)
+	}
+	slices.SortFunc(ids, ID.Compare)
+	ids = slices.Compact(ids)
+	return ids[:min(len(ids), limit)]
+}

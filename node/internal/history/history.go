@@ -1,0 +1,214 @@
+// Package history owns what enters the committed history: it signs our own
+// events into our log, and verifies and commits those of others.
+//
+// Our log of a conversation is made on first use. An event of it that arrives
+// from elsewhere and that we lack means that another copy of this account went
+// on from an older state (a restored snapshot): the log is retired at once and
+// the next event of ours starts a new one.
+//
+// The package has no goroutines and no state of its own; the store's writer
+// serializes it.
+package history
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"p2pchat/protocol/event"
+	"p2pchat/protocol/identity"
+)
+
+// ErrInvalid marks events that only a faulty or hostile peer sends.
+var ErrInvalid = errors.New("invalid events")
+
+// Tx is the store within one atomic change.
+type Tx interface {
+	Clock() (event.Time, error)
+	SetClock(event.Time) error
+	// OwnLog is the log our events of conv go to; SetOwnLog retires the one
+	// before.
+	OwnLog(event.Conversation) (event.LogID, bool, error)
+	SetOwnLog(event.Conversation, event.LogID) error
+	Head(event.Conversation, event.LogKey) (event.Head, bool, error)
+	Frontier(event.Conversation) (event.Frontier, error)
+	HasEvent(event.ID) (bool, error)
+	// Insert keeps an event; false says it was held already.
+	Insert(*event.Event, time.Time) (bool, error)
+	// OnCommit runs f, in the order of commits, once everything is on disk.
+	OnCommit(f func())
+}
+
+// Store commits changes, each as a whole or not at all.
+type Store interface {
+	Update(ctx context.Context, f func(Tx) error) error
+}
+
+// Config configures a [Ledger]. All fields are needed.
+type Config struct {
+	Store Store
+	Key   identity.Key
+	Rand  io.Reader // for log IDs
+	// Stored is told of every event that entered the history, in the order of
+	// commits, and of the moment it did.
+	Stored func(e *event.Event, at time.Time)
+}
+
+// Ledger is the way into the history.
+type Ledger struct {
+	cfg  Config
+	self peer.ID
+}
+
+// New makes a ledger.
+func New(cfg Config) *Ledger { return &Ledger{cfg: cfg, self: cfg.Key.ID()} }
+
+// Append signs a body as the next event of our log and commits it.
+func (l *Ledger) Append(ctx context.Context, conv event.Conversation, kind event.Kind, body []byte) (*event.Event, error) {
+	var e *event.Event
+	err := l.cfg.Store.Update(ctx, func(tx Tx) error {
+		now := time.Now()
+		clock, err := tx.Clock()
+		if err != nil {
+			return err
+		}
+		h := event.Header{Conversation: conv, Lane: event.LaneMessage, Kind: kind, Time: clock.Next(now)}
+		if err := l.place(tx, &h); err != nil {
+			return err
+		}
+		if h.Heads, err = l.heads(tx, conv, h.Key()); err != nil {
+			return err
+		}
+		if e, err = event.Sign(l.cfg.Key, h, body); err != nil {
+			return err
+		}
+		if _, err := tx.Insert(e, now); err != nil {
+			return err
+		}
+		if err := tx.SetClock(h.Time); err != nil {
+			return err
+		}
+		tx.OnCommit(func() { l.cfg.Stored(e, now) })
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("commit message: %w", err)
+	}
+	return e, nil
+}
+
+// place fills in log, seq and prev.
+func (l *Ledger) place(tx Tx, h *event.Header) error {
+	h.Author = l.self
+	log, ok, err := tx.OwnLog(h.Conversation)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		if log, err = l.newLog(tx, h.Conversation); err != nil {
+			return err
+		}
+	}
+	h.Log = log
+	head, _, err := tx.Head(h.Conversation, h.Key())
+	if err != nil {
+		return err
+	}
+	h.Seq, h.Prev = head.Seq+1, head.ID
+	return nil
+}
+
+func (l *Ledger) newLog(tx Tx, conv event.Conversation) (event.LogID, error) {
+	var log event.LogID
+	for log == (event.LogID{}) {
+		if _, err := io.ReadFull(l.cfg.Rand, log[:]); err != nil {
+			return event.LogID{}, fmt.Errorf("make a log ID: %w", err)
+		}
+	}
+	return log, tx.SetOwnLog(conv, log)
+}
+
+// heads lists the latest events seen of the other logs: advisory, so a
+// conversation with more logs than fit names any of them.
+func (l *Ledger) heads(tx Tx, conv event.Conversation, own event.LogKey) ([]event.ID, error) {
+	f, err := tx.Frontier(conv)
+	if err != nil {
+		return nil, err
+	}
+	delete(f, own)
+	return f.IDs(event.MaxHeads), nil
+}
+
+// Ingest verifies and commits events of conv that arrived from elsewhere, all
+// or none. Those already held are passed over. An error that wraps ErrInvalid
+// is the sender's fault.
+func (l *Ledger) Ingest(ctx context.Context, conv event.Conversation, events []*event.Event) error {
+	if err := event.VerifyRange(events); err != nil {
+		return fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	for _, e := range events {
+		if e.Conversation != conv {
+			return fmt.Errorf("%w: event %s is of another conversation", ErrInvalid, e.ID)
+		}
+		if err := e.CheckBody(); err != nil {
+			return fmt.Errorf("%w: event %s: %w", ErrInvalid, e.ID, err)
+		}
+	}
+	err := l.cfg.Store.Update(ctx, func(tx Tx) error {
+		now := time.Now()
+		clock, err := tx.Clock()
+		if err != nil {
+			return err
+		}
+		merged := clock
+		for _, e := range events {
+			fresh, err := l.insert(tx, e, now)
+			if err != nil {
+				return err
+			}
+			if fresh {
+				merged = merged.Merge(e.Time, now)
+			}
+		}
+		if merged == clock {
+			return nil
+		}
+		return tx.SetClock(merged)
+	})
+	if err != nil {
+		return fmt.Errorf("commit events: %w", err)
+	}
+	return nil
+}
+
+func (l *Ledger) insert(tx Tx, e *event.Event, now time.Time) (bool, error) {
+	if e.Author == l.self {
+		if err := l.retire(tx, e); err != nil {
+			return false, err
+		}
+	}
+	fresh, err := tx.Insert(e, now)
+	if err != nil || !fresh {
+		return false, err
+	}
+	tx.OnCommit(func() { l.cfg.Stored(e, now) })
+	return true, nil
+}
+
+// retire gives up our log if e is an event of it that we do not hold.
+func (l *Ledger) retire(tx Tx, e *event.Event) error {
+	log, ok, err := tx.OwnLog(e.Conversation)
+	if err != nil || !ok || log != e.Log {
+		return err
+	}
+	held, err := tx.HasEvent(e.ID)
+	if err != nil || held {
+		return err
+	}
+	_, err = l.newLog(tx, e.Conversation)
+	return err
+}
