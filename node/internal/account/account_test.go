@@ -1,0 +1,124 @@
+package account
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"p2pchat/protocol/identity"
+)
+
+func testKey(t *testing.T) identity.Key {
+	t.Helper()
+	k, err := identity.KeyFromSeed(bytes.Repeat([]byte{7}, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+func TestKeyFile(t *testing.T) {
+	t.Parallel()
+	for name, password := range map[string][]byte{"plain": nil, "encrypted": []byte("correct horse")} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			if exists, _, err := State(dir); exists || err != nil {
+				t.Fatalf("an empty directory: %v, %v", exists, err)
+			}
+			if _, err := Unlock(dir, password); !errors.Is(err, ErrNoAccount) {
+				t.Fatalf("no key: %v", err)
+			}
+			k := testKey(t)
+			if err := Write(dir, k, password); err != nil {
+				t.Fatal(err)
+			}
+			if exists, locked, err := State(dir); !exists || locked != (password != nil) || err != nil {
+				t.Errorf("State = %v, %v, %v", exists, locked, err)
+			}
+			got, err := Unlock(dir, password)
+			if err != nil || got.ID() != k.ID() {
+				t.Errorf("Unlock = %v, %v", got.ID(), err)
+			}
+			before, err := os.ReadFile(filepath.Join(dir, keyFile))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := Write(dir, k, nil); !errors.Is(err, ErrExists) {
+				t.Errorf("a second key: %v", err)
+			}
+			if password != nil {
+				for _, wrong := range []string{"", "correct hors", "Correct horse"} {
+					if _, err := Unlock(dir, []byte(wrong)); !errors.Is(err, ErrWrongPassword) {
+						t.Errorf("password %q: %v", wrong, err)
+					}
+				}
+				if bytes.Contains(before, []byte("p2pchat-key")) {
+					t.Error("the encrypted file shows its content")
+				}
+			}
+			after, err := os.ReadFile(filepath.Join(dir, keyFile))
+			if err != nil || !bytes.Equal(before, after) {
+				t.Error("the key file was touched")
+			}
+			info, err := os.Stat(filepath.Join(dir, keyFile))
+			if err != nil || info.Mode().Perm() != 0o600 {
+				t.Errorf("mode %v, %v", info.Mode(), err)
+			}
+			names, _ := os.ReadDir(dir)
+			if len(names) != 1 {
+				t.Errorf("left behind: %v", names)
+			}
+		})
+	}
+}
+
+func TestDamagedKeyFile(t *testing.T) {
+	t.Parallel()
+	enc := t.TempDir()
+	if err := Write(enc, testKey(t), []byte("pw")); err != nil {
+		t.Fatal(err)
+	}
+	good, err := os.ReadFile(filepath.Join(enc, keyFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range map[string]string{
+		"empty":     "",
+		"garbage":   "garbage\n",
+		"not64":     keyPrefix + "!!!\n",
+		"short":     keyPrefix + "AAAA\n",
+		"huge":      strings.Repeat("x", maxKeyFile+1),
+		"truncated": string(good[:len(good)/2]),
+	} {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, keyFile), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Unlock(dir, []byte("pw")); !errors.Is(err, ErrDamaged) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestLock(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	l, err := Lock(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Lock(dir); !errors.Is(err, ErrInUse) {
+		t.Errorf("a second lock: %v", err)
+	}
+	if err := l.Unlock(); err != nil {
+		t.Fatal(err)
+	}
+	again, err := Lock(dir)
+	if err != nil {
+		t.Fatalf("after unlocking: %v", err)
+	}
+	_ = again.Unlock()
+}

@@ -1,0 +1,52 @@
+package account
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/gofrs/flock"
+)
+
+const lockFile = "lock"
+
+// ErrInUse: another process holds the data directory.
+var ErrInUse = errors.New("another p2pchat uses this data directory")
+
+// MakeDir creates dir and its parents, 0700.
+func MakeDir(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("make data directory: %w", err)
+	}
+	return nil
+}
+
+// Lock makes this process the one that may use dir, until Unlock is called on
+// the result or the process ends. Errors: ErrInUse.
+func Lock(dir string) (*flock.Flock, error) {
+	l := flock.New(filepath.Join(dir, lockFile), flock.SetPermissions(0o600))
+	ok, err := l.TryLock()
+	if err != nil {
+		return nil, fmt.Errorf("lock data directory: %w", err)
+	}
+	if !ok {
+		return nil, ErrInUse
+	}
+	return l, nil
+}
+
+// nearest is dir or its closest ancestor that exists.
+func nearest(dir string) string {
+	for {
+		if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+			return dir
+		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			return dir
+		}
+		dir = parent
+	}
+}
