@@ -24,8 +24,9 @@ type Host struct {
 	// (P2PCHAT_DATA), which the program has to make itself.
 	Home, Data string
 
-	l  *Lab
-	ns *namespace
+	l      *Lab
+	ns     *namespace
+	number int // from 1; the last octet of its addresses
 	hostConfig
 	started atomic.Int64 // processes, to number their files
 }
@@ -75,7 +76,7 @@ func Router() HostOption { return func(c *hostConfig) { c.router = true } }
 func Via(router *Host) HostOption { return func(c *hostConfig) { c.gateway = router } }
 
 func newHost(l *Lab, number int, opts []HostOption) (*Host, error) {
-	h := &Host{Name: fmt.Sprintf("h%d", number), l: l}
+	h := &Host{Name: fmt.Sprintf("h%d", number), l: l, number: number}
 	for _, o := range opts {
 		o(&h.hostConfig)
 	}
@@ -95,20 +96,39 @@ func newHost(l *Lab, number int, opts []HostOption) (*Host, error) {
 	if err := h.sysctls(); err != nil {
 		return nil, err
 	}
-	for i, s := range h.switches {
-		n := &NIC{
-			Name: fmt.Sprintf("eth%d", i),
-			h:    h,
-			sw:   s,
-			port: fmt.Sprintf("p%d-%d", number, i),
+	for _, s := range h.switches {
+		if err := h.plug(s); err != nil {
+			return nil, err
 		}
-		if err := n.setup(number); err != nil {
-			return nil, fmt.Errorf("%s: %w", n.Name, err)
-		}
-		h.NICs = append(h.NICs, n)
 	}
-	h.NIC = h.NICs[0]
 	return h, nil
+}
+
+// plug adds the next interface, on the given switch.
+func (h *Host) plug(s *Switch) error {
+	i := len(h.NICs)
+	n := &NIC{
+		Name: fmt.Sprintf("eth%d", i),
+		h:    h,
+		sw:   s,
+		port: fmt.Sprintf("p%d-%d", h.number, i),
+	}
+	if err := n.setup(); err != nil {
+		return fmt.Errorf("%s: %w", n.Name, err)
+	}
+	h.NICs = append(h.NICs, n)
+	if i == 0 {
+		h.NIC = n
+	}
+	return nil
+}
+
+// Plug adds one more interface while the host runs, as one plugs in a USB
+// adapter, connected to a switch and set up as the host's options say.
+func (h *Host) Plug(s *Switch) *NIC {
+	h.l.t.Helper()
+	h.l.check(h.plug(s), "plug")
+	return h.NICs[len(h.NICs)-1]
 }
 
 func (h *Host) sysctls() error {
@@ -125,17 +145,26 @@ func (h *Host) sysctls() error {
 }
 
 // Tmpfs mounts a small file system of the given size in bytes at a directory
-// of the host, which is made if need be. It is gone with the test process.
-func (h *Host) Tmpfs(dir string, size int64) {
+// of the host, which is made if need be. The function it returns changes the
+// size.
+func (h *Host) Tmpfs(dir string, size int64) (resize func(size int64)) {
 	h.l.t.Helper()
 	h.l.check(os.MkdirAll(dir, 0o700), "tmpfs")
 	// Mounted in the test's own mount namespace, from where it shows on the
 	// hosts: the test wants to see it too.
-	err := unix.Mount("tmpfs", dir, "tmpfs", 0, fmt.Sprintf("size=%d,mode=700", size))
-	h.l.check(err, "tmpfs")
+	mount := func(size int64, flags uintptr) {
+		h.l.t.Helper()
+		options := fmt.Sprintf("size=%d,mode=700", size)
+		h.l.check(unix.Mount("tmpfs", dir, "tmpfs", flags, options), "tmpfs")
+	}
+	mount(size, 0)
 	h.l.t.Cleanup(func() {
 		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
 			h.l.t.Errorf("lab: tmpfs: %v", err)
 		}
 	})
+	return func(size int64) {
+		h.l.t.Helper()
+		mount(size, unix.MS_REMOUNT)
+	}
 }

@@ -224,6 +224,9 @@ func TestAddresses(t *testing.T) {
 	if out := show(t, late, "ip", "-br", "link"); strings.Contains(out, "eth0") {
 		t.Errorf("left after Remove: %s", out)
 	}
+	late.Plug(l.Switches[0]).SetAddr(fmt.Sprintf("%s.102/24", l.Switches[0].subnet))
+	heard := service(t, a, "listen")
+	say(t, late, "from the new adapter", []*Proc{heard}, nil)
 }
 
 func TestLinkLocalOnly(t *testing.T) {
@@ -352,12 +355,16 @@ func TestTmpfsIsSmall(t *testing.T) {
 	t.Parallel()
 	l := New(t, 1)
 	h := l.Hosts[0]
-	h.Tmpfs(h.Data, 64<<10)
+	resize := h.Tmpfs(h.Data, 64<<10)
 	ctx, cancel := context.WithTimeout(context.Background(), Patience())
 	defer cancel()
 	r := h.RunCommand(ctx, h.Command("/bin/sh", "-c", "echo here > data/f && dd if=/dev/zero of=data/g bs=1k count=100"))
 	if r.Code == 0 {
 		t.Errorf("100 KiB fit: %s", r)
+	}
+	resize(1 << 20)
+	if r := h.RunCommand(ctx, h.Command("/bin/sh", "-c", "dd if=/dev/zero of=data/g bs=1k count=100")); r.Code != 0 {
+		t.Errorf("100 KiB don't fit after resizing: %s", r)
 	}
 	if b, err := os.ReadFile(filepath.Join(h.Data, "f")); err != nil || string(b) != "here\n" {
 		t.Errorf("what the host wrote: %q, %v", b, err)

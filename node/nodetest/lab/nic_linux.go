@@ -18,11 +18,12 @@ type NIC struct {
 	sw   *Switch
 	port string     // name of the switch port
 	addr netip.Addr // what it was given last, zero if none
+	gone bool       // removed
 }
 
 // setup plugs the cable in and configures the interface as its host's options
 // say.
-func (n *NIC) setup(number int) error {
+func (n *NIC) setup() error {
 	if err := n.sw.plug(n.port, n.h.ns, n.Name); err != nil {
 		return err
 	}
@@ -36,9 +37,9 @@ func (n *NIC) setup(number int) error {
 	case n.h.noAddress:
 		return nil
 	case n.h.linkLocal:
-		prefix = netip.MustParsePrefix(fmt.Sprintf("169.254.%d.%d/16", n.h.l.net, number))
+		prefix = netip.MustParsePrefix(fmt.Sprintf("169.254.%d.%d/16", n.h.l.net, n.h.number))
 	default:
-		prefix = netip.MustParsePrefix(fmt.Sprintf("%s.%d/24", n.sw.subnet, number))
+		prefix = netip.MustParsePrefix(fmt.Sprintf("%s.%d/24", n.sw.subnet, n.h.number))
 	}
 	return n.addAddr(prefix)
 }
@@ -131,6 +132,7 @@ func (n *NIC) Remove() {
 		return netlink.LinkDel(link)
 	})
 	n.h.l.check(err, "remove interface")
+	n.gone = true
 }
 
 func (n *NIC) addAddr(p netip.Prefix) error {
@@ -155,8 +157,16 @@ func (n *NIC) addAddr(p netip.Prefix) error {
 // interface that is down or without an address gets none, the next call does
 // it.
 func (n *NIC) routes() error {
-	if n.h.noDefault || !n.addr.Is4() || n.Name != "eth0" {
+	if n.h.noDefault || !n.addr.Is4() {
 		return nil
+	}
+	for _, other := range n.h.NICs {
+		if other == n {
+			break
+		}
+		if !other.gone {
+			return nil // its business
+		}
 	}
 	link, err := netlink.LinkByName(n.Name)
 	if err != nil {
