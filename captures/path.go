@@ -1,0 +1,158 @@
+package captures
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+// stream is a place to write a capture to that is not a regular file.
+func isStream(mode fs.FileMode) bool {
+	return mode&(fs.ModeNamedPipe|fs.ModeCharDevice) != 0
+}
+
+// newFile is a capture file that does not yet stand under its name if that
+// would replace another one.
+type newFile struct {
+	*os.File
+	path string // where it shall stand
+	temp string // where it stands until commit; "" if under its name
+}
+
+// createFile makes a file of mode 0600 for path, owned by owner if there is
+// one. What is there already is replaced, at commit, only if it is a capture or
+// empty.
+func createFile(path string, owner *owner) (*newFile, error) {
+	f := &newFile{path: path}
+	err := replaceable(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		f.File, err = os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	case err == nil:
+		f.File, err = os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*") // 0600 too
+		if err == nil {
+			f.temp = f.File.Name()
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	if owner != nil {
+		if err := f.Chown(owner.uid, owner.gid); err != nil {
+			f.abandon()
+			return nil, fmt.Errorf("give %s to the user who called sudo: %w", path, err)
+		}
+	}
+	return f, nil
+}
+
+// commit puts the file under its name. Renaming replaces the name, never what a
+// link of that name points to.
+func (f *newFile) commit() error {
+	if f.temp == "" {
+		return nil
+	}
+	if err := os.Rename(f.temp, f.path); err != nil {
+		return err
+	}
+	f.temp = ""
+	return nil
+}
+
+// abandon removes a file that is of no use.
+func (f *newFile) abandon() {
+	name := f.path
+	if f.temp != "" {
+		name = f.temp
+	}
+	_ = f.Close()
+	_ = os.Remove(name)
+}
+
+// replaceable is nil if a capture may replace what stands at path,
+// fs.ErrNotExist if nothing does.
+func replaceable(path string) error {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return err
+	}
+	switch {
+	case info.Mode()&fs.ModeSymlink != 0:
+		return usagef("%s is a symbolic link and captures don't follow those: name the file that you mean", path)
+	case info.IsDir():
+		return usagef("%s is a directory", path)
+	case !info.Mode().IsRegular():
+		return usagef("%s is not a regular file", path)
+	case info.Size() == 0:
+		return nil
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	magic := make([]byte, 4)
+	if _, err := io.ReadFull(f, magic); err != nil || !isCapture(magic) {
+		return usagef("%s exists and is not a capture: not replaced", path)
+	}
+	return nil
+}
+
+// isCapture knows the first bytes of .pcap (micro- and nanoseconds, both byte
+// orders) and .pcapng.
+func isCapture(magic []byte) bool {
+	for _, known := range []string{
+		"\xa1\xb2\xc3\xd4", "\xd4\xc3\xb2\xa1", "\xa1\xb2\x3c\x4d", "\x4d\x3c\xb2\xa1", "\x0a\x0d\x0d\x0a",
+	} {
+		if bytes.Equal(magic, []byte(known)) {
+			return true
+		}
+	}
+	return false
+}
+
+// openStream opens a named pipe or character device; it waits until a pipe has
+// a reader, and tells notice that it does.
+func openStream(ctx context.Context, path string, waiting func()) (*os.File, error) {
+	for told := false; ; told = true {
+		f, err := os.OpenFile(path, os.O_WRONLY|syscall.O_NONBLOCK, 0)
+		if err == nil || !errors.Is(err, syscall.ENXIO) {
+			return f, err
+		}
+		if !told {
+			waiting()
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("wait for a reader of %s: %w", path, ctx.Err())
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// owner is who gets the file.
+type owner struct{ uid, gid int }
+
+// sudoOwner is the user who called sudo, nil if nobody did.
+func sudoOwner(euid int, getenv func(string) string) *owner {
+	if euid != 0 {
+		return nil
+	}
+	uid, err := strconv.ParseUint(getenv("SUDO_UID"), 10, 31)
+	if err != nil || uid == 0 {
+		return nil
+	}
+	gid, err := strconv.ParseUint(getenv("SUDO_GID"), 10, 31)
+	if err != nil {
+		return nil
+	}
+	return &owner{uid: int(uid), gid: int(gid)}
+}

@@ -1,0 +1,24 @@
+//go:build !linux
+
+package captures
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+)
+
+// unsupported is a system that this package has no way to capture on.
+type unsupported struct{}
+
+func newSystem(string) system { return unsupported{} }
+
+func (unsupported) devices() ([]device, error) { return listDevices() }
+
+func (unsupported) open(device, portSet) (tap, error) {
+	return nil, fmt.Errorf("%w (%s/%s): capture on the other machine if that runs Linux, or use Wireshark's own capture",
+		ErrUnsupported, runtime.GOOS, runtime.GOARCH)
+}
+
+func (unsupported) watch(ctx context.Context, _ func()) { <-ctx.Done() }
+func (unsupported) name() string                        { return runtime.GOOS }
