@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 
+	"p2pchat/captures"
 	"p2pchat/node/api"
 )
 
@@ -25,6 +26,8 @@ type Deps struct {
 	// Demo runs the demonstration and returns its table. Together with an
 	// error it may return the part that was done.
 	Demo func(ctx context.Context, opts DemoOptions) (DemoResult, error)
+	// Capture runs a capture; nil means captures.Run.
+	Capture func(ctx context.Context, opts captures.Options) (captures.Stats, error)
 }
 
 // CreateFunc makes the account; an empty password means none.

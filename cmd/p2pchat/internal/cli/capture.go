@@ -1,0 +1,213 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"p2pchat/captures"
+	"p2pchat/cmd/p2pchat/internal/term"
+	"p2pchat/node/api"
+)
+
+// captured is what capture prints at its end.
+type captured struct {
+	File          string `json:"file"`
+	Packets       uint64 `json:"packets"`
+	Bytes         uint64 `json:"bytes"`
+	Dropped       uint64 `json:"dropped"`
+	Conversations int    `json:"conversations"`
+	Duration      string `json:"duration"`
+}
+
+type captureFlags struct {
+	file       string
+	interfaces []string
+	with       []string
+	duration   time.Duration
+	ring       string
+}
+
+func (a *app) captureCmd() *cobra.Command {
+	var flags captureFlags
+	cmd := &cobra.Command{
+		Use:   "capture -w FILE",
+		Short: "Capture this node's traffic to a file for Wireshark",
+		Long: `Capture this node's own traffic, and no other program's, until interrupted or
+--duration is over. The file's name decides the format: .pcapng or .pcap; '-' is
+standard output. Under sudo it captures the node of the user who called sudo,
+who gets the file. Without the right to capture it says how to get it (exit 7).`,
+		Example: `  p2pchat capture -w 'chat.pcapng'
+  p2pchat capture -w 'alice.pcap' --with '@alice' --interface eth0 --duration 1m
+  p2pchat capture -w 'ring.pcapng' --ring '10MB,5' --json
+  p2pchat capture -w - | wireshark -k -i -`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if flags.file == "" && len(args) == 0 {
+				return usagef("capture needs -w FILE, such as -w 'chat.pcapng'")
+			}
+			return none(cmd, args)
+		},
+		RunE: a.run(func(ctx context.Context, _ []string) error { return a.capture(ctx, flags) }),
+	}
+	f := cmd.Flags()
+	f.StringVarP(&flags.file, "write", "w", "", "write to `FILE`, .pcapng or .pcap, or - for standard output")
+	f.StringArrayVar(&flags.interfaces, "interface", nil, "capture on network interface `NAME` (may be repeated; default those the node uses)")
+	f.StringArrayVar(&flags.with, "with", nil, "keep only traffic with `WHO` (may be repeated)")
+	f.DurationVar(&flags.duration, "duration", 0, "stop after `DURATION`")
+	f.StringVar(&flags.ring, "ring", "", "write files of at most SIZE and keep the last N: `SIZE,N`, such as 10MB,5")
+	noCompletion(cmd, "duration", "ring")
+	_ = cmd.RegisterFlagCompletionFunc("interface", completeInterfaces)
+	_ = cmd.RegisterFlagCompletionFunc("with", func(cmd *cobra.Command, _ []string, word string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		return a.peerNames(cmd.Context(), word), cobra.ShellCompDirectiveNoFileComp
+	})
+	return cmd
+}
+
+func (a *app) capture(ctx context.Context, flags captureFlags) error {
+	opts := captures.Options{
+		Path: flags.file, Interfaces: flags.interfaces, Duration: flags.duration,
+		Application: "p2pchat " + a.deps.Version,
+		Stdout:      a.out.w,
+	}
+	if flags.duration < 0 {
+		return usagef("--duration %s is negative", flags.duration)
+	}
+	if flags.ring != "" {
+		ring, err := captures.ParseRing(flags.ring)
+		if err != nil {
+			return captureError(err)
+		}
+		opts.Ring = ring
+	}
+	return a.withCaptured(ctx, func(ctx context.Context, svc api.Service) error {
+		target := func(ctx context.Context) (captures.Target, error) { return captureTarget(ctx, svc, flags.with) }
+		var err error
+		if opts.Target, err = target(ctx); err != nil {
+			return err
+		}
+		opts.Refresh = target
+		live := &counters{app: a, on: term.IsTerminal(a.err)}
+		opts.Progress = live.show
+		opts.Notice = func(n captures.Notice) { live.clear(); a.notef("%s", n.Text) }
+		run := a.deps.Capture
+		if run == nil {
+			run = captures.Run
+		}
+		stats, err := run(ctx, opts)
+		live.clear()
+		if err != nil {
+			return captureError(err)
+		}
+		return a.printCaptured(stats, flags.file == "-")
+	})
+}
+
+// withCaptured is withService for the account whose node is captured. Under
+// sudo it never starts a node, which would leave root's files in a user's
+// account.
+func (a *app) withCaptured(ctx context.Context, f func(context.Context, api.Service) error) error {
+	if dir, ok := a.sudoDir(); ok {
+		a.data = dir
+	}
+	if !underSudo() {
+		return a.withService(ctx, f)
+	}
+	dir, err := a.dataDir()
+	if err != nil {
+		return err
+	}
+	c, err := dial(ctx, dir)
+	if api.IsCode(err, api.CodeNoNode) {
+		return api.Errorf(api.CodeNoNode,
+			"no node of %s is running on %s, and sudo does not start one: run p2pchat or p2pchat serve as that user first (%w)",
+			os.Getenv("SUDO_USER"), dir, err)
+	}
+	if err != nil {
+		return err
+	}
+	return first(f(ctx, c), c.Close())
+}
+
+// captureError gives errors of package captures their code.
+func captureError(err error) error {
+	var usage *captures.UsageError
+	switch {
+	case errors.As(err, &usage):
+		return api.Errorf(api.CodeUsage, "%w", err)
+	case errors.Is(err, captures.ErrPermission):
+		return api.Errorf(api.CodeNoPermission, "%w", err)
+	case errors.Is(err, captures.ErrUnsupported):
+		return api.Errorf(api.CodeUnsupported, "%w", err)
+	case errors.Is(err, captures.ErrDiskFull):
+		return api.Errorf(api.CodeDiskFull, "%w", err)
+	}
+	return err
+}
+
+// printCaptured says what was captured: on standard error if the capture
+// itself went to standard output.
+func (a *app) printCaptured(s captures.Stats, toErr bool) error {
+	to := a
+	if toErr {
+		to = &app{asJSON: a.asJSON, out: &output{w: a.err}}
+	}
+	if s.File == "" && toErr {
+		s.File = "-"
+	}
+	if a.asJSON {
+		return to.object(captured{
+			File: s.File, Packets: s.Packets, Bytes: s.Bytes, Dropped: s.Dropped, Conversations: s.Conversations,
+			Duration: s.Elapsed.Round(time.Millisecond).String(),
+		})
+	}
+	return to.printf("%s: %s\n", term.Clean(s.File), countersLine(s))
+}
+
+func countersLine(s captures.Stats) string {
+	return fmt.Sprintf("%d %s, %s, %d dropped, %d %s, %v",
+		s.Packets, plural(int(s.Packets), "packet", "packets"), size(s.Bytes), s.Dropped,
+		s.Conversations, plural(s.Conversations, "conversation", "conversations"), s.Elapsed.Round(time.Second))
+}
+
+// size is a number of bytes for people.
+func size(bytes uint64) string {
+	value, unit := float64(bytes), ""
+	for _, next := range []string{"k", "M", "G", "T"} {
+		if value < 1000 {
+			break
+		}
+		value, unit = value/1000, next
+	}
+	if unit == "" {
+		return fmt.Sprintf("%d B", bytes)
+	}
+	return fmt.Sprintf("%.1f %sB", value, unit)
+}
+
+// counters is the line of a terminal that is written over as packets come.
+type counters struct {
+	app   *app
+	on    bool
+	shown bool
+}
+
+// eraseLine returns to the line's start and clears it (ECMA-48 EL).
+const eraseLine = "\r\x1b[K"
+
+func (c *counters) show(s captures.Stats) {
+	if c.on {
+		c.shown = true
+		fmt.Fprintf(c.app.err, "%s%s", eraseLine, countersLine(s))
+	}
+}
+
+func (c *counters) clear() {
+	if c.shown {
+		c.shown = false
+		fmt.Fprint(c.app.err, eraseLine)
+	}
+}

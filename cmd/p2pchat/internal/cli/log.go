@@ -1,0 +1,85 @@
+package cli
+
+import (
+	"context"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"p2pchat/node/api"
+)
+
+// defaultLast is how many messages log lists unless told otherwise.
+const defaultLast = 50
+
+func (a *app) logCmd() *cobra.Command {
+	q := api.LogQuery{}
+	var since string
+	cmd := &cobra.Command{
+		Use:   "log TARGET",
+		Short: "List what was said, oldest first",
+		Long: `List the messages of a conversation, oldest first: the last 50 unless --last says
+otherwise (0 for all). No running node is needed.`,
+		Example: `  p2pchat log '@alice'
+  p2pchat log '@alice' --last 1000 --since 24h --json
+  p2pchat log 'alice' --last 0 --since '2026-01-31T12:00:00Z'`,
+		Args:              exactly("TARGET"),
+		ValidArgsFunction: a.completePeers(1),
+		RunE: a.run(func(ctx context.Context, args []string) (err error) {
+			q.Target = args[0]
+			if q.Last < 0 {
+				return usagef("--last %d is negative", q.Last)
+			}
+			if q.Since, err = parseSince(since, time.Now()); err != nil {
+				return err
+			}
+			return a.withReader(ctx, func(ctx context.Context, r api.Reader) error { return a.printLog(ctx, r, q) })
+		}),
+	}
+	f := cmd.Flags()
+	f.IntVar(&q.Last, "last", defaultLast, "list the newest `N` messages, 0 for all")
+	f.StringVar(&since, "since", "", "list what was said after `TIME`, or within that DURATION")
+	f.BoolVar(&q.All, "all", false, "list joins, leaves and government too")
+	noCompletion(cmd, "last", "since")
+	return cmd
+}
+
+func (a *app) printLog(ctx context.Context, r api.Reader, q api.LogQuery) error {
+	messages, err := r.Log(ctx, q)
+	if err != nil {
+		return err
+	}
+	t := a.newTranscript()
+	for _, m := range messages {
+		if err := t.print(m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sinceLayouts are the times --since takes, in local time where they name no
+// zone.
+var sinceLayouts = []string{
+	time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02T15:04",
+	"2006-01-02 15:04:05", "2006-01-02 15:04", time.DateOnly,
+}
+
+// parseSince reads a time, or a duration before now; zero for "".
+func parseSince(s string, now time.Time) (time.Time, error) {
+	if s == "" {
+		return time.Time{}, nil
+	}
+	if d, err := time.ParseDuration(s); err == nil {
+		if d < 0 {
+			return time.Time{}, usagef("--since %s is negative", s)
+		}
+		return now.Add(-d), nil
+	}
+	for _, layout := range sinceLayouts {
+		if t, err := time.ParseInLocation(layout, s, time.Local); err == nil {
+			return t, nil
+		}
+	}
+	return time.Time{}, usagef("--since %q is neither a time such as '2026-01-31T12:00:00Z' nor a duration such as 24h", s)
+}

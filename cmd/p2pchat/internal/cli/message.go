@@ -1,0 +1,69 @@
+package cli
+
+import (
+	"strings"
+	"time"
+
+	"p2pchat/cmd/p2pchat/internal/term"
+	"p2pchat/node/api"
+)
+
+// transcript prints messages for people: a line with the date where the day
+// changes, then time, name and text. Lines of a text after the first are
+// indented under a bar, so that no text looks like a message of its own.
+type transcript struct {
+	app  *app
+	day  string
+	zone *time.Location
+}
+
+func (a *app) newTranscript() *transcript { return &transcript{app: a, zone: time.Local} }
+
+const continuation = "\n         | "
+
+func (t *transcript) print(m api.Message) error {
+	if t.app.asJSON {
+		return t.app.object(m)
+	}
+	style := t.app.style()
+	when := m.Time.In(t.zone)
+	if day := when.Format("Monday 2 January 2006"); day != t.day {
+		t.day = day
+		if err := t.app.printf("%s\n", style.Faint("--- "+day+" ---")); err != nil {
+			return err
+		}
+	}
+	name := term.Clean(m.Name)
+	if m.Verified {
+		name += " (verified)"
+	}
+	text := strings.ReplaceAll(term.CleanText(m.Text), "\n", continuation)
+	line := style.Bold(name+":") + " " + text
+	switch m.Kind {
+	case api.MessageText:
+	case api.MessageAction:
+		line = "* " + style.Bold(name) + " " + text
+	default:
+		line = style.Bold(name+":") + " " + style.Faint("(needs a newer p2pchat to be shown)")
+	}
+	return t.app.printf("%s %s%s\n", style.Faint(when.Format("15:04:05")), line, style.Faint(remarks(m)))
+}
+
+// remarks says what stands out: the delivery state of our own message, a clock
+// that is off, an author who signed two different messages in one place.
+func remarks(m api.Message) string {
+	var all []string
+	if m.State != api.Received && m.State != "" {
+		all = append(all, term.Clean(m.State))
+	}
+	if m.Skewed {
+		all = append(all, "clock off")
+	}
+	if m.Forked {
+		all = append(all, "forked: its author signed another message in the same place")
+	}
+	if len(all) == 0 {
+		return ""
+	}
+	return "  [" + strings.Join(all, ", ") + "]"
+}

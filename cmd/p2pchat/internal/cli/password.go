@@ -1,0 +1,82 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os"
+
+	"p2pchat/cmd/p2pchat/internal/term"
+	"p2pchat/node/api"
+)
+
+// maxPassword bounds what is read from a password file, bytes.
+const maxPassword = 4096
+
+// passwordFromFile reads the file named by the flag or the environment, less
+// one final newline; ok is false if none is named.
+func (a *app) passwordFromFile() (password []byte, ok bool, err error) {
+	name, from := a.passwordFile, "--account-password-file"
+	if name == "" {
+		name, from = os.Getenv(envPasswordFile), envPasswordFile
+	}
+	if name == "" {
+		return nil, false, nil
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, false, usagef("%s: %w", from, err)
+	}
+	defer f.Close()
+	password, err = io.ReadAll(io.LimitReader(f, maxPassword+1))
+	if err != nil {
+		return nil, false, usagef("%s: %w", from, err)
+	}
+	if len(password) > maxPassword {
+		return nil, false, usagef("%s: %s holds more than a password's %d bytes", from, name, maxPassword)
+	}
+	return trimNewline(password), true, nil
+}
+
+// trimNewline takes one final newline off.
+func trimNewline(b []byte) []byte {
+	if cut, ok := bytes.CutSuffix(b, []byte("\n")); ok {
+		return bytes.TrimSuffix(cut, []byte("\r"))
+	}
+	return b
+}
+
+// unlockPassword finds the password of a locked account: the file's, else the
+// person's answer. again tells that the person may be asked once more.
+func (a *app) unlockPassword(ctx context.Context) (password []byte, again bool, err error) {
+	password, ok, err := a.passwordFromFile()
+	if ok || err != nil {
+		return password, false, err
+	}
+	password, err = term.AskPassword(ctx, a.in, a.err, "Password of the account: ")
+	if errors.Is(err, term.ErrNoTerminal) {
+		return nil, false, api.Errorf(api.CodeWrongPassword,
+			"the account is locked by a password: give it with --account-password-file or %s", envPasswordFile)
+	}
+	return password, true, err
+}
+
+// choosePassword asks for a new password, twice; empty means none.
+func (a *app) choosePassword(ctx context.Context) ([]byte, error) {
+	for {
+		first, err := term.AskPassword(ctx, a.in, a.err,
+			"Password for the key (it protects the key, not stored messages, and cannot be reset; Enter for none): ")
+		if err != nil || len(first) == 0 {
+			return nil, err
+		}
+		second, err := term.AskPassword(ctx, a.in, a.err, "Once more: ")
+		if err != nil {
+			return nil, err
+		}
+		if bytes.Equal(first, second) {
+			return first, nil
+		}
+		a.notef("the two are not the same, try again")
+	}
+}

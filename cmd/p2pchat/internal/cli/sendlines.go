@@ -1,0 +1,163 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"p2pchat/cmd/p2pchat/internal/term"
+	"p2pchat/node/api"
+)
+
+// window is how many lines may wait for their receipts at a time; each costs
+// some hundred bytes, its text not among them.
+const window = 4096
+
+// pendingLine is a line that was committed, or could not be.
+type pendingLine struct {
+	receipt  api.Receipt
+	deadline time.Time
+	err      *api.Error
+}
+
+// failedLine is the result of a line that could not be sent.
+type failedLine struct {
+	ID           *string   `json:"id"`
+	Conversation *string   `json:"conversation"`
+	State        *string   `json:"state"`
+	Acked        int       `json:"acked"`
+	Members      int       `json:"members"`
+	Error        errorBody `json:"error"`
+}
+
+// sendLines sends each line as a message. Lines are committed one after the
+// other, which keeps their order, while the receipts of earlier ones are still
+// under way; a [tracker] matches them. Results come in the order of the lines.
+func (a *app) sendLines(ctx context.Context, svc api.Service, target string, wait time.Duration) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	t := newTracker(svc, target)
+	if wait > 0 {
+		if err := t.start(ctx); err != nil {
+			return err
+		}
+		defer t.wait()
+		defer cancel()
+	}
+
+	pending := make(chan pendingLine, window)
+	fatal := make(chan error, 1) // 1: the sender's one result
+	go func() {                  // ends with the input, an error, or ctx
+		defer close(pending)
+		fatal <- sendEach(ctx, svc, newUntilDone(ctx, a.in), target, wait, pending)
+	}()
+
+	var worst *api.Error
+	var total, missing int
+	note := func(e *api.Error) {
+		if worst == nil || e.Code.Exit() > worst.Code.Exit() {
+			worst = e
+		}
+	}
+	for p := range pending {
+		total++
+		if p.err != nil {
+			missing++
+			note(p.err)
+			if err := a.printFailedLine(total, p.err); err != nil {
+				return err
+			}
+			continue
+		}
+		r := p.receipt
+		if wait > 0 && r.Members > 0 && !delivered(r.State) {
+			r = t.await(ctx, r, p.deadline)
+		}
+		if err := a.printReceipt(r); err != nil {
+			return err
+		}
+		if missed(r, wait) {
+			missing++
+			note(api.Errorf(api.CodeNotDelivered, "not delivered within %v", wait))
+		}
+	}
+	if err := <-fatal; err != nil {
+		return err
+	}
+	if worst == nil {
+		return nil
+	}
+	return api.Errorf(worst.Code, "%d of %d lines failed or stay queued, the worst: %w", missing, total, worst)
+}
+
+func (a *app) printFailedLine(number int, e *api.Error) error {
+	if a.asJSON {
+		return a.object(failedLine{Error: bodyOf(e)})
+	}
+	return a.printf("failed: %s\n", term.Clean(fmt.Sprintf("line %d: %s", number, e.Message)))
+}
+
+// sendEach commits line after line. What is wrong with one line is that line's
+// result; anything else ends the command, since it would hit every line.
+func sendEach(ctx context.Context, svc api.Service, in io.Reader, target string, wait time.Duration, pending chan<- pendingLine) error {
+	lines := bufio.NewReaderSize(in, 64<<10)
+	for {
+		line, tooLong, err := readLine(lines)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("read standard input: %w", err)
+		}
+		p := pendingLine{deadline: time.Now().Add(wait)}
+		if tooLong {
+			p.err = api.Errorf(api.CodeTooLong, "the line is longer than the limit of %d bytes", api.MaxText)
+		} else if err := api.CheckText(line); err != nil {
+			p.err = api.AsError(err)
+		} else if p.receipt, err = commitLine(ctx, svc, target, line, wait); err != nil {
+			if !api.IsCode(err, api.CodeTooLong) && !api.IsCode(err, api.CodeBadText) {
+				return err
+			}
+			p.err = api.AsError(err)
+		}
+		select {
+		case pending <- p:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// commitLine stores the message without waiting for its receipt. Only for a
+// name that is not known yet it waits, as send does.
+func commitLine(ctx context.Context, svc api.Service, target, line string, wait time.Duration) (api.Receipt, error) {
+	r, err := svc.Send(ctx, api.SendRequest{Target: target, Text: line})
+	if wait > 0 && api.IsCode(err, api.CodeNotFound) {
+		return svc.Send(ctx, api.SendRequest{Target: target, Text: line, Wait: wait})
+	}
+	return r, err
+}
+
+// readLine reads one line without its end (LF or CRLF). Of a line that is too
+// long for a message it skips the rest.
+func readLine(r *bufio.Reader) (line string, tooLong bool, err error) {
+	var buf []byte
+	for {
+		part, err := r.ReadSlice('\n')
+		if !tooLong {
+			buf = append(buf, part...)
+			tooLong = len(trimNewline(buf)) > api.MaxText
+		}
+		switch {
+		case err == nil:
+			return string(trimNewline(buf)), tooLong, nil
+		case errors.Is(err, io.EOF) && (len(buf) > 0 || tooLong):
+			return string(buf), tooLong, nil
+		case !errors.Is(err, bufio.ErrBufferFull):
+			return "", false, err
+		}
+	}
+}
