@@ -1,0 +1,169 @@
+package tui
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// note is what the bottom line says until something else is to be said.
+type note struct {
+	text string // clean
+	bad  bool
+	id   int
+}
+
+// How long a note stays.
+const (
+	noteTime  = 8 * time.Second
+	errorTime = 30 * time.Second
+)
+
+// viewTop renders the line on top: oneself, the person talked with, and what
+// is going on.
+func (m *model) viewTop(l layout) string {
+	s := &m.styles
+	right := m.topRight(l)
+	rightWidth := m.width.StringWidth(right)
+
+	left := ""
+	if l.people > 0 {
+		left = s.barName.Render(fit(m.width, " "+m.selfLabel(), l.people)) + s.bar.Render(" ")
+	}
+	room := l.w - m.width.StringWidth(left) - rightWidth
+	if room < 10 {
+		right, rightWidth = "", 0
+		room = l.w - m.width.StringWidth(left)
+	}
+	mid := m.title(l, room)
+	return left + mid + right
+}
+
+func (m *model) selfLabel() string {
+	if m.away {
+		return m.signs.away + " " + m.self.Name + " (away)"
+	}
+	return m.self.Name
+}
+
+// title names the focused conversation in exactly room columns.
+func (m *model) title(l layout, room int) string {
+	s := &m.styles
+	t := m.people.focus
+	if t == nil {
+		return s.bar.Render(fit(m.width, " "+m.selfLabel(), room))
+	}
+	sign, word, _ := m.presence(t.peer)
+	name := clip(m.width, " "+sign+" "+t.label(), room)
+	rest := []string{word}
+	if t.peer.Status != "" {
+		rest = append(rest, t.peer.Status)
+	}
+	if l.details == 0 {
+		if a, ok := addressOf(t.peer); ok && t.online() {
+			rest = append(rest, a.host)
+		}
+		if r := rtt(t.peer); r != "" && t.online() {
+			rest = append(rest, r)
+		}
+	}
+	out := s.barName.Render(name)
+	used := m.width.StringWidth(name)
+	if l.details == 0 && t.peer.Warning != "" {
+		w := clip(m.width, " "+m.signs.warning+" "+t.peer.Warning, room-used)
+		out += s.barWarn.Render(w)
+		used += m.width.StringWidth(w)
+		rest = rest[:1]
+	}
+	text := "  " + strings.Join(rest, " "+m.signs.more+" ")
+	return out + s.bar.Render(fit(m.width, text, room-used))
+}
+
+// topRight is what is going on: a node that is gone, a capture, messages not
+// delivered yet, unread ones elsewhere, how many people are there.
+func (m *model) topRight(l layout) string {
+	s := &m.styles
+	var parts []string
+	warn := func(text string) { parts = append(parts, s.barWarn.Render(text)) }
+	tell := func(text string) { parts = append(parts, s.bar.Render(text)) }
+	if m.gone {
+		warn("no node")
+	}
+	if m.capture != nil {
+		warn(m.signs.rec + " capture")
+	}
+	if n := m.status.Queued; n > 0 {
+		tell(fmt.Sprintf("%d queued", n))
+	}
+	if n := m.people.unread(); n > 0 && l.people == 0 {
+		tell(fmt.Sprintf("%d new", n))
+	}
+	if l.w >= minPeople && m.synced {
+		tell(fmt.Sprintf("%d online", m.people.online()))
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return s.bar.Render(" ") + strings.Join(parts, s.bar.Render(" "+m.signs.more+" ")) + s.bar.Render(" ")
+}
+
+// viewRule renders the line above the input: who is typing, and how much
+// stands below the pane.
+func (m *model) viewRule(l layout) string {
+	left, right := "", ""
+	if t := m.people.focus; t != nil && m.sheet == nil {
+		if m.typing(t) {
+			left = " " + t.label() + " is typing" + m.signs.queued + " "
+		}
+		if n := len(t.log.lines) - 1 - t.log.at(); n > 0 {
+			right = fmt.Sprintf(" %s %d below ", m.signs.down, n)
+		} else if t.log.bottom.line != nil {
+			right = " " + m.signs.down + " more below "
+		}
+	}
+	left = clip(m.width, left, l.w-4)
+	right = clip(m.width, right, l.w-4-m.width.StringWidth(left))
+	dash := func(n int) string { return m.styles.border.Render(strings.Repeat(m.signs.rule, max(0, n))) }
+	lead := 0
+	if left != "" {
+		lead = 1
+	}
+	middle := l.w - m.width.StringWidth(left) - m.width.StringWidth(right) - lead - 1
+	return pad(m.width, dash(lead)+m.styles.accent.Render(left)+dash(middle)+m.styles.bold.Render(right)+dash(1), l.w)
+}
+
+// viewFoot renders the bottom line: the last note, else what keys do.
+func (m *model) viewFoot(l layout) string {
+	s := &m.styles
+	switch {
+	case m.note.text != "" && m.note.bad:
+		return s.bad.Bold(true).Render(fit(m.width, " "+m.signs.warning+" "+m.note.text, l.w))
+	case m.note.text != "":
+		return s.plain.Render(fit(m.width, " "+m.note.text, l.w))
+	}
+	hint := "/help " + m.signs.more + " Tab completes " + m.signs.more + " Ctrl+N next conversation " +
+		m.signs.more + " PgUp scrolls " + m.signs.more + " Ctrl+C quits"
+	if m.sheet != nil {
+		hint = "Esc closes " + m.signs.more + " PgUp, PgDn scroll"
+	}
+	brand := "p2pchat"
+	if m.opts.Version != "" {
+		brand += " " + clean(m.opts.Version)
+	}
+	hint = " " + hint
+	space := l.w - m.width.StringWidth(hint) - m.width.StringWidth(brand) - 1
+	if space < 2 {
+		return s.dim.Render(fit(m.width, hint, l.w))
+	}
+	return s.dim.Render(hint + strings.Repeat(" ", space) + brand + " ")
+}
+
+// viewNotice renders the first standing warning, and how many more there are.
+func (m *model) viewNotice(l layout) string {
+	text := " " + m.signs.warning + " " + m.notices[0]
+	if n := len(m.notices) - 1; n > 0 {
+		more := fmt.Sprintf(" (and %d more: /status)", n)
+		text = clip(m.width, text, max(l.w-m.width.StringWidth(more), 8)) + more
+	}
+	return m.styles.warn.Bold(true).Render(fit(m.width, text, l.w))
+}

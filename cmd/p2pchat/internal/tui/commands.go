@@ -1,0 +1,297 @@
+package tui
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"p2pchat/node/api"
+)
+
+// command is a slash command. An error leaves the text in the input.
+type command struct {
+	name, args, help string
+	run              func(m *model, arg string) (tea.Cmd, error)
+}
+
+// commandList is every command that exists with these options; /help lists
+// it in this order.
+func commandList(o Options) []command {
+	list := []command{
+		{"help", "", "commands, keys and signs", cmdHelp},
+		{"msg", "NAME [TEXT]", "talk with somebody, also with one who is not there", cmdMsg},
+		{"me", "TEXT", "say what you do: /me waves", cmdMe},
+		{"away", "[TEXT]", "tell others that you are away", cmdAway},
+		{"back", "", "you are back", cmdBack},
+		{"peers", "", "everybody known, with addresses", cmdPeers},
+		{"add", "MULTIADDR", "connect to an address, such as /ip4/10.0.0.2/tcp/47700", cmdAdd},
+		{"whoami", "", "your name, peer ID and fingerprint", cmdWhoami},
+		{"status", "", "this node: addresses, connections, what is queued", cmdStatus},
+		{"doctor", "", "why don't I see the others? looks at network and storage", cmdDoctor},
+	}
+	if o.Capture != nil {
+		list = append(list,
+			command{"capture", "FILE", "record this node's packets for Wireshark, as .pcapng or .pcap", cmdCapture},
+			command{"stop-capture", "", "end the capture", cmdStopCapture})
+	}
+	return append(list,
+		command{"search", "WORDS", "find words in what is loaded here; /search alone goes on upwards", cmdSearch},
+		command{"clear", "", "empty the screen; PgUp brings it back", cmdClear},
+		command{"mouse", "", "turn the mouse on or off: wheel and clicks, or selecting text", cmdMouse},
+		command{"quit", "", "leave", cmdQuit})
+}
+
+func (m *model) command(name string) *command {
+	for i := range m.commands {
+		if m.commands[i].name == name {
+			return &m.commands[i]
+		}
+	}
+	return nil
+}
+
+// submit sends the draft or runs it as a command.
+func (m *model) submit() tea.Cmd {
+	d := m.draft()
+	text := d.text
+	if strings.TrimSpace(text) == "" {
+		return nil
+	}
+	m.clearNote()
+	var cmd tea.Cmd
+	var err error
+	switch {
+	case strings.HasPrefix(text, "//"):
+		plain := text[1:]
+		if strings.HasPrefix(plain, api.ActionPrefix) {
+			// The service would take it for an action: a space in front is
+			// the only way to say these words.
+			plain = " " + plain
+		}
+		cmd, err = m.say(m.people.focus, plain)
+	case strings.HasPrefix(text, "/"):
+		name, arg := text[1:], ""
+		if i := strings.IndexAny(name, " \n\t"); i >= 0 {
+			name, arg = name[:i], name[i+1:]
+		}
+		c := m.command(strings.ToLower(name))
+		if c == nil {
+			return m.fail(fmt.Errorf("there is no command /%s: /help lists them; to say text that begins with a slash, type //", clip(m.width, clean(name), 40)))
+		}
+		cmd, err = c.run(m, strings.TrimSpace(arg))
+	default:
+		cmd, err = m.say(m.people.focus, text)
+	}
+	if err != nil {
+		return m.fail(err)
+	}
+	m.input.remember(text)
+	d.setText("")
+	return cmd
+}
+
+// say puts a message into the queue of what is to be sent.
+func (m *model) say(t *talk, text string) (tea.Cmd, error) {
+	if t == nil {
+		return nil, errors.New("there is nobody to talk with yet; /doctor says why, /add connects to an address")
+	}
+	typed := text
+	text = strings.TrimRight(text, "\n")
+	if err := api.CheckText(text); err != nil {
+		return nil, err
+	}
+	t.log.bottom = anchor{} // whoever writes wants to see it
+	m.outbox = append(m.outbox, outgoing{t, text, typed})
+	return m.sendNext(), nil
+}
+
+func cmdHelp(m *model, _ string) (tea.Cmd, error) {
+	m.open("Help", m.renderHelp)
+	return nil, nil
+}
+
+func cmdPeers(m *model, _ string) (tea.Cmd, error) {
+	m.open("People", m.renderPeers)
+	return nil, nil
+}
+
+func cmdWhoami(m *model, _ string) (tea.Cmd, error) {
+	m.open("You", m.renderWhoami)
+	return nil, nil
+}
+
+func cmdMsg(m *model, arg string) (tea.Cmd, error) {
+	if arg == "" {
+		return nil, errors.New("say whom to: /msg NAME [TEXT]")
+	}
+	t, text, err := m.people.split(arg)
+	if err != nil {
+		return nil, err
+	}
+	var cmd tea.Cmd
+	if text != "" {
+		if cmd, err = m.say(t, text); err != nil {
+			return nil, err
+		}
+	}
+	return tea.Batch(cmd, m.focusOn(t)), nil
+}
+
+func cmdMe(m *model, arg string) (tea.Cmd, error) {
+	if arg == "" {
+		return nil, errors.New("say what you do: /me TEXT")
+	}
+	return m.say(m.people.focus, api.ActionPrefix+arg)
+}
+
+func cmdAway(m *model, arg string) (tea.Cmd, error) {
+	text := strings.Join(strings.Fields(arg), " ")
+	if err := api.CheckStatus(text); err != nil {
+		return nil, err
+	}
+	return m.setAway(true, text), nil
+}
+
+func cmdBack(m *model, _ string) (tea.Cmd, error) { return m.setAway(false, ""), nil }
+
+func (m *model) setAway(away bool, text string) tea.Cmd {
+	return m.calls.do(callTime, func(ctx context.Context) tea.Msg {
+		return awayMsg{away, m.svc.SetAway(ctx, away, text)}
+	})
+}
+
+func cmdAdd(m *model, arg string) (tea.Cmd, error) {
+	if arg == "" {
+		return nil, errors.New("say which address: /add MULTIADDR, such as /ip4/10.0.0.2/tcp/47700")
+	}
+	return tea.Batch(m.tell("connecting to "+clean(arg)+m.signs.queued), m.calls.do(dialTime, func(ctx context.Context) tea.Msg {
+		err := m.svc.AddPeer(ctx, arg)
+		return doneMsg{"remembered " + clean(arg) + "; who answers there appears on the left", err}
+	})), nil
+}
+
+func cmdStatus(m *model, _ string) (tea.Cmd, error) {
+	id := m.open("This node", m.wait("asking the node"))
+	return m.calls.do(callTime, func(ctx context.Context) tea.Msg {
+		st, err := m.svc.Status(ctx)
+		return statusSheetMsg{id, st, err}
+	}), nil
+}
+
+func cmdDoctor(m *model, _ string) (tea.Cmd, error) {
+	id := m.open("Doctor", m.wait("looking at interfaces, multicast, ports and storage; this takes a few seconds"))
+	return m.calls.do(doctorTime, func(ctx context.Context) tea.Msg {
+		fs, err := m.svc.Diagnose(ctx)
+		return findingsMsg{id, fs, err}
+	}), nil
+}
+
+// wait is the content of a sheet until there is something to show.
+func (m *model) wait(text string) func(w int) []string {
+	return func(w int) []string { return wrapText(m.width, text+m.signs.queued, w) }
+}
+
+func cmdCapture(m *model, arg string) (tea.Cmd, error) {
+	switch {
+	case arg == "":
+		return nil, errors.New("say which file: /capture FILE, ending in .pcapng or .pcap")
+	case m.capture != nil:
+		return nil, fmt.Errorf("a capture into %s is running: /stop-capture ends it", clean(m.capture.file))
+	}
+	file := arg
+	if rest, ok := strings.CutPrefix(file, "~/"); ok { // there is no shell to do it
+		if home, err := os.UserHomeDir(); err == nil {
+			file = filepath.Join(home, rest)
+		}
+	}
+	ctx, cancel := context.WithCancel(m.calls.ctx)
+	m.capture = &capture{file: file, stop: cancel}
+	return tea.Batch(m.tell("capturing into "+clean(file)+"; /stop-capture ends it"),
+		m.calls.do(0, func(context.Context) tea.Msg {
+			defer cancel()
+			summary, err := m.opts.Capture(ctx, file)
+			return captureMsg{summary, err}
+		})), nil
+}
+
+func cmdStopCapture(m *model, _ string) (tea.Cmd, error) {
+	if m.capture == nil {
+		return nil, errors.New("no capture is running")
+	}
+	m.capture.stop()
+	return nil, nil
+}
+
+func cmdSearch(m *model, arg string) (tea.Cmd, error) {
+	t := m.people.focus
+	if t == nil || len(t.log.lines) == 0 {
+		return nil, errors.New("there is nothing to search yet")
+	}
+	if arg != "" {
+		m.searched, t.log.hit = strings.ToLower(arg), nil
+	}
+	if m.searched == "" {
+		return nil, errors.New("say what to look for: /search WORDS")
+	}
+	from := len(t.log.lines)
+	if t.log.hit != nil {
+		for i, l := range t.log.lines {
+			if l == t.log.hit {
+				from = i
+			}
+		}
+	}
+	words := strings.Fields(m.searched)
+	for i := from - 1; i >= 0; i-- {
+		if l := t.log.lines[i]; containsAll(strings.ToLower(l.Text), words) {
+			t.log.hit = l
+			lay := m.layout()
+			m.reveal(t, l, lay.mid, lay.body)
+			return m.tell("found; /search looks further up, Esc goes back down"), nil
+		}
+	}
+	if t.log.hit != nil {
+		return nil, fmt.Errorf("nothing further up; PgUp loads older messages")
+	}
+	return nil, fmt.Errorf("%q is not in what is loaded here; PgUp loads older messages", clean(m.searched))
+}
+
+func containsAll(s string, words []string) bool {
+	for _, w := range words {
+		if !strings.Contains(s, w) {
+			return false
+		}
+	}
+	return true
+}
+
+func cmdClear(m *model, _ string) (tea.Cmd, error) {
+	if t := m.people.focus; t != nil {
+		t.log.clear()
+	}
+	return nil, nil
+}
+
+func cmdMouse(m *model, _ string) (tea.Cmd, error) {
+	m.mouse = !m.mouse
+	if m.mouse {
+		return m.tell("mouse on: the wheel scrolls, a click chooses; /mouse again to select text"), nil
+	}
+	return m.tell("mouse off"), nil
+}
+
+func cmdQuit(m *model, _ string) (tea.Cmd, error) { return tea.Quit, nil }
+
+// How long calls to the service may take.
+const (
+	callTime   = 10 * time.Second
+	sendTime   = 30 * time.Second // a commit on a busy disk
+	dialTime   = 30 * time.Second
+	doctorTime = time.Minute
+)

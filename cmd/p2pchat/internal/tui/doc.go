@@ -1,0 +1,35 @@
+// Package tui is the terminal UI: one face of a running node. It knows only
+// [p2pchat/node/api.Service]; whether the node runs in this process or behind
+// a socket makes no difference to it.
+//
+// # Shape
+//
+// One model (model.go) holds the state and hands every message to small units:
+//
+//	people.go       who one can talk to: order, unread counts, the left pane
+//	transcript.go   the messages of one conversation: merging, paging, scrolling
+//	lines.go        how one message looks: separators, names, wrapping, marks
+//	editor.go       the input line: editing, history, wrapping
+//	complete.go     what Tab offers
+//	commands.go     the slash commands
+//	details.go      the right pane: who the other person is
+//	bars.go         the line on top, the rule above the input, the line below
+//	sheet.go        text that covers the messages for a while: help, doctor, …
+//	layout.go       which of these fit on a screen of a given size
+//	keys.go, styles.go, width.go, clean.go
+//
+// firstrun.go asks the questions of a first run and for the password.
+//
+// # What reaches the terminal
+//
+// Names, status lines, texts and errors of the service are cleaned (clean.go)
+// when they enter the model, never later, so that nothing in it can hold an
+// escape sequence. Widths are measured the way the renderer measures them
+// (width.go), and every line is cut to its pane before it is joined to others.
+//
+// # Concurrency
+//
+// The model is touched only by Bubble Tea's loop. Calls to the service run
+// beside it (calls.go) and come back as messages; [Run] waits for all of them,
+// and for the goroutine that follows [api.Service.Watch], before it returns.
+package tui

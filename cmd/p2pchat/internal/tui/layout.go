@@ -1,0 +1,61 @@
+package tui
+
+// layout says which parts fit on a screen and how large they are, in cells.
+// A width or height of 0 means that the part is not shown.
+type layout struct {
+	w, h int
+	top  bool // the line with the names
+	rule bool // the line above the input
+	foot bool // the line below the input
+
+	notices int // rows for standing warnings
+	input   int // rows
+	people  int // columns, without the separator
+	details int // columns, without the separator
+	mid     int // columns of the messages
+	body    int // rows of the messages
+}
+
+// Widths below which a pane is given up, and the most rows of the input.
+const (
+	minPeople  = 60
+	minDetails = 104
+	maxInput   = 6
+)
+
+// newLayout lays out a screen of w by h cells. inputRows are what the input
+// would like to have, notices whether there is a warning to show.
+func newLayout(w, h, inputRows int, notices bool) layout {
+	l := layout{w: max(w, 1), h: max(h, 1)}
+	left := l.h
+	take := func(n int) bool {
+		if left-n < 1 { // one row of messages at least
+			return false
+		}
+		left -= n
+		return true
+	}
+	l.input = 1
+	left-- // the input is never given up, not even for the messages
+	l.foot = take(1)
+	l.top = take(1)
+	l.rule = l.h >= 6 && take(1)
+	if notices && l.h >= 8 && take(1) {
+		l.notices = 1
+	}
+	for l.input < min(inputRows, maxInput, l.h/3) && take(1) {
+		l.input++
+	}
+	l.body = max(left, 0)
+
+	l.mid = l.w
+	if l.w >= minPeople {
+		l.people = min(max(l.w/5, 16), 28)
+		l.mid -= l.people + 1
+	}
+	if l.w >= minDetails {
+		l.details = min(max(l.w/4, 26), 40)
+		l.mid -= l.details + 1
+	}
+	return l
+}

@@ -1,0 +1,287 @@
+package tui
+
+import (
+	"strings"
+	"time"
+
+	"charm.land/lipgloss/v2"
+
+	"p2pchat/node/api"
+)
+
+// block is a message as rows of the pane, with what stands above it: a date,
+// the new-message marker.
+type block struct {
+	key  blockKey
+	rows []string
+}
+
+// blockKey is everything the rows depend on.
+type blockKey struct {
+	frame     frame
+	text      string
+	state     string
+	name      string
+	date, new bool // a separator above
+	follows   bool // same author, shortly before: the name is not repeated
+	hit       bool
+	forked    bool
+}
+
+// frame is the shape of all messages of a pane.
+type frame struct {
+	width, name int // columns; name 0: the name stands before the text
+	clock       bool
+	measure     measure
+	look        int // number of the styles in use
+}
+
+// Below these widths the time, and the column of names, are given up.
+const (
+	minNames = 44
+	minClock = 30
+	maxName  = 16
+)
+
+// frameFor shapes the focused conversation's pane.
+func (m *model) frameFor(t *talk, width int) frame {
+	f := frame{width: width, measure: m.width, look: m.look, clock: width >= minClock}
+	if width >= minNames {
+		f.name = max(m.width.StringWidth(t.label()), m.width.StringWidth(m.self.Name), 4)
+		f.name = min(f.name, maxName, width/4)
+	}
+	return f
+}
+
+// rowsOf renders line i of t, from the cache if nothing changed.
+func (m *model) rowsOf(t *talk, i int, f frame) []string {
+	l := t.log.lines[i]
+	var prev *line
+	if i > 0 {
+		prev = t.log.lines[i-1]
+	}
+	k := blockKey{
+		frame: f, text: l.Text, state: l.State, name: l.Name, forked: l.Forked,
+		date: prev == nil || !sameDay(m.local(prev.Time), m.local(l.Time)),
+		new:  l.ID == t.log.fresh,
+		hit:  l == t.log.hit,
+	}
+	k.follows = !k.date && !k.new && prev.Author == l.Author && prev.Log == l.Log &&
+		prev.Kind == l.Kind && l.Kind == api.MessageText && l.Time.Sub(prev.Time.Time).Abs() < 5*time.Minute
+	if l.block.rows == nil || l.block.key != k {
+		l.block = block{k, m.renderLine(t, l, k)}
+	}
+	return l.block.rows
+}
+
+func sameDay(a, b time.Time) bool {
+	return a.Year() == b.Year() && a.YearDay() == b.YearDay()
+}
+
+// local is a time of the service on the clock the person reads.
+func (m *model) local(t api.Time) time.Time { return t.In(m.now().Location()) }
+
+// renderLine lays out one message:
+//
+//	15:04 name text that wraps under                            ✓✓
+//	           itself
+func (m *model) renderLine(t *talk, l *line, k blockKey) []string {
+	f := k.frame
+	var rows []string
+	if k.date {
+		rows = append(rows, m.separator(m.local(l.Time).Format("Monday, 2 January 2006"), f.width, m.styles.dim))
+	}
+	if k.new {
+		rows = append(rows, m.separator("new", f.width, m.styles.accent))
+	}
+
+	mine := stateRank[l.State] > 0
+	name, who := m.author(t, l)
+	body, style := l.Text, m.styles.plain
+	switch l.Kind {
+	case api.MessageText:
+	case api.MessageAction:
+		body, style = name+" "+l.Text, who.Bold(false).Italic(true)
+		name = m.signs.action
+	default:
+		body, style = "(a message of a kind that this version does not know)", m.styles.dim
+	}
+	if k.hit {
+		style = m.styles.hit
+	}
+
+	indent := 1
+	head := " "
+	if f.clock {
+		head += m.styles.dim.Render(m.local(l.Time).Format("15:04")) + " "
+		indent += 6
+	}
+	switch {
+	case f.name > 0 && k.follows:
+		head += strings.Repeat(" ", f.name+2)
+		indent += f.name + 2
+	case f.name > 0:
+		short := clip(f.measure, name, f.name)
+		head += strings.Repeat(" ", max(0, f.name-f.measure.StringWidth(short))) + who.Render(short) + "  "
+		indent += f.name + 2
+	case !k.follows && name == m.signs.action:
+		body = name + " " + body
+	case !k.follows:
+		short := clip(f.measure, name, max(f.width/3, 4))
+		head += who.Render(short) + " "
+		indent += f.measure.StringWidth(short) + 1
+	}
+	room := f.width - indent - 3
+	if room < 8 { // a very narrow pane: the text starts on the next row
+		rows = append(rows, m.styledRow(head, f))
+		indent, head = 1, " "
+		room = max(f.width-indent-3, 1)
+	}
+	texts := wrapText(f.measure, body, room)
+	for i, s := range texts {
+		row := head
+		if i > 0 {
+			row = strings.Repeat(" ", indent)
+		}
+		row += style.Render(s)
+		if mine && i == len(texts)-1 {
+			mark, markStyle := m.delivery(l.State)
+			row = pad(f.measure, row, f.width-3) + strings.Repeat(" ", max(0, 2-f.measure.StringWidth(mark))) + markStyle.Render(mark)
+		}
+		rows = append(rows, m.styledRow(row, f))
+	}
+	for _, remark := range remarks(l) {
+		for _, s := range wrapText(f.measure, remark, max(f.width-indent-1, 1)) {
+			rows = append(rows, m.styledRow(strings.Repeat(" ", indent)+m.styles.warn.Render(s), f))
+		}
+	}
+	return rows
+}
+
+func (m *model) styledRow(s string, f frame) string { return pad(f.measure, s, f.width) }
+
+// author is the name over a message and its colour.
+func (m *model) author(t *talk, l *line) (string, lipgloss.Style) {
+	name := l.Name
+	switch {
+	case l.Author == m.self.PeerID:
+		name = m.self.Name
+	case l.Author == t.key:
+		name = t.label()
+	}
+	if name == "" {
+		name = clean(l.Author)
+	}
+	return name, m.styles.sender(l.Author)
+}
+
+// remarks are what a reader should know about a message's origin.
+func remarks(l *line) []string {
+	var out []string
+	if l.Skewed {
+		out = append(out, "(the sender's clock was more than 5 minutes off)")
+	}
+	if l.Forked {
+		out = append(out, "(signed twice: the sender's log also has another message in this place)")
+	}
+	return out
+}
+
+// separator is a word in the middle of a horizontal rule.
+func (m *model) separator(word string, width int, style lipgloss.Style) string {
+	word = clip(m.width, word, width-4)
+	side := max(0, width-m.width.StringWidth(word)-4)
+	left := side / 2
+	return pad(m.width, " "+style.Render(strings.Repeat(m.signs.rule, left)+" "+word+" "+
+		strings.Repeat(m.signs.rule, side-left)), width)
+}
+
+// viewTranscript renders the messages of t: h rows of w columns, the newest at
+// the bottom.
+func (m *model) viewTranscript(t *talk, w, h int) []string {
+	blank := strings.Repeat(" ", max(w, 0))
+	var rows []string // bottom first
+	f := m.frameFor(t, w)
+	for i := t.log.at(); i >= 0 && len(rows) < h; i-- {
+		block := m.rowsOf(t, i, f)
+		last := len(block) - 1
+		if l := t.log.bottom.line; l != nil && l == t.log.lines[i] {
+			last = min(t.log.bottom.row, last)
+		}
+		for r := last; r >= 0 && len(rows) < h; r-- {
+			rows = append(rows, block[r])
+		}
+	}
+	if len(rows) < h {
+		switch {
+		case t.log.loading:
+			rows = append(rows, m.styles.dim.Render(fit(m.width, " loading"+m.signs.queued, w)))
+		case len(t.log.lines) > 0 && t.log.whole && len(rows) < h-1:
+			rows = append(rows, blank, m.styles.dim.Render(fit(m.width, " the conversation with "+t.label()+" begins here", w)))
+		}
+	}
+	for len(rows) < h {
+		rows = append(rows, blank)
+	}
+	rows = rows[:h]
+	out := make([]string, h)
+	for i, r := range rows {
+		out[h-1-i] = r
+	}
+	return out
+}
+
+// scroll moves the pane of h rows by n rows, up if n > 0. It tells whether
+// older messages are wanted to go on.
+func (m *model) scroll(t *talk, w, h, n int) (wantOlder bool) {
+	lg := &t.log
+	if len(lg.lines) == 0 {
+		return n > 0 && !lg.whole
+	}
+	f := m.frameFor(t, w)
+	i := lg.at()
+	row := len(m.rowsOf(t, i, f)) - 1
+	if lg.bottom.line != nil {
+		row = min(lg.bottom.row, row)
+	}
+	if n < 0 {
+		for ; n < 0; n++ {
+			if row < len(m.rowsOf(t, i, f))-1 {
+				row++
+			} else if i < len(lg.lines)-1 {
+				i, row = i+1, 0
+			}
+		}
+	} else {
+		above := row + 1 - h // rows above the pane
+		for j := i - 1; j >= 0 && above < n+h; j-- {
+			above += len(m.rowsOf(t, j, f))
+		}
+		wantOlder = above < n+h && !lg.whole
+		for n = min(n, above); n > 0; n-- {
+			if row > 0 {
+				row--
+			} else {
+				i--
+				row = len(m.rowsOf(t, i, f)) - 1
+			}
+		}
+	}
+	lg.bottom = anchor{lg.lines[i], row}
+	if i == len(lg.lines)-1 && row == len(m.rowsOf(t, i, f))-1 {
+		lg.bottom = anchor{}
+	}
+	return wantOlder
+}
+
+// reveal scrolls so that line l stands in the pane, near its middle.
+func (m *model) reveal(t *talk, l *line, w, h int) {
+	f := m.frameFor(t, w)
+	for i, x := range t.log.lines {
+		if x == l {
+			t.log.bottom = anchor{l, len(m.rowsOf(t, i, f)) - 1}
+			m.scroll(t, w, h, -h/2)
+			return
+		}
+	}
+}

@@ -1,0 +1,427 @@
+package tui
+
+import (
+	"strings"
+	"time"
+
+	"charm.land/bubbles/v2/key"
+	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/colorprofile"
+	"github.com/charmbracelet/x/ansi"
+
+	"p2pchat/node/api"
+)
+
+// model is the whole state of the UI. Only Bubble Tea's loop touches it.
+type model struct {
+	svc   api.Service
+	opts  Options
+	calls *calls
+	now   func() time.Time // in the time zone of the person
+	// later makes a command that gives msg after d.
+	later    func(d time.Duration, msg tea.Msg) tea.Cmd
+	commands []command
+
+	w, h   int // of the terminal
+	width  measure
+	dark   bool
+	colour bool
+	styles styles
+	look   int // grows when styles do, so that cached rows are redone
+	signs  signs
+
+	self    api.Identity // clean
+	away    bool         // as set here
+	synced  bool         // a snapshot has arrived
+	gone    bool         // the node does not answer
+	notices []string     // standing warnings, clean
+	status  api.Status   // as of the last look
+	looking bool         // Status has been asked for
+	lookNow bool         // and is to be asked for again
+
+	people     people
+	input      input
+	solo       draft // of the input while there is nobody to talk with
+	completing *completion
+	searched   string
+	note       note
+	sheet      *sheet
+	sheets     int
+	capture    *capture
+	mouse      bool
+	unfocused  bool // the terminal said that another window has the keyboard
+
+	outbox  []outgoing
+	sending bool
+	marking bool                 // a MarkRead is under way
+	pending []api.Message        // of conversations not known yet
+	asking  bool                 // the list of conversations has been asked for
+	noticed map[string]time.Time // when the last typing notice went to whom
+}
+
+// capture is a capture under way.
+type capture struct {
+	file string
+	stop func()
+}
+
+func newModel(svc api.Service, o Options, c *calls) *model {
+	m := &model{
+		svc: svc, opts: o, calls: c, now: time.Now,
+		later: func(d time.Duration, msg tea.Msg) tea.Cmd {
+			return tea.Tick(d, func(time.Time) tea.Msg { return msg })
+		},
+		commands: commandList(o),
+		width:    ansi.WcWidth, dark: true, colour: true, signs: signsFor(o.environ()),
+		people: newPeople(), noticed: map[string]time.Time{},
+		solo: draft{column: -1},
+	}
+	m.restyle()
+	return m
+}
+
+func (m *model) restyle() {
+	m.look++
+	m.styles = newStyles(m.dark, m.colour)
+}
+
+// tickTime is how often ages on the screen are brought up to date.
+const tickTime = 10 * time.Second
+
+type tickMsg struct{}
+
+func (m *model) Init() tea.Cmd {
+	var said tea.Cmd
+	if len(m.opts.Notices) > 0 {
+		said = m.tell(clean(strings.Join(m.opts.Notices, "; ")))
+	}
+	return tea.Batch(tea.RequestBackgroundColor, m.later(tickTime, tickMsg{}), m.lookAtStatus(), said)
+}
+
+// Update takes one message, then does what the new state asks for.
+func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
+	return m, tea.Batch(m.take(msg), m.settle())
+}
+
+func (m *model) take(msg tea.Msg) tea.Cmd {
+	switch msg := msg.(type) {
+	case tea.WindowSizeMsg:
+		m.w, m.h = msg.Width, msg.Height
+	case tea.KeyPressMsg:
+		return m.keyPress(msg)
+	case tea.PasteMsg:
+		m.sheet = nil
+		if !m.draft().insert(msg.Content) {
+			return m.fail(api.Errorf(api.CodeTooLong, "pasting %d bytes here is too much: a message holds %d", len(msg.Content), api.MaxText))
+		}
+		return m.noticeTyping()
+	case tea.MouseWheelMsg:
+		switch msg.Button {
+		case tea.MouseWheelUp:
+			return m.scrollBy(3)
+		case tea.MouseWheelDown:
+			return m.scrollBy(-3)
+		}
+	case tea.MouseClickMsg:
+		return m.click(msg.X, msg.Y)
+	case tea.FocusMsg:
+		m.unfocused = false
+	case tea.BlurMsg:
+		m.unfocused = true
+		if t := m.people.focus; t != nil {
+			t.log.fresh = ""
+		}
+	case tea.BackgroundColorMsg:
+		m.dark = msg.IsDark()
+		m.restyle()
+	case tea.ColorProfileMsg:
+		m.colour = msg.Profile > colorprofile.ASCII
+		m.restyle()
+	case tea.ModeReportMsg:
+		// The renderer changes how it counts on the same message.
+		if msg.Mode == ansi.ModeUnicodeCore &&
+			(msg.Value == ansi.ModeReset || msg.Value == ansi.ModeSet || msg.Value == ansi.ModePermanentlySet) {
+			m.width = ansi.GraphemeWidth
+		}
+	case tickMsg:
+		return tea.Batch(m.later(tickTime, tickMsg{}), m.lookAtStatus())
+	case noteOverMsg:
+		if m.note.id == msg.id {
+			m.note.text = ""
+		}
+	case staleMsg: // a typing notice has run out: the screen shows it anyway
+	default:
+		return m.takeResult(msg)
+	}
+	return nil
+}
+
+// settle does what follows from the state, whatever changed it: loading what
+// is shown, saying what was read, sending what waits.
+func (m *model) settle() tea.Cmd {
+	if m.people.focus == nil && m.synced {
+		if t := m.firstFocus(); t != nil {
+			t.draft = m.solo
+			m.solo.setText("")
+			m.focusOn(t)
+		}
+	}
+	return tea.Batch(m.load(), m.markRead(), m.sendNext())
+}
+
+// firstFocus is whom the UI shows first: who wrote, who was talked with last,
+// who is there.
+func (m *model) firstFocus() *talk {
+	var best *talk
+	for _, t := range m.people.rows {
+		switch {
+		case best == nil:
+			best = t
+		case (t.unread > 0) != (best.unread > 0):
+			if t.unread > 0 {
+				best = t
+			}
+		case t.last.After(best.last):
+			best = t
+		}
+	}
+	return best
+}
+
+// focusOn shows the conversation t.
+func (m *model) focusOn(t *talk) tea.Cmd {
+	if t == nil || t == m.people.focus {
+		return nil
+	}
+	if old := m.people.focus; old != nil {
+		old.log.fresh, old.log.bottom, old.log.hit = "", anchor{}, nil
+	}
+	m.people.focus = t
+	m.sheet, m.completing = nil, nil
+	m.input.at, m.input.first = len(m.input.history), 0
+	t.log.bottom = anchor{}
+	t.entered = t.unread
+	if t.log.loaded && !t.log.stale {
+		t.log.setFresh(t.unread)
+		t.entered = 0
+	}
+	return nil
+}
+
+// draft is what is being edited.
+func (m *model) draft() *draft {
+	if t := m.people.focus; t != nil {
+		return &t.draft
+	}
+	return &m.solo
+}
+
+func (m *model) typing(t *talk) bool { return m.now().Before(t.typing) }
+
+func (m *model) keyPress(msg tea.KeyPressMsg) tea.Cmd {
+	if key.Matches(msg, keys.Quit) {
+		return tea.Quit
+	}
+	if m.sheet != nil && m.sheetKey(msg) {
+		return nil
+	}
+	if !key.Matches(msg, keys.Complete) && !key.Matches(msg, keys.CompleteBack) {
+		m.completing = nil
+	}
+	switch {
+	case key.Matches(msg, keys.Send):
+		return m.submit()
+	case key.Matches(msg, keys.Complete):
+		m.complete(1)
+	case key.Matches(msg, keys.CompleteBack):
+		m.complete(-1)
+	case key.Matches(msg, keys.Next):
+		return m.focusOn(m.people.step(1))
+	case key.Matches(msg, keys.Prev):
+		return m.focusOn(m.people.step(-1))
+	case key.Matches(msg, keys.NextUnread):
+		return m.focusOn(m.people.nextUnread())
+	case key.Matches(msg, keys.PageUp):
+		return m.scrollBy(max(m.layout().body-2, 1))
+	case key.Matches(msg, keys.PageDown):
+		return m.scrollBy(-max(m.layout().body-2, 1))
+	case key.Matches(msg, keys.Top):
+		return m.scrollBy(1 << 20)
+	case key.Matches(msg, keys.Bottom):
+		return m.scrollBy(-1 << 20)
+	case key.Matches(msg, keys.Help):
+		m.open("Help", m.renderHelp)
+	case key.Matches(msg, keys.Close):
+		m.clearNote()
+		if t := m.people.focus; t != nil {
+			t.log.bottom, t.log.hit = anchor{}, nil
+		}
+	case key.Matches(msg, keys.Redraw):
+		return tea.ClearScreen
+	default:
+		d := m.draft()
+		before := d.text
+		room := m.input.room(m.width, m.signs.prompt, m.layout().w)
+		if m.input.edit(d, m.width, room, msg) && d.text != before {
+			return m.noticeTyping()
+		}
+	}
+	return nil
+}
+
+func (m *model) scrollBy(n int) tea.Cmd {
+	if m.sheet != nil {
+		m.sheet.top -= n
+		return nil
+	}
+	t := m.people.focus
+	if t == nil {
+		return nil
+	}
+	l := m.layout()
+	if m.scroll(t, l.mid, l.body, n) {
+		return m.loadOlder(t)
+	}
+	return nil
+}
+
+// click chooses a row of the left pane.
+func (m *model) click(x, y int) tea.Cmd {
+	l := m.layout()
+	first := l.notices
+	if l.top {
+		first++
+	}
+	if i := y - first + m.people.top; x < l.people && y >= first && y < first+l.body && i < len(m.people.rows) {
+		return m.focusOn(m.people.rows[i])
+	}
+	return nil
+}
+
+func (m *model) layout() layout {
+	room := m.input.room(m.width, m.signs.prompt, max(m.w, 1))
+	rows := len(m.draft().place(m.width, room).rows)
+	return newLayout(m.w, m.h, rows, len(m.notices) > 0)
+}
+
+// View draws the screen.
+func (m *model) View() tea.View {
+	var v tea.View
+	v.AltScreen = true
+	v.ReportFocus = true
+	if m.mouse {
+		v.MouseMode = tea.MouseModeCellMotion
+	}
+	v.WindowTitle = "p2pchat"
+	if n := m.people.unread(); n > 0 {
+		v.WindowTitle = "(" + itoa(n) + ") p2pchat"
+	}
+	if m.w <= 0 || m.h <= 0 {
+		return v // the size is not known yet
+	}
+	rows, x, y := m.screen()
+	v.Content = strings.Join(rows, "\n")
+	if m.sheet == nil {
+		v.Cursor = tea.NewCursor(x, y)
+		v.Cursor.Shape = tea.CursorBar
+	}
+	return v
+}
+
+// screen is all rows of the screen, and where the cursor is.
+func (m *model) screen() (rows []string, x, y int) {
+	l := m.layout()
+	if l.top {
+		rows = append(rows, m.viewTop(l))
+	}
+	if l.notices > 0 {
+		rows = append(rows, m.viewNotice(l))
+	}
+	rows = append(rows, m.viewBody(l)...)
+	if l.rule {
+		rows = append(rows, m.viewRule(l))
+	}
+	in, x, y := m.input.view(m.draft(), m.width, m.styles, m.signs.prompt, m.inputHint(), l.w, l.input)
+	y += len(rows)
+	rows = append(rows, in...)
+	if l.foot {
+		rows = append(rows, m.viewFoot(l))
+	}
+	for i, r := range rows { // whatever happened: never wider than the screen
+		if m.width.StringWidth(r) > l.w {
+			rows[i] = m.width.Truncate(r, l.w, "")
+		}
+	}
+	return rows, min(x, l.w-1), min(y, l.h-1)
+}
+
+func (m *model) inputHint() string {
+	t := m.people.focus
+	switch {
+	case t == nil:
+		return "type /help"
+	case !t.online() && t.kind == api.KindDirect:
+		return "write to " + t.label() + ": it is delivered when " + t.label() + " is back"
+	}
+	return "write to " + t.label()
+}
+
+// viewBody renders the panes side by side.
+func (m *model) viewBody(l layout) []string {
+	if m.sheet != nil {
+		return m.viewSheet(l.w, l.body)
+	}
+	t := m.people.focus
+	var mid []string
+	switch {
+	case !m.synced:
+		mid = m.middle(m.wait("starting")(l.mid-2), l.mid, l.body)
+	case t == nil:
+		mid = m.middle(wrapText(m.width, lonely, min(l.mid-4, 56)), l.mid, l.body)
+	case t.log.loaded && len(t.log.lines) == 0 && t.log.whole:
+		mid = m.middle(wrapText(m.width, "Nothing has been said yet. Say hello to "+t.label()+".", min(l.mid-4, 56)), l.mid, l.body)
+	default:
+		mid = m.viewTranscript(t, l.mid, l.body)
+	}
+	bar := m.styles.border.Render(m.signs.bar)
+	var left, right []string
+	if l.people > 0 {
+		left = m.viewPeople(l.people, l.body)
+	}
+	if l.details > 0 {
+		right = m.viewDetails(t, l.details, l.body)
+	}
+	rows := make([]string, l.body)
+	for i := range rows {
+		if left != nil {
+			rows[i] = pad(m.width, left[i], l.people) + bar
+		}
+		rows[i] += pad(m.width, mid[i], l.mid)
+		if right != nil {
+			rows[i] += bar + pad(m.width, right[i], l.details)
+		}
+	}
+	return rows
+}
+
+// lonely is what a person reads who sees nobody.
+const lonely = "Nobody else is here yet. p2pchat finds others on the same network by itself: start it on another machine. " +
+	"If somebody should be here, /doctor looks for the reason, and /add connects to an address."
+
+// middle puts text into the middle of a pane.
+func (m *model) middle(text []string, w, h int) []string {
+	wide := 0
+	for _, r := range text {
+		wide = max(wide, m.width.StringWidth(r))
+	}
+	rows := make([]string, h)
+	top := max(0, (h-len(text))/2)
+	for i := range rows {
+		row := ""
+		if j := i - top; j >= 0 && j < len(text) {
+			row = strings.Repeat(" ", max(0, (w-wide)/2)) + m.styles.dim.Render(text[j])
+		}
+		rows[i] = pad(m.width, row, w)
+	}
+	return rows
+}

@@ -1,0 +1,219 @@
+package tui
+
+import (
+	"slices"
+
+	"p2pchat/node/api"
+)
+
+// pageSize is how many messages are asked for at once, at least.
+const pageSize = 100
+
+// line is one message as the transcript holds it. Name and Text are clean.
+type line struct {
+	api.Message
+	block block // as last rendered
+}
+
+// transcript holds the loaded part of one conversation, oldest first: a
+// contiguous run that ends with the newest message, once loaded.
+type transcript struct {
+	lines []*line
+	byID  map[string]*line
+
+	loaded  bool // the newest page has arrived once
+	stale   bool // changes were missed: load the newest page again
+	loading bool // a page has been asked for
+	whole   bool // there is nothing older
+
+	// reached is the highest sequence number per log and state that a change
+	// has told of: a page read before the change may arrive after it.
+	reached map[reachKey]uint64
+
+	fresh  string // ID of the first message that was new when last looked at
+	marked string // ID up to which the service was told that it was read
+	bottom anchor // what is at the bottom of the pane
+	hit    *line  // the search result shown
+}
+
+type reachKey struct{ log, state string }
+
+// anchor is a row of a message; the zero anchor is the newest row and follows
+// new messages.
+type anchor struct {
+	line *line
+	row  int
+}
+
+var stateRank = map[string]int{api.Queued: 1, api.Sent: 2, api.Delivered: 3, api.Read: 4}
+
+func (t *transcript) init() {
+	t.byID = map[string]*line{}
+	t.reached = map[reachKey]uint64{}
+}
+
+func newLine(msg api.Message) *line {
+	msg.Name, msg.Text = clean(msg.Name), cleanText(msg.Text)
+	return &line{Message: msg}
+}
+
+// append takes a message that is new, or says again what is known of one. It
+// tells whether it was new.
+func (t *transcript) append(msg api.Message) bool {
+	l := newLine(msg)
+	t.lift(l)
+	if old := t.byID[msg.ID]; old != nil {
+		if stateRank[l.State] < stateRank[old.State] {
+			l.State = old.State
+		}
+		old.Message = l.Message
+		return false
+	}
+	t.byID[msg.ID] = l
+	t.lines = append(t.lines, l)
+	return true
+}
+
+// reach applies a state change: all of a log up to a sequence number.
+func (t *transcript) reach(c api.StateChange) {
+	k := reachKey{c.Log, c.State}
+	t.reached[k] = max(t.reached[k], c.Seq)
+	for _, l := range t.lines {
+		t.lift(l)
+	}
+}
+
+// lift raises a message of ours to the state that changes have told of.
+func (t *transcript) lift(l *line) {
+	if stateRank[l.State] == 0 {
+		return
+	}
+	for state, rank := range stateRank {
+		if rank > stateRank[l.State] && l.Seq <= t.reached[reachKey{l.Log, state}] {
+			l.State = state
+		}
+	}
+}
+
+// newest takes the newest page. What arrived while it was on its way stays
+// behind it; if it does not touch what was loaded before, that is dropped, so
+// that there is never a hole.
+func (t *transcript) newest(page []api.Message, asked int) {
+	t.loaded = true
+	inPage := make(map[string]bool, len(page))
+	touches := len(t.lines) == 0
+	for _, m := range page {
+		inPage[m.ID] = true
+		touches = touches || t.byID[m.ID] != nil
+	}
+	var before, after []*line
+	if len(page) > 0 {
+		seen := false // a line of the page has been passed
+		for _, l := range t.lines {
+			switch {
+			case inPage[l.ID]:
+				seen = true
+			case seen || !touches && l.Time.After(page[len(page)-1].Time.Time):
+				after = append(after, l)
+			case touches:
+				before = append(before, l)
+			}
+		}
+	} else {
+		after = t.lines
+	}
+	kept := t.byID
+	t.lines, t.byID = nil, map[string]*line{}
+	put := func(ls ...*line) {
+		for _, l := range ls {
+			if t.byID[l.ID] == nil {
+				t.byID[l.ID] = l
+				t.lines = append(t.lines, l)
+			}
+		}
+	}
+	put(before...)
+	for _, m := range page {
+		l := newLine(m)
+		if old := kept[m.ID]; old != nil { // the anchor may point at it
+			if stateRank[l.State] < stateRank[old.State] {
+				l.State = old.State
+			}
+			old.Message = l.Message
+			l = old
+		}
+		t.lift(l)
+		put(l)
+	}
+	put(after...)
+	if len(page) < asked {
+		t.whole = true
+	} else if !touches {
+		t.whole = false
+	}
+	if t.bottom.line != nil && t.byID[t.bottom.line.ID] != t.bottom.line {
+		t.bottom = anchor{}
+	}
+	if t.hit != nil && t.byID[t.hit.ID] != t.hit {
+		t.hit = nil
+	}
+}
+
+// older takes a page of what came before the first loaded message.
+func (t *transcript) older(page []api.Message, asked int) {
+	var ls []*line
+	for _, m := range page {
+		if t.byID[m.ID] != nil {
+			continue
+		}
+		l := newLine(m)
+		t.lift(l)
+		t.byID[m.ID] = l
+		ls = append(ls, l)
+	}
+	t.lines = append(ls, t.lines...)
+	t.whole = len(page) < asked
+}
+
+// clear empties the screen; scrolling up loads what was there again.
+func (t *transcript) clear() {
+	t.lines, t.byID, t.whole = nil, map[string]*line{}, false
+	t.bottom, t.fresh, t.hit = anchor{}, "", nil
+}
+
+// first is the ID of the oldest loaded message, "" if there is none.
+func (t *transcript) first() string {
+	if len(t.lines) == 0 {
+		return ""
+	}
+	return t.lines[0].ID
+}
+
+// at is the index of the line at the bottom of the pane, -1 if there is none.
+func (t *transcript) at() int {
+	if t.bottom.line == nil {
+		return len(t.lines) - 1
+	}
+	return slices.Index(t.lines, t.bottom.line)
+}
+
+// setFresh puts the new-message marker before the last n received messages.
+func (t *transcript) setFresh(n int) {
+	t.fresh = ""
+	for i := len(t.lines) - 1; i >= 0 && n > 0; i-- {
+		if t.lines[i].State == api.Received {
+			t.fresh = t.lines[i].ID
+			n--
+		}
+	}
+}
+
+// lastReceived is the newest message of others up to index at, nil if none.
+func (t *transcript) lastReceived(at int) *line {
+	for i := min(at, len(t.lines)-1); i >= 0; i-- {
+		if t.lines[i].State == api.Received {
+			return t.lines[i]
+		}
+	}
+	return nil
+}
