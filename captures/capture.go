@@ -89,7 +89,7 @@ func Open(ctx context.Context, opts Options) (*Capture, error) {
 	return open(ctx, opts, newSystem(opts.Binary))
 }
 
-func open(ctx context.Context, opts Options, sys system) (c *Capture, err error) {
+func open(ctx context.Context, opts Options, sys system) (*Capture, error) {
 	p, err := opts.plan()
 	if err != nil {
 		return nil, err
@@ -100,7 +100,7 @@ func open(ctx context.Context, opts Options, sys system) (c *Capture, err error)
 			return nil, fmt.Errorf("ask the node what to capture: %w", err)
 		}
 	}
-	c = &Capture{
+	c := &Capture{
 		opts: opts, plan: p, sys: sys,
 		target:        target.clean(),
 		taps:          make(map[string]*source),
@@ -112,33 +112,34 @@ func open(ctx context.Context, opts Options, sys system) (c *Capture, err error)
 	}
 	c.ports = newPortSet(c.target)
 	c.sink = c.newSink()
-	defer func() {
-		if err != nil {
-			c.closeTaps()
-			if c.stream != nil {
-				_ = c.stream.Close()
-			}
+	if err := c.openAll(ctx); err != nil {
+		c.closeTaps()
+		if c.stream != nil {
+			_ = c.stream.Close()
 		}
-	}()
-	if err := c.openFirst(); err != nil {
-		return nil, err
-	}
-	switch {
-	case opts.Path == "-":
-		c.sink.out = c.opts.Stdout
-	case p.stream:
-		c.stream, err = openStream(ctx, opts.Path, func() {
-			c.opts.notice(NoticeWaiting, "", "waiting for a program that reads %s", opts.Path)
-		})
-		if err != nil {
-			return nil, err
-		}
-		c.sink.out = c.stream
-	}
-	if err := c.sink.start(); err != nil {
 		return nil, err
 	}
 	return c, nil
+}
+
+// openAll opens the interfaces first, so that a missing right leaves no file.
+func (c *Capture) openAll(ctx context.Context) (err error) {
+	if err := c.openFirst(); err != nil {
+		return err
+	}
+	switch {
+	case c.opts.Path == "-":
+		c.sink.out = c.opts.Stdout
+	case c.plan.stream:
+		c.stream, err = openStream(ctx, c.opts.Path, func() {
+			c.opts.notice(NoticeWaiting, "", "waiting for a program that reads %s", c.opts.Path)
+		})
+		if err != nil {
+			return err
+		}
+		c.sink.out = c.stream
+	}
+	return c.sink.start()
 }
 
 func (c *Capture) newSink() *sink {
