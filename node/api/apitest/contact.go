@@ -97,6 +97,14 @@ func (c *contact) row() api.Peer {
 	return p
 }
 
+// latest is the order of the newest message, 0 if there is none.
+func (c *contact) latest() uint64 {
+	if len(c.log) == 0 {
+		return 0
+	}
+	return c.log[len(c.log)-1].order
+}
+
 func (c *contact) conversation() api.Conversation {
 	v := api.Conversation{
 		ID: conversationID(c.owner.self.PeerID, c.peer.self.PeerID), Kind: api.KindDirect,

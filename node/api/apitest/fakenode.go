@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -147,15 +148,20 @@ func (n *FakeNode) peers() []api.Peer {
 }
 
 func (n *FakeNode) conversations() []api.Conversation {
-	rows := []api.Conversation{}
+	var open []*contact
 	for _, c := range n.contacts {
 		if !c.removed || len(c.log) > 0 {
-			rows = append(rows, c.conversation())
+			open = append(open, c)
 		}
 	}
-	slices.SortFunc(rows, func(a, b api.Conversation) int {
-		return cmp.Or(b.LastTime.Compare(a.LastTime.Time), cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID))
+	slices.SortFunc(open, func(a, b *contact) int {
+		return cmp.Or(cmp.Compare(b.latest(), a.latest()),
+			cmp.Compare(a.peer.self.Name, b.peer.self.Name), cmp.Compare(a.peer.self.PeerID, b.peer.self.PeerID))
 	})
+	rows := []api.Conversation{}
+	for _, c := range open {
+		rows = append(rows, c.conversation())
+	}
 	return rows
 }
 
@@ -224,12 +230,12 @@ func (n *FakeNode) AddPeer(ctx context.Context, addr string) error {
 		return err
 	}
 	defer n.leave()
-	host, _, _ := strings.Cut(addr, "/p2p/")
+	host, peerID, named := strings.Cut(addr, "/p2p/")
 	parts := strings.Split(host, "/")
-	if len(parts) < 5 || parts[0] != "" || (parts[3] != "tcp" && parts[3] != "udp") {
+	if (named && len(peerID) != len(n.self.PeerID)) || len(parts) < 5 || parts[0] != "" || (parts[3] != "tcp" && parts[3] != "udp") {
 		return api.Errorf(api.CodeUsage, "%q is not an address such as /ip4/10.0.0.2/tcp/47700", addr)
 	}
-	if _, err := netip.ParseAddr(parts[2]); err != nil {
+	if _, err := netip.ParseAddrPort(net.JoinHostPort(parts[2], parts[4])); err != nil {
 		return api.Errorf(api.CodeUsage, "%q is not an address: %w", addr, err)
 	}
 	for _, other := range n.lan.nodes {

@@ -53,3 +53,11 @@ func TestApartAndTogether(t *testing.T) {
 		}
 	}
 }
+
+func TestContract(t *testing.T) {
+	t.Parallel()
+	Run(t, func(*testing.T) Fixture {
+		f, _, _ := NewFixture()
+		return f
+	})
+}

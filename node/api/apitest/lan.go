@@ -131,3 +131,16 @@ func (l *LAN) tellRead(reader, writer *contact) {
 		writer.owner.publishConversation(writer)
 	}
 }
+
+// NewFixture is alice and bob on a network of their own.
+func NewFixture() (f Fixture, alice, bob *FakeNode) {
+	lan := NewLAN()
+	alice, bob = lan.Join("alice"), lan.Join("bob")
+	return Fixture{
+		Alice: alice, Bob: bob,
+		BobLeaves:  func() { bob.SetOnline(false) },
+		BobReturns: func() api.Service { bob.SetOnline(true); return bob },
+		Join:       func(name string) api.Service { return lan.Join(name) },
+		Backlog:    Backlog,
+	}, alice, bob
+}
