@@ -1,0 +1,156 @@
+package localapi
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"slices"
+	"time"
+
+	"p2pchat/node/api"
+)
+
+func (s *Server) handler() http.Handler {
+	mux := http.NewServeMux()
+	handle := func(method string, h http.HandlerFunc) {
+		mux.HandleFunc(prefix+method, func(w http.ResponseWriter, r *http.Request) {
+			if r.Method != http.MethodPost {
+				w.Header().Set("Allow", http.MethodPost)
+				fail(w, http.StatusMethodNotAllowed, api.Errorf(api.CodeUsage, "%s is called with POST", r.URL.Path))
+				return
+			}
+			h(w, r)
+		})
+	}
+	svc := s.svc
+	handle("attach", s.attach)
+	handle("watch", s.watch)
+	handle("whoami", call(func(ctx context.Context, _ none) (api.Identity, error) { return svc.Whoami(ctx) }))
+	handle("peers", call(func(ctx context.Context, _ none) ([]api.Peer, error) { return svc.Peers(ctx) }))
+	handle("conversations", call(func(ctx context.Context, _ none) ([]api.Conversation, error) { return svc.Conversations(ctx) }))
+	handle("log", call(svc.Log))
+	handle("status", call(func(ctx context.Context, _ none) (api.Status, error) { return svc.Status(ctx) }))
+	handle("peers/add", call(func(ctx context.Context, r peerAdd) (none, error) { return none{}, svc.AddPeer(ctx, r.Addr) }))
+	handle("peers/remove", call(func(ctx context.Context, r peerRemove) (none, error) { return none{}, svc.RemovePeer(ctx, r.Who) }))
+	handle("send", call(s.send))
+	handle("read", call(func(ctx context.Context, r markRead) (none, error) { return none{}, svc.MarkRead(ctx, r.Target, r.ID) }))
+	handle("typing", call(func(ctx context.Context, r typing) (none, error) { return none{}, svc.Typing(ctx, r.Target) }))
+	handle("away", call(func(ctx context.Context, r away) (none, error) { return none{}, svc.SetAway(ctx, r.Away, r.Text) }))
+	handle("diagnose", call(func(ctx context.Context, _ none) ([]api.Finding, error) { return svc.Diagnose(ctx) }))
+	handle("capture-target", call(func(ctx context.Context, _ none) (api.CaptureTarget, error) { return svc.CaptureTarget(ctx) }))
+	handle("shutdown", call(func(ctx context.Context, _ none) (none, error) { return none{}, svc.Shutdown(ctx) }))
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		fail(w, http.StatusNotFound, api.Errorf(api.CodeUnsupported, "this node knows no %s", r.URL.Path))
+	})
+	return s.guard(mux)
+}
+
+// guard lets through what a face on this machine would send, counts it, and
+// clears what the last request on the connection set.
+func (s *Server) guard(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		rc := http.NewResponseController(w)
+		_ = rc.SetWriteDeadline(time.Now().Add(writeTimeout)) // fails only on a dead connection
+		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		switch {
+		case r.Host != host:
+			s.refuse(w, r, "Host is not "+host)
+		case len(r.Header.Values("Origin")) > 0:
+			s.refuse(w, r, "it comes from a web page")
+		case !s.enter():
+			fail(w, http.StatusServiceUnavailable, api.Errorf(api.CodeNoNode, "the node is stopping"))
+		default:
+			defer s.leave()
+			next.ServeHTTP(w, r)
+		}
+	})
+}
+
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, why string) {
+	s.log.Warn("request refused", "why", why, "host", r.Host, "origin", r.Header.Get("Origin"))
+	w.Header().Set("Connection", "close")
+	fail(w, http.StatusForbidden, api.Errorf(api.CodeForbidden, "request refused: %s", why))
+}
+
+// call makes a handler of a method that takes and gives one value.
+func call[Request, Answer any](method func(context.Context, Request) (Answer, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		request, err := read[Request](w, r)
+		if err != nil {
+			fail(w, status(err.Code), err)
+			return
+		}
+		// A call may take as long as its client waits.
+		rc := http.NewResponseController(w)
+		_ = rc.SetWriteDeadline(time.Time{})
+		answer, failed := method(r.Context(), request)
+		_ = rc.SetWriteDeadline(time.Now().Add(writeTimeout))
+		if failed != nil {
+			err := explain(r.Context(), failed)
+			fail(w, status(err.Code), err)
+			return
+		}
+		reply(w, http.StatusOK, answer)
+	}
+}
+
+// read decodes a request's body.
+func read[Request any](w http.ResponseWriter, r *http.Request) (request Request, _ *api.Error) {
+	rc := http.NewResponseController(w)
+	_ = rc.SetReadDeadline(time.Now().Add(headerTimeout))
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequest))
+	// What is read next only shows that the client is still there.
+	_ = rc.SetReadDeadline(time.Time{})
+	var tooBig *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooBig):
+		return request, api.Errorf(api.CodeTooLong, "the request is over %d bytes long", maxRequest)
+	case err != nil:
+		return request, api.Errorf(api.CodeUsage, "the request did not arrive: %w", err)
+	case len(body) == 0:
+		return request, nil
+	}
+	if err := json.Unmarshal(body, &request); err != nil {
+		return request, api.Errorf(api.CodeUsage, "the request is malformed: %w", err)
+	}
+	return request, nil
+}
+
+// explain makes an error of a call presentable: one cut short while its client
+// still listens was cut short by the server's end.
+func explain(ctx context.Context, err error) *api.Error {
+	if ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)) {
+		return api.Errorf(api.CodeNoNode, "the node is stopping")
+	}
+	return api.AsError(err)
+}
+
+// send is a call whose effect outlives it: if the server stops while it waits
+// for the receipt, the client still learns that its message is stored.
+func (s *Server) send(ctx context.Context, r api.SendRequest) (api.Receipt, error) {
+	receipt, err := s.svc.Send(ctx, r)
+	if receipt.ID != "" && errors.Is(err, context.Canceled) {
+		return receipt, nil
+	}
+	return receipt, err
+}
+
+func fail(w http.ResponseWriter, status int, err *api.Error) {
+	sent := *err
+	sent.Candidates = slices.Clone(err.Candidates)
+	reply(w, status, failure{Error: &sent})
+}
+
+func reply(w http.ResponseWriter, status int, value any) {
+	body, err := json.Marshal(value)
+	if err != nil {
+		status = http.StatusInternalServerError
+		body = []byte(`{"error":{"code":"internal","message":"the answer cannot be encoded"}}`)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = w.Write(append(body, '\n')) // fails only if the client is gone
+}

@@ -1,0 +1,134 @@
+package localapi
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"iter"
+
+	"p2pchat/node/api"
+)
+
+// Whoami implements [api.Service].
+func (c *Client) Whoami(ctx context.Context) (api.Identity, error) {
+	return ask[api.Identity](ctx, c, "whoami", none{})
+}
+
+// Peers implements [api.Service].
+func (c *Client) Peers(ctx context.Context) ([]api.Peer, error) {
+	return ask[[]api.Peer](ctx, c, "peers", none{})
+}
+
+// Conversations implements [api.Service].
+func (c *Client) Conversations(ctx context.Context) ([]api.Conversation, error) {
+	return ask[[]api.Conversation](ctx, c, "conversations", none{})
+}
+
+// Log implements [api.Service].
+func (c *Client) Log(ctx context.Context, q api.LogQuery) ([]api.Message, error) {
+	return ask[[]api.Message](ctx, c, "log", q)
+}
+
+// Status implements [api.Service].
+func (c *Client) Status(ctx context.Context) (api.Status, error) {
+	return ask[api.Status](ctx, c, "status", none{})
+}
+
+// AddPeer implements [api.Service].
+func (c *Client) AddPeer(ctx context.Context, addr string) error {
+	_, err := ask[none](ctx, c, "peers/add", peerAdd{Addr: addr})
+	return err
+}
+
+// RemovePeer implements [api.Service].
+func (c *Client) RemovePeer(ctx context.Context, who string) error {
+	_, err := ask[none](ctx, c, "peers/remove", peerRemove{Who: who})
+	return err
+}
+
+// Send implements [api.Service]. If the connection is lost before the answer,
+// whether the message was stored is unknown, and nothing is sent again.
+func (c *Client) Send(ctx context.Context, r api.SendRequest) (api.Receipt, error) {
+	if err := api.CheckText(r.Text); err != nil {
+		return api.Receipt{}, err
+	}
+	return ask[api.Receipt](ctx, c, "send", r)
+}
+
+// MarkRead implements [api.Service].
+func (c *Client) MarkRead(ctx context.Context, target, id string) error {
+	_, err := ask[none](ctx, c, "read", markRead{Target: target, ID: id})
+	return err
+}
+
+// Typing implements [api.Service].
+func (c *Client) Typing(ctx context.Context, target string) error {
+	_, err := ask[none](ctx, c, "typing", typing{Target: target})
+	return err
+}
+
+// SetAway implements [api.Service].
+func (c *Client) SetAway(ctx context.Context, isAway bool, text string) error {
+	if err := api.CheckStatus(text); err != nil {
+		return err
+	}
+	_, err := ask[none](ctx, c, "away", away{Away: isAway, Text: text})
+	return err
+}
+
+// Diagnose implements [api.Service].
+func (c *Client) Diagnose(ctx context.Context) ([]api.Finding, error) {
+	return ask[[]api.Finding](ctx, c, "diagnose", none{})
+}
+
+// CaptureTarget implements [api.Service].
+func (c *Client) CaptureTarget(ctx context.Context) (api.CaptureTarget, error) {
+	return ask[api.CaptureTarget](ctx, c, "capture-target", none{})
+}
+
+// Shutdown implements [api.Service].
+func (c *Client) Shutdown(ctx context.Context) error {
+	_, err := ask[none](ctx, c, "shutdown", none{})
+	return err
+}
+
+// Watch implements [api.Service]. A node that stops ends it without an error;
+// one that vanishes ends it with no-node. Every loop over it is a new request.
+func (c *Client) Watch(ctx context.Context, since uint64) iter.Seq2[api.Change, error] {
+	return func(yield func(api.Change, error) bool) {
+		body, err := c.post(ctx, "watch", watch{Since: since})
+		if err != nil {
+			if ctx.Err() == nil {
+				yield(api.Change{}, err)
+			}
+			return
+		}
+		defer body.Close()
+		for lines := bufio.NewReader(body); ; {
+			raw, err := lines.ReadBytes('\n')
+			switch {
+			case ctx.Err() != nil:
+				return
+			case errors.Is(err, io.EOF):
+				return // the stream was ended, not cut: that would be ErrUnexpectedEOF
+			case err != nil:
+				yield(api.Change{}, lost(err))
+				return
+			}
+			var next line
+			if err := json.Unmarshal(raw, &next); err != nil {
+				yield(api.Change{}, garbled("watch", err))
+				return
+			}
+			if next.Error != nil {
+				yield(api.Change{}, next.Error)
+				return
+			}
+			if !yield(next.Change, nil) {
+				return
+			}
+		}
+	}
+}
