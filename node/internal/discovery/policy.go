@@ -1,0 +1,330 @@
+package discovery
+
+import (
+	"cmp"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+	ma "github.com/multiformats/go-multiaddr"
+	manet "github.com/multiformats/go-multiaddr/net"
+)
+
+// Times of the policy. The design page of each is in the comment.
+const (
+	higherWaits    = 2 * time.Second         // the peer with the higher ID leaves the first dial to the other
+	fullRateFor    = 10 * time.Minute        // after a loss
+	eagerFor       = time.Minute             // of these, at twice the rate
+	slowEvery      = time.Minute             // after that, and for peers that said goodbye
+	pingTimeout    = time.Second             // a connection under suspicion
+	doubleTimeout  = 1500 * time.Millisecond // a connection whose double has just arrived
+	pingGap        = 700 * time.Millisecond  // between two pings of one connection
+	settleAfter    = 3 * time.Second         // the higher ID leaves closing of duplicates to the other
+	redialOnHint   = 250 * time.Millisecond  // a dial older than this is given up when its peer speaks up
+	hintGap        = 200 * time.Millisecond  // between a dial that failed and one that a hint brings about
+	wantedFor      = 30 * time.Second        // after Want
+	forgetHeard    = 10 * time.Minute        // peers only heard of
+	goodbyeCovers  = 10 * time.Second        // a loss this soon after a goodbye is no fault
+	firstDialAfter = 60 * time.Millisecond   // a loss: the search by name goes first, see search
+)
+
+// Bounds of the policy's memory and work.
+const (
+	maxPeers     = 4096 // peers known, by whatever way
+	maxAddrs     = 16   // addresses kept per peer
+	maxSaved     = 8    // of these, in the book
+	maxDials     = 16   // at the same time
+	maxDialAddrs = 8    // addresses tried in one dial
+)
+
+// dialTimeouts of successive attempts. Short, since a new attempt costs little
+// and an old one may be waiting in a retransmission; now and then longer, for
+// machines so busy that a handshake takes a second.
+var dialTimeouts = []time.Duration{1200 * time.Millisecond, 1600 * time.Millisecond, 1200 * time.Millisecond, 3 * time.Second}
+
+// source is where an address came from.
+type source int
+
+const (
+	fromBook source = iota
+	fromRecord
+	fromMDNS
+	fromPeer // the peer's own word or behaviour on a connection
+	fromUser
+)
+
+type address struct {
+	ma    ma.Multiaddr
+	src   source
+	iface string // fromMDNS: where it was heard
+	seen  time.Time
+}
+
+// link is an open connection.
+type link struct {
+	id       string
+	peer     peer.ID
+	outgoing bool
+	remote   ma.Multiaddr
+	opened   time.Time
+	pinging  bool
+	asked    time.Time // of the last ping's start
+	alive    time.Time // of the last proof
+	closing  bool
+}
+
+// target is a peer.
+type target struct {
+	id    peer.ID
+	lower bool // our ID is the lower one: we dial
+	via   Via
+	addrs []address
+	links []*link
+
+	static bool
+	met    bool // we shook hands, now or in an earlier life
+	boot   string
+	iface  string // where it was heard last
+
+	heard    time.Time // by mDNS
+	lastSeen time.Time // connected
+	goodbye  time.Time
+	wanted   time.Time // until then, whatever the limits
+
+	since    time.Time // when the search for it began; zero when connected
+	next     time.Time // of the next dial; zero: none planned
+	dialing  bool
+	started  time.Time // of the last dial
+	tries    int
+	settleAt time.Time
+
+	err      string // of the last failed dial
+	reported bool   // Unreachable was told
+}
+
+// policy decides whom to dial, when, and which connections to keep. It is a
+// state machine without clock, network or goroutine: inputs are its methods,
+// outputs are collected in out until taken. One goroutine owns it.
+type policy struct {
+	self  peer.ID
+	limit int // connections above which none is opened unasked
+	rand  *rand.Rand
+	net   network
+	peers map[peer.ID]*target
+	links map[string]*link
+	dials int
+	out   []command
+}
+
+// command is something the policy wants done.
+type command interface{ isCommand() }
+
+type (
+	dialCmd struct {
+		peer    peer.ID
+		addrs   []ma.Multiaddr
+		timeout time.Duration
+	}
+	abortCmd struct{ peer peer.ID } // give up the dial in progress
+	pingCmd  struct {
+		link    string
+		timeout time.Duration
+	}
+	closeCmd struct {
+		link string
+		why  string
+	}
+	saveCmd   struct{ entry Remembered }
+	removeCmd struct{ peer peer.ID }
+	eventCmd  struct{ event Event }
+)
+
+func (dialCmd) isCommand()   {}
+func (abortCmd) isCommand()  {}
+func (pingCmd) isCommand()   {}
+func (closeCmd) isCommand()  {}
+func (saveCmd) isCommand()   {}
+func (removeCmd) isCommand() {}
+func (eventCmd) isCommand()  {}
+
+func newPolicy(self peer.ID, limit int, r *rand.Rand) *policy {
+	return &policy{self: self, limit: limit, rand: r, peers: map[peer.ID]*target{}, links: map[string]*link{}}
+}
+
+// take returns the commands since the last call, in order.
+func (p *policy) take() []command {
+	out := p.out
+	p.out = nil
+	return out
+}
+
+func (p *policy) do(c command) { p.out = append(p.out, c) }
+
+func (p *policy) tell(now time.Time, kind EventKind, t *target) {
+	e := Event{Kind: kind, Peer: t.id, Via: t.via, Addrs: t.multiaddrs(), At: now}
+	if kind == Unreachable {
+		e.Err = t.err
+	}
+	p.do(eventCmd{e})
+}
+
+// jitter returns a duration around d, ± a quarter.
+func (p *policy) jitter(d time.Duration) time.Duration {
+	return d*3/4 + time.Duration(p.rand.Int64N(int64(d/2)+1))
+}
+
+// target returns what is known of a peer, making a place for it. Nil: it is us,
+// or there is no place.
+func (p *policy) target(now time.Time, id peer.ID, via Via) *target {
+	if id == p.self || id == "" {
+		return nil
+	}
+	t := p.peers[id]
+	if t == nil {
+		if len(p.peers) >= maxPeers && !p.evict() {
+			return nil
+		}
+		t = &target{id: id, lower: p.self < id, via: via}
+		p.peers[id] = t
+		p.tell(now, Found, t)
+	}
+	if via.rank() > t.via.rank() {
+		t.via = via
+	}
+	return t
+}
+
+// evict forgets the peer that was heard of longest ago and never met.
+func (p *policy) evict() bool {
+	var oldest *target
+	for _, t := range p.peers {
+		if t.keep() || t.dialing || len(t.links) > 0 {
+			continue
+		}
+		if oldest == nil || t.heard.Before(oldest.heard) {
+			oldest = t
+		}
+	}
+	if oldest != nil {
+		delete(p.peers, oldest.id)
+	}
+	return oldest != nil
+}
+
+// keep reports a peer that is remembered and searched for.
+func (t *target) keep() bool { return t.met || t.static }
+
+// gone reports a peer that took its leave: nothing is wrong, it is not searched.
+func (t *target) gone() bool {
+	return !t.goodbye.IsZero() && t.lastSeen.Sub(t.goodbye) < goodbyeCovers
+}
+
+// recent reports a peer whose search began soon after its last sign of life,
+// or that the user wants to be searched for.
+func (t *target) recent() bool {
+	sign := t.lastSeen
+	if t.heard.After(sign) {
+		sign = t.heard
+	}
+	return t.static || !t.since.After(sign.Add(fullRateFor))
+}
+
+func (t *target) connected() bool {
+	return slices.ContainsFunc(t.links, func(l *link) bool { return !l.closing })
+}
+
+// add notes an address, the newest word on it first.
+func (t *target) add(now time.Time, a ma.Multiaddr, src source, iface string) (isNew bool) {
+	i := slices.IndexFunc(t.addrs, func(b address) bool { return b.ma.Equal(a) })
+	if i >= 0 {
+		old := t.addrs[i]
+		src = max(src, old.src)
+		if iface == "" {
+			iface = old.iface
+		}
+		t.addrs = slices.Delete(t.addrs, i, i+1)
+	}
+	t.addrs = slices.Insert(t.addrs, 0, address{a, src, iface, now})
+	if len(t.addrs) > maxAddrs {
+		// What the user named stays, of the rest the oldest goes.
+		for j := len(t.addrs) - 1; j >= 0; j-- {
+			if t.addrs[j].src != fromUser {
+				t.addrs = slices.Delete(t.addrs, j, j+1)
+				break
+			}
+		}
+	}
+	return i < 0
+}
+
+func (t *target) multiaddrs() []ma.Multiaddr {
+	out := make([]ma.Multiaddr, 0, len(t.addrs))
+	for _, a := range t.addrs {
+		out = append(out, a.ma)
+	}
+	return out
+}
+
+// dialable lists the addresses of a peer that may be dialled: those on our
+// LAN; what the user named; and of a peer that the user named, where it was
+// connected before.
+func (p *policy) dialable(t *target) []ma.Multiaddr {
+	var out []address
+	for _, a := range t.addrs {
+		ip, ok := addrIP(a.ma)
+		switch {
+		case a.src == fromUser, ok && p.net.onLink(ip), t.static && ok && a.src == fromPeer:
+			out = append(out, a)
+		}
+	}
+	slices.SortStableFunc(out, func(a, b address) int {
+		return cmp.Or(b.seen.Compare(a.seen), cmp.Compare(b.src, a.src))
+	})
+	addrs := make([]ma.Multiaddr, 0, len(out))
+	for _, a := range out[:min(len(out), maxDialAddrs)] {
+		addrs = append(addrs, a.ma)
+	}
+	return addrs
+}
+
+func addrIP(a ma.Multiaddr) (netip.Addr, bool) {
+	ip, err := manet.ToIP(a)
+	if err != nil {
+		return netip.Addr{}, false
+	}
+	addr, ok := netip.AddrFromSlice(ip)
+	return addr.Unmap(), ok
+}
+
+// full reports that no more connections are to be opened unasked.
+func (p *policy) full() bool {
+	n := p.dials
+	for _, t := range p.peers {
+		if t.connected() {
+			n++
+		}
+	}
+	return n >= p.limit
+}
+
+// save writes a peer to the book, if it belongs there.
+func (p *policy) save(t *target) {
+	if !t.keep() {
+		return
+	}
+	e := Remembered{Peer: t.id, Via: t.via, Static: t.static, LastSeen: t.lastSeen}
+	add := func(user bool) {
+		for _, a := range t.addrs {
+			if len(e.Addrs) < maxSaved && (a.src == fromUser) == user {
+				e.Addrs = append(e.Addrs, a.ma)
+			}
+		}
+	}
+	add(true)
+	if !t.static {
+		add(false)
+	}
+	p.do(saveCmd{e})
+}
