@@ -1,0 +1,126 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"p2pchat/protocol/event"
+)
+
+// ConvKind tells what a conversation is. The numbers stand in the file.
+type ConvKind int
+
+// The kinds.
+const (
+	KindDirect ConvKind = 1 // of two people
+	KindRoom   ConvKind = 2
+)
+
+// ConvSummary is what a list of conversations shows.
+type ConvSummary struct {
+	Conv   event.Conversation
+	Kind   ConvKind
+	Other  peer.ID    // of two people: the other one
+	Last   event.Time // latest of its messages by their authors' clocks; 0: none yet
+	Active time.Time  // latest arrival of a message; zero: none yet
+	Unread int        // messages of others beyond our read marker
+}
+
+// PutConversation registers conv, so that it is listed. Doing so again changes
+// nothing.
+func (tx *Tx) PutConversation(conv event.Conversation, kind ConvKind, other peer.ID) error {
+	c, err := tx.convRow(conv)
+	if err != nil {
+		return err
+	}
+	var p any
+	if kind == KindDirect {
+		if p, err = tx.peerRow(other); err != nil {
+			return err
+		}
+	}
+	_, err = tx.exec(`UPDATE conversation SET kind = ?, other = ? WHERE n = ? AND kind = 0`, int(kind), p, c)
+	return err
+}
+
+const summaryQuery = `SELECT c.id, c.kind, p.id, c.last, c.active,
+	(SELECT total(l.unread) FROM log l WHERE l.conv = c.n AND l.author IS NOT (SELECT peer FROM account))
+	FROM conversation c LEFT JOIN peer p ON p.n = c.other WHERE c.kind <> 0`
+
+func scanSummary(scan func(...any) error) (ConvSummary, error) {
+	var s ConvSummary
+	var id, other []byte
+	var last, active sql.NullInt64
+	var unread float64 // total gives no null, and a real
+	if err := scan(&id, &s.Kind, &other, &last, &active, &unread); err != nil {
+		return s, err
+	}
+	copy(s.Conv[:], id)
+	if last.Valid {
+		s.Last = clockOut(last.Int64)
+	}
+	s.Other, s.Active, s.Unread = peer.ID(other), wallOut(active), int(unread)
+	return s, nil
+}
+
+// Conversations lists those registered, the latest arrival first.
+func (r *Reader) Conversations() ([]ConvSummary, error) {
+	var out []ConvSummary
+	err := r.rows(summaryQuery+` ORDER BY c.active DESC, c.id`, nil, func(scan func(...any) error) (bool, error) {
+		s, err := scanSummary(scan)
+		out = append(out, s)
+		return true, err
+	})
+	return out, err
+}
+
+// Conversations lists those registered, the latest arrival first.
+func (s *Store) Conversations(ctx context.Context) ([]ConvSummary, error) {
+	return read(ctx, s, "list conversations", (*Reader).Conversations)
+}
+
+// Conversation gives one that is registered. Error: ErrNotFound.
+func (r *Reader) Conversation(conv event.Conversation) (ConvSummary, error) {
+	var out ConvSummary
+	found := false
+	err := r.rows(summaryQuery+` AND c.id = ?`, []any{conv[:]}, func(scan func(...any) error) (bool, error) {
+		var err error
+		out, err = scanSummary(scan)
+		found = err == nil
+		return true, err
+	})
+	if err == nil && !found {
+		err = fmt.Errorf("conversation %s: %w", conv, ErrNotFound)
+	}
+	return out, err
+}
+
+// Conversation gives one that is registered. Error: ErrNotFound.
+func (s *Store) Conversation(ctx context.Context, conv event.Conversation) (ConvSummary, error) {
+	return read(ctx, s, "read a conversation", func(r *Reader) (ConvSummary, error) { return r.Conversation(conv) })
+}
+
+// QueuedCount is how many events of our own no receipt of the other person
+// covers yet, over all conversations of two.
+func (r *Reader) QueuedCount() (int, error) {
+	var n sql.NullInt64
+	err := r.row(`SELECT sum((SELECT count(*) FROM event e WHERE e.log = l.n AND e.seq > ifnull((
+			SELECT m.seq FROM mark m WHERE m.conv = l.conv AND m.holder = c.other AND m.what = 1 AND m.author = l.author AND m.log = l.log), 0)))
+		FROM log l JOIN conversation c ON c.n = l.conv
+		WHERE l.author = (SELECT peer FROM account) AND c.kind = 1`, nil, &n)
+	if errors.Is(err, ErrNotFound) {
+		return 0, nil
+	}
+	return int(n.Int64), err
+}
+
+// QueuedCount is how many events of our own no receipt of the other person
+// covers yet, over all conversations of two.
+func (s *Store) QueuedCount(ctx context.Context) (int, error) {
+	return read(ctx, s, "count what is queued", (*Reader).QueuedCount)
+}

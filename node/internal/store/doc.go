@@ -1,0 +1,32 @@
+// Package store owns the node's database: one SQLite file, p2pchat.db in the
+// data directory, mode 0600, which holds the account, the contacts, the
+// conversations and every signed event. Header, signature and body of an event
+// are stored as the bytes they were signed as and are checked again when read.
+//
+// # File
+//
+// application_id is "p2pc" (0x70327063) and user_version the number of the last
+// migration applied; migrations/ holds them, embedded, numbered from 1. Before
+// a migration of a database with data in it, a copy is written beside it
+// (p2pchat.db.vN.bak, N the old version), checked and synced. A file that is
+// newer, another application's or damaged is refused and not written to. Journal:
+// WAL, synchronous=FULL, so what was committed survives a loss of power as far
+// as the disk keeps its word.
+//
+// Peers, conversations and logs are integers inside the file. Wall-clock times
+// are Unix milliseconds, UTC; readings of the hybrid clock are stored with the
+// top bit flipped, since SQLite's integers are signed and the order must stay.
+//
+// # Concurrency
+//
+// One goroutine, started by [Open] and ended by [Store.Close], does all the
+// writing, on one connection. What [Store.Update] brings is queued; all that
+// queued up while the last commit was under way becomes one transaction and
+// shares one fsync (group commit). Each member has a savepoint of its own, so
+// one that fails takes nothing with it. Readers use a small pool of further
+// connections, opened when needed and closed when idle; each read sees one
+// committed state and never waits for the writer.
+//
+// The database file must not be opened other than through SQLite while a store
+// of this process has it open: closing it would drop SQLite's POSIX locks.
+package store

@@ -1,0 +1,131 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"p2pchat/protocol/event"
+)
+
+// What a mark says. The numbers stand in the file.
+const (
+	markCommitted = 1
+	markRead      = 2
+)
+
+// maxSeq is the highest seq the database can hold.
+const maxSeq = math.MaxInt64
+
+// SetAck keeps what by says he has committed of conv. A position only ever
+// rises; at one seq the lower ID counts, as in a forked log. Logs that we don't
+// hold count too, up to event.MaxLogs per author; the rest is left out.
+func (tx *Tx) SetAck(conv event.Conversation, by peer.ID, f event.Frontier) error {
+	for _, k := range f.Keys() {
+		if _, _, err := tx.setMark(conv, by, markCommitted, k, f[k]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Ack is what by has said he has committed of conv.
+func (r *Reader) Ack(conv event.Conversation, by peer.ID) (event.Frontier, error) {
+	return r.marks(conv, by, markCommitted)
+}
+
+// Ack is what by has said he has committed of conv.
+func (s *Store) Ack(ctx context.Context, conv event.Conversation, by peer.ID) (event.Frontier, error) {
+	return read(ctx, s, "read receipts", func(r *Reader) (event.Frontier, error) { return r.Ack(conv, by) })
+}
+
+// SetRead keeps how far by, who may be ourselves, has read a log. The rules are
+// those of SetAck.
+func (tx *Tx) SetRead(conv event.Conversation, by peer.ID, k event.LogKey, h event.Head) error {
+	old, seq, err := tx.setMark(conv, by, markRead, k, h)
+	if err != nil || seq <= old {
+		return err
+	}
+	if a, err := tx.Account(); errors.Is(err, ErrNotFound) || err == nil && a.Peer != by {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	l, err := tx.logRow(conv, k)
+	if errors.Is(err, ErrNotFound) {
+		return nil // ensureLog will ask the mark
+	}
+	if err != nil {
+		return err
+	}
+	_, err = tx.exec(`UPDATE log SET seen = ?1, unread = unread -
+		(SELECT count(*) FROM event WHERE log = ?2 AND seq > seen AND seq <= ?1) WHERE n = ?2`, seq, l.n)
+	return err
+}
+
+// Read is how far by, who may be ourselves, has read the logs of conv.
+func (r *Reader) Read(conv event.Conversation, by peer.ID) (event.Frontier, error) {
+	return r.marks(conv, by, markRead)
+}
+
+// Read is how far by, who may be ourselves, has read the logs of conv.
+func (s *Store) Read(ctx context.Context, conv event.Conversation, by peer.ID) (event.Frontier, error) {
+	return read(ctx, s, "read markers", func(r *Reader) (event.Frontier, error) { return r.Read(conv, by) })
+}
+
+func (r *Reader) marks(conv event.Conversation, by peer.ID, what int) (event.Frontier, error) {
+	f := event.Frontier{}
+	err := r.rows(`SELECT p.id, m.log, m.seq, m.id FROM mark m JOIN peer p ON p.n = m.author
+		WHERE m.conv = (SELECT n FROM conversation WHERE id = ?) AND m.holder = (SELECT n FROM peer WHERE id = ?) AND m.what = ?`,
+		[]any{conv[:], []byte(by), what}, func(scan func(...any) error) (bool, error) {
+			k, h, err := scanHead(scan)
+			f[k] = h
+			return true, err
+		})
+	return f, err
+}
+
+// setMark raises a mark and returns its seq before and after.
+func (tx *Tx) setMark(conv event.Conversation, by peer.ID, what int, k event.LogKey, h event.Head) (before, after int64, err error) {
+	if h.Seq == 0 || h.Seq > maxSeq {
+		return 0, 0, fmt.Errorf("mark at seq %d of log %s", h.Seq, k.Log)
+	}
+	c, err := tx.convRow(conv)
+	if err != nil {
+		return 0, 0, err
+	}
+	holder, err := tx.peerRow(by)
+	if err != nil {
+		return 0, 0, err
+	}
+	author, err := tx.peerRow(k.Author)
+	if err != nil {
+		return 0, 0, err
+	}
+	var id []byte
+	err = tx.row(`SELECT seq, id FROM mark WHERE conv = ? AND holder = ? AND what = ? AND author = ? AND log = ?`,
+		[]any{c, holder, what, author, k.Log[:]}, &before, &id)
+	if errors.Is(err, ErrNotFound) {
+		var n int
+		err = tx.row(`SELECT count(*) FROM mark WHERE conv = ? AND holder = ? AND what = ? AND author = ?`,
+			[]any{c, holder, what, author}, &n)
+		if n >= event.MaxLogs {
+			return 0, 0, nil
+		}
+	}
+	if err != nil {
+		return 0, 0, err
+	}
+	seq := int64(h.Seq)
+	old, known := idOut(id)
+	if known && (seq < before || seq == before && old.Compare(h.ID) <= 0) {
+		return before, before, nil
+	}
+	_, err = tx.exec(`INSERT INTO mark (conv, holder, what, author, log, seq, id) VALUES (?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT DO UPDATE SET seq = excluded.seq, id = excluded.id`,
+		c, holder, what, author, k.Log[:], seq, h.ID[:])
+	return before, seq, err
+}

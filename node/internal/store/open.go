@@ -1,0 +1,242 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+// applicationID is "p2pc" in the file's header.
+const applicationID = 0x70327063
+
+// Pages of 4 KiB kept by a connection, in KiB. The operating system caches the
+// file as well; this is what an idle node pays for.
+const (
+	writerCache = 1024
+	readerCache = 256
+)
+
+func (s *Store) path() string { return filepath.Join(s.dir, FileName) }
+
+// openDB prepares connections to path; none is opened yet. uri holds SQLite's
+// own parameters (mode, immutable), pragmas what each connection begins with.
+func openDB(path, uri string, pragmas ...string) (*sql.DB, error) {
+	p := filepath.ToSlash(path)
+	if !strings.HasPrefix(p, "/") {
+		p = "/" + p // a Windows drive
+	}
+	dsn := "file://" + (&url.URL{Path: p}).EscapedPath() + "?" + uri + "&_busy_timeout=5000&_error_rc=1"
+	for _, pragma := range pragmas {
+		dsn += "&_pragma=" + url.QueryEscape(pragma)
+	}
+	connector, err := sqlite.NewConnector(dsn)
+	if err != nil {
+		return nil, err
+	}
+	return sql.OpenDB(connector), nil
+}
+
+func openReaders(path, uri string) (*sql.DB, error) {
+	return openDB(path, "mode=ro"+uri, fmt.Sprintf("cache_size=-%d", readerCache), "temp_store=memory")
+}
+
+func openWriter(path string) (*sql.DB, error) {
+	return openDB(path, "mode=rw", "foreign_keys=on", "synchronous=full", "temp_store=memory",
+		fmt.Sprintf("cache_size=-%d", writerCache), "journal_size_limit=4194304")
+}
+
+// state says what the file is.
+type state struct {
+	empty   bool // holds nothing, whoever made it
+	version int
+}
+
+// inspect looks at the database through c and refuses what is not ours or too
+// new.
+func inspect(ctx context.Context, c *conn, newest int) (state, error) {
+	var st state
+	var app, tables int
+	err := errors.Join(
+		c.row(ctx, `PRAGMA application_id`, nil, &app),
+		c.row(ctx, `PRAGMA user_version`, nil, &st.version),
+		c.row(ctx, `SELECT count(*) FROM sqlite_schema`, nil, &tables),
+	)
+	switch {
+	case err != nil:
+		return state{}, err
+	case app == 0 && tables == 0 && st.version == 0:
+		return state{empty: true}, nil
+	case app != applicationID:
+		return state{}, fmt.Errorf("%w (application_id %#x)", ErrForeign, app)
+	case st.version > newest:
+		return state{}, fmt.Errorf("%w: its schema is %d, this program knows up to %d", ErrNewer, st.version, newest)
+	}
+	return st, nil
+}
+
+// openWriting looks before it writes: a refused file stays as it is.
+func (s *Store) openWriting(ctx context.Context, migrations []migration) error {
+	if err := s.create(); err != nil {
+		return err
+	}
+	if err := s.look(ctx, len(migrations)); err != nil {
+		return err
+	}
+	db, err := openWriter(s.path())
+	if err != nil {
+		return err
+	}
+	db.SetMaxIdleConns(-1)
+	c, err := openConn(ctx, db, s.dir)
+	if err != nil {
+		return errors.Join(err, db.Close())
+	}
+	if err := s.migrate(ctx, c, migrations); err != nil {
+		return errors.Join(err, c.close(), db.Close())
+	}
+	readers, err := openReaders(s.path(), "")
+	if err != nil {
+		return errors.Join(err, c.close(), db.Close())
+	}
+	s.readers = newPool(readers, s.dir)
+	s.writer = newWriter(s.dir, s.log, db)
+	go s.writer.run(context.WithoutCancel(ctx), c) // ends in Close, which waits for it
+	return nil
+}
+
+// create makes an empty file if there is none. It does not open one that is
+// there, which would drop the locks of a store in this process.
+func (s *Store) create() error {
+	info, err := os.Stat(s.path())
+	switch {
+	case err == nil && !info.Mode().IsRegular():
+		return fmt.Errorf("%w: not a regular file", ErrDamaged)
+	case err == nil && info.Mode().Perm()&0o077 != 0:
+		return os.Chmod(s.path(), 0o600)
+	case err == nil || !errors.Is(err, fs.ErrNotExist):
+		return err
+	}
+	f, err := os.OpenFile(s.path(), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return noSpace(err)
+	}
+	return noSpace(errors.Join(f.Sync(), f.Close(), syncDir(s.dir)))
+}
+
+// look inspects the file on a connection that cannot write to it.
+func (s *Store) look(ctx context.Context, newest int) error {
+	db, err := openReaders(s.path(), "")
+	if err != nil {
+		return err
+	}
+	db.SetMaxIdleConns(-1)
+	c, err := openConn(ctx, db, s.dir)
+	if err != nil {
+		return errors.Join(err, db.Close())
+	}
+	_, err = inspect(ctx, c, newest)
+	return errors.Join(err, c.close(), db.Close())
+}
+
+// openReadOnly tries, in this order: the file as it stands, sharing it with a
+// process that may be writing; on a file system that cannot be written to, the
+// file as one that nobody changes; and if such a file has an unfinished log, a
+// private copy of both.
+func (s *Store) openReadOnly(ctx context.Context, newest int) error {
+	if _, err := os.Stat(s.path()); errors.Is(err, fs.ErrNotExist) {
+		return ErrNotFound
+	} else if err != nil {
+		return err
+	}
+	path, uri := s.path(), ""
+	err := s.tryReadOnly(ctx, path, uri, newest)
+	if code := primaryCode(err); code != sqlite3.SQLITE_CANTOPEN && code != sqlite3.SQLITE_READONLY {
+		return err
+	}
+	wal, statErr := os.Stat(path + "-wal")
+	switch {
+	case errors.Is(statErr, fs.ErrNotExist) || statErr == nil && wal.Size() == 0:
+		uri = "&immutable=1"
+	case statErr != nil:
+		return errors.Join(err, statErr)
+	default:
+		if path, err = s.copyAside(); err != nil {
+			return err
+		}
+	}
+	return s.tryReadOnly(ctx, path, uri, newest)
+}
+
+func (s *Store) tryReadOnly(ctx context.Context, path, uri string, newest int) error {
+	db, err := openReaders(path, uri)
+	if err != nil {
+		return err
+	}
+	p := newPool(db, s.dir)
+	err = p.with(ctx, func(c *conn) error {
+		st, err := inspect(ctx, c, newest)
+		if err != nil {
+			return err
+		}
+		if st.empty {
+			return fmt.Errorf("the database is empty: %w", ErrNotFound)
+		}
+		if st.version < newest {
+			return fmt.Errorf("its schema is %d and this program reads %d; open it for writing once", st.version, newest)
+		}
+		return nil
+	})
+	if err != nil {
+		return errors.Join(err, p.close())
+	}
+	s.readers = p
+	return nil
+}
+
+// copyAside copies the database and its log to a private directory, which
+// Close removes, and returns the copy's path.
+func (s *Store) copyAside() (path string, err error) {
+	dir, err := os.MkdirTemp("", "p2pchat-db-*")
+	if err != nil {
+		return "", err
+	}
+	s.scratch = dir
+	for _, suffix := range []string{"", "-wal"} {
+		if err := copyFile(filepath.Join(dir, FileName+suffix), s.path()+suffix); err != nil {
+			return "", errors.Join(noSpace(err), os.RemoveAll(dir))
+		}
+	}
+	return filepath.Join(dir, FileName), nil
+}
+
+func copyFile(dst, src string) (err error) {
+	in, err := os.Open(src)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, in.Close()) }()
+	out, err := os.OpenFile(dst, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, out.Close()) }()
+	_, err = io.Copy(out, in)
+	return err
+}
+
+func noSpace(err error) error {
+	if isNoSpace(err) {
+		return fmt.Errorf("%w: %w", ErrDiskFull, err)
+	}
+	return err
+}

@@ -1,0 +1,205 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+)
+
+// FileName is the database's name in the data directory.
+const FileName = "p2pchat.db"
+
+// Options of [Open]. The zero value is good.
+type Options struct {
+	// Logger is told of migrations and failed commits; nil: nobody is.
+	Logger *slog.Logger
+	// ReadOnly opens for reading, whether or not another process has the
+	// database open, and never writes to the database file.
+	ReadOnly bool
+}
+
+// Store is an open database. Its methods may be called from any goroutine.
+type Store struct {
+	dir     string
+	log     *slog.Logger
+	readers *pool
+	writer  *writer // nil if ReadOnly
+	scratch string  // directory of a private copy, removed at the end; or empty
+
+	closing  sync.Once
+	closeErr error
+}
+
+// Open opens the database in dir, and makes it if there is none. Errors:
+// ErrNewer, ErrForeign, ErrDamaged, ErrDiskFull; with ReadOnly also ErrNotFound.
+// ctx bounds the opening, migrations included, not the store's life.
+func Open(ctx context.Context, dir string, opt Options) (*Store, error) {
+	return open(ctx, dir, opt, migrations)
+}
+
+func open(ctx context.Context, dir string, opt Options, migrations []migration) (*Store, error) {
+	log := opt.Logger
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, fmt.Errorf("open database: %w", err)
+	}
+	s := &Store{dir: dir, log: log.With("component", "store")}
+	if opt.ReadOnly {
+		err = s.openReadOnly(ctx, len(migrations))
+	} else {
+		err = s.openWriting(ctx, migrations)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open database %s: %w", filepath.Join(dir, FileName), err)
+	}
+	return s, nil
+}
+
+// Close commits what is queued and closes the database. Later calls of other
+// methods give ErrClosed.
+func (s *Store) Close() error {
+	s.closing.Do(func() {
+		errs := []error{s.readers.close()}
+		if s.writer != nil {
+			// Last, so that closing it moves the log into the database file.
+			errs = append(errs, s.writer.close())
+		}
+		if s.scratch != "" {
+			errs = append(errs, os.RemoveAll(s.scratch))
+		}
+		if err := errors.Join(errs...); err != nil {
+			s.closeErr = fmt.Errorf("close database: %w", err)
+		}
+	})
+	return s.closeErr
+}
+
+// Size is what the database takes on disk, its write-ahead log included, in
+// bytes.
+func (s *Store) Size(_ context.Context) (int64, error) {
+	var sum int64
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		info, err := os.Stat(filepath.Join(s.dir, FileName+suffix))
+		if errors.Is(err, fs.ErrNotExist) && suffix != "" {
+			continue
+		}
+		if err != nil {
+			return 0, fmt.Errorf("size of the database: %w", err)
+		}
+		sum += info.Size()
+	}
+	return sum, nil
+}
+
+// Integrity has SQLite check the database; it reads all of it. It returns what
+// is wrong, nothing if all is well.
+func (s *Store) Integrity(ctx context.Context) ([]string, error) {
+	var out []string
+	err := s.readers.with(ctx, func(c *conn) (err error) {
+		out, err = c.check(ctx, `PRAGMA quick_check`)
+		return err
+	})
+	if errors.Is(err, ErrDamaged) {
+		return append(out, err.Error()), nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("check the database: %w", err)
+	}
+	return out, nil
+}
+
+// check runs one of SQLite's two checks and returns what it found wrong.
+func (c *conn) check(ctx context.Context, pragma string) ([]string, error) {
+	var out []string
+	err := c.rows(ctx, pragma, nil, func(scan func(...any) error) (bool, error) {
+		var line string
+		if err := scan(&line); err != nil {
+			return false, err
+		}
+		if line != "ok" {
+			out = append(out, line)
+		}
+		return true, nil
+	})
+	return out, err
+}
+
+// View calls fn with a view of one committed state. fn should be quick: while
+// it runs, the write-ahead log cannot be folded into the database file.
+func (s *Store) View(ctx context.Context, fn func(*Reader) error) error {
+	return s.readers.with(ctx, func(c *conn) (err error) {
+		// The transaction ends whether or not ctx has.
+		end := context.WithoutCancel(ctx)
+		if _, err := c.exec(ctx, `BEGIN`); err != nil {
+			return err
+		}
+		defer func() {
+			if _, e := c.exec(end, `ROLLBACK`); e != nil {
+				err = errors.Join(err, e)
+			}
+		}()
+		return fn(&Reader{ctx: ctx, c: c})
+	})
+}
+
+// read answers one question that a single statement answers.
+func read[T any](ctx context.Context, s *Store, what string, fn func(*Reader) (T, error)) (T, error) {
+	var out T
+	err := s.readers.with(ctx, func(c *conn) (err error) {
+		out, err = fn(&Reader{ctx: ctx, c: c})
+		return err
+	})
+	if err != nil {
+		var none T
+		return none, fmt.Errorf("%s: %w", what, err)
+	}
+	return out, nil
+}
+
+// Reader reads. It is good within the call it was handed to only.
+type Reader struct {
+	// The context of that call, as sql.Tx keeps one.
+	ctx context.Context
+	c   *conn
+	// err is the first failure of a statement; after it nothing runs, since
+	// SQLite may have ended the transaction.
+	err error
+}
+
+func (r *Reader) keep(err error) error {
+	if err != nil && r.err == nil && !isAnswer(err) {
+		r.err = err
+	}
+	return err
+}
+
+func (r *Reader) row(query string, args []any, dest ...any) error {
+	if r.err != nil {
+		return r.err
+	}
+	return r.keep(r.c.row(r.ctx, query, args, dest...))
+}
+
+func (r *Reader) rows(query string, args []any, fn func(scan func(...any) error) (bool, error)) error {
+	if r.err != nil {
+		return r.err
+	}
+	return r.keep(r.c.rows(r.ctx, query, args, fn))
+}
+
+func (r *Reader) exec(query string, args ...any) (sql.Result, error) {
+	if r.err != nil {
+		return nil, r.err
+	}
+	res, err := r.c.exec(r.ctx, query, args...)
+	return res, r.keep(err)
+}

@@ -1,0 +1,243 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+)
+
+// A group takes at most this many members and about this many bytes of events,
+// so that the first of them need not wait for ever and the log does not grow
+// without end.
+const (
+	maxGroup      = 512
+	maxGroupBytes = 4 << 20
+)
+
+// shrinkAfter is how long nothing is written before SQLite gives its page cache
+// back.
+const shrinkAfter = 5 * time.Second
+
+// Tx reads and writes within one [Store.Update].
+type Tx struct {
+	Reader
+	bytes int // of events inserted
+}
+
+// What becomes of a job. Whoever moves it out of waiting owns it.
+const (
+	jobWaiting int32 = iota
+	jobTaken
+	jobDropped
+)
+
+type job struct {
+	fn    func(*Tx) error
+	state atomic.Int32
+	done  chan error // takes the one result, hence a buffer of 1
+	err   error      // fn's, until the group is committed
+}
+
+// writer owns the writing connection.
+type writer struct {
+	dir   string
+	log   *slog.Logger
+	db    *sql.DB
+	queue chan *job     // one group's worth; who finds it full waits for a commit anyway
+	stop  chan struct{} // closed by close
+	ended chan struct{} // closed when run returns
+	err   error         // of closing the connection; read after ended
+}
+
+func newWriter(dir string, log *slog.Logger, db *sql.DB) *writer {
+	return &writer{
+		dir: dir, log: log, db: db,
+		queue: make(chan *job, maxGroup), stop: make(chan struct{}), ended: make(chan struct{}),
+	}
+}
+
+// Update calls fn once, on the writing goroutine, and returns when what it did
+// is committed and synced, or has failed. What fn did is undone if it returns
+// an error, and if one of its calls on the Tx failed for another reason than
+// being answered ErrNotFound or ErrTooManyLogs. fn must be quick, must not keep
+// the Tx, and must not call the Store. If ctx ends before fn was called it never
+// is; once fn is called Update waits for the outcome.
+func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
+	if s.writer == nil {
+		return fmt.Errorf("write to the database: %w", ErrReadOnly)
+	}
+	return s.writer.update(ctx, fn)
+}
+
+func (w *writer) update(ctx context.Context, fn func(*Tx) error) error {
+	j := &job{fn: fn, done: make(chan error, 1)}
+	select {
+	case <-w.stop: // first, since the queue may have room too
+		return ErrClosed
+	default:
+	}
+	select {
+	case w.queue <- j:
+	case <-w.stop:
+		return ErrClosed
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case err := <-j.done:
+		return err
+	case <-ctx.Done():
+		if j.state.CompareAndSwap(jobWaiting, jobDropped) {
+			return ctx.Err()
+		}
+	case <-w.ended:
+		if j.state.CompareAndSwap(jobWaiting, jobDropped) {
+			return ErrClosed
+		}
+	}
+	return <-j.done
+}
+
+// close has run finish what is queued, and waits for it.
+func (w *writer) close() error {
+	close(w.stop)
+	<-w.ended
+	return w.err
+}
+
+// run is the writing goroutine. It ends after close. ctx never ends: a commit
+// is not to be torn off.
+func (w *writer) run(ctx context.Context, c *conn) {
+	defer close(w.ended)
+	idle := time.NewTimer(shrinkAfter)
+	defer idle.Stop()
+	for {
+		select {
+		case j := <-w.queue:
+			c = w.group(ctx, c, j)
+			idle.Reset(shrinkAfter)
+		case <-idle.C:
+			if c != nil {
+				// Failing to give memory back is no failure.
+				_, _ = c.exec(ctx, `PRAGMA shrink_memory`)
+			}
+		case <-w.stop:
+			for {
+				select {
+				case j := <-w.queue:
+					c = w.group(ctx, c, j)
+					continue
+				default:
+				}
+				break
+			}
+			if c != nil {
+				w.err = c.close()
+			}
+			w.err = errors.Join(w.err, w.db.Close())
+			return
+		}
+	}
+}
+
+// group commits first and all that is queued as one transaction, and returns
+// the connection to go on with: nil if it is lost.
+func (w *writer) group(ctx context.Context, c *conn, first *job) *conn {
+	if !first.state.CompareAndSwap(jobWaiting, jobTaken) {
+		return c
+	}
+	members := []*job{first}
+	err := func() (err error) {
+		if c == nil {
+			if c, err = openConn(ctx, w.db, w.dir); err != nil {
+				return err
+			}
+		}
+		if _, err := c.exec(ctx, `BEGIN IMMEDIATE`); err != nil {
+			return err
+		}
+		bytes := 0
+		for j := first; j != nil; j = w.next(&members, bytes) {
+			tx := &Tx{Reader: Reader{ctx: ctx, c: c}}
+			if err := tx.run(j); err != nil {
+				return err
+			}
+			bytes += tx.bytes
+		}
+		_, err = c.exec(ctx, `COMMIT`)
+		return err
+	}()
+	if err != nil {
+		err = fmt.Errorf("commit to the database: %w", err)
+		w.log.Warn("commit failed", "members", len(members), "err", err)
+		if c != nil {
+			c = w.recover(ctx, c)
+		}
+	}
+	for _, j := range members {
+		if j.err == nil {
+			j.err = err
+		}
+		j.done <- j.err
+	}
+	return c
+}
+
+// next takes another member from the queue, nil if the group is complete.
+func (w *writer) next(members *[]*job, bytes int) *job {
+	for len(*members) < maxGroup && bytes < maxGroupBytes {
+		select {
+		case j := <-w.queue:
+			if j.state.CompareAndSwap(jobWaiting, jobTaken) {
+				*members = append(*members, j)
+				return j
+			}
+		default:
+			return nil
+		}
+	}
+	return nil
+}
+
+// run calls j's function within a savepoint. The error it returns is one of the
+// whole transaction; the function's own is left in j.
+func (tx *Tx) run(j *job) error {
+	if _, err := tx.c.exec(tx.ctx, `SAVEPOINT member`); err != nil {
+		return err
+	}
+	j.err = j.fn(tx)
+	if j.err == nil && tx.err != nil {
+		j.err = tx.err
+	}
+	if j.err != nil {
+		// Fails if SQLite has already undone the whole transaction.
+		if _, err := tx.c.exec(tx.ctx, `ROLLBACK TO member`); err != nil {
+			return errors.Join(tx.err, err)
+		}
+	}
+	_, err := tx.c.exec(tx.ctx, `RELEASE member`)
+	return err
+}
+
+// recover ends the failed transaction and returns c, or nil if it had to be
+// given up and is to be opened anew.
+func (w *writer) recover(ctx context.Context, c *conn) *conn {
+	_, rollback := c.exec(ctx, `ROLLBACK`)
+	if rollback == nil {
+		return c
+	}
+	// No transaction is left to roll back, or the connection is broken.
+	if _, err := c.exec(ctx, `BEGIN`); err == nil {
+		if _, err := c.exec(ctx, `ROLLBACK`); err == nil {
+			return c
+		}
+	}
+	if err := c.close(); err != nil {
+		w.log.Warn("connection given up", "err", err)
+	}
+	return nil
+}
