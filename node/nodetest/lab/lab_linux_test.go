@@ -208,10 +208,10 @@ func TestAddresses(t *testing.T) {
 	down.LinkUp()
 	reaches(t, a, down, true)
 
-	late.SetAddr(fmt.Sprintf("%s.100/24", l.Switches[0].subnet))
+	late.SetAddr(l.Switches[0].Addr(100))
 	reaches(t, a, late, true)
 	old := late.Addr().String()
-	late.SetAddr(fmt.Sprintf("%s.101/24", l.Switches[0].subnet))
+	late.SetAddr(l.Switches[0].Addr(101))
 	reaches(t, a, late, true)
 	if answers(t, a, old, 1, soon) != 0 {
 		t.Errorf("%s answers after it was replaced", old)
@@ -224,7 +224,7 @@ func TestAddresses(t *testing.T) {
 	if out := show(t, late, "ip", "-br", "link"); strings.Contains(out, "eth0") {
 		t.Errorf("left after Remove: %s", out)
 	}
-	late.Plug(l.Switches[0]).SetAddr(fmt.Sprintf("%s.102/24", l.Switches[0].subnet))
+	late.Plug(l.Switches[0]).SetAddr(l.Switches[0].Addr(102))
 	heard := service(t, a, "listen")
 	say(t, late, "from the new adapter", []*Proc{heard}, nil)
 }

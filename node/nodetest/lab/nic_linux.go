@@ -39,7 +39,7 @@ func (n *NIC) setup() error {
 	case n.h.linkLocal:
 		prefix = netip.MustParsePrefix(fmt.Sprintf("169.254.%d.%d/16", n.h.l.net, n.h.number))
 	default:
-		prefix = netip.MustParsePrefix(fmt.Sprintf("%s.%d/24", n.sw.subnet, n.h.number))
+		prefix = netip.MustParsePrefix(n.sw.Addr(n.h.number))
 	}
 	return n.addAddr(prefix)
 }

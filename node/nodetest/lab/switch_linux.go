@@ -21,6 +21,10 @@ type Switch struct {
 	bridges map[int]*netlink.Bridge // by group; 0 is everybody's
 }
 
+// Addr is the address of host n, 1 to 254, in the switch's subnet, with its
+// prefix length.
+func (s *Switch) Addr(n int) string { return fmt.Sprintf("%s.%d/24", s.subnet, n) }
+
 func newSwitch(index, lab int) (*Switch, error) {
 	ns, err := newNamespace(fmt.Sprintf("switch%d", index+1))
 	if err != nil {

@@ -1,0 +1,237 @@
+package labtest
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"p2pchat/node/nodetest/lab"
+)
+
+// Three machines on a switch: they find each other, and two talk.
+func TestThreeMeetAndTalk(t *testing.T) {
+	t.Parallel()
+	for range lab.Runs() {
+		l := lab.New(t, 3)
+		start := time.Now()
+		all := people(t, l)
+		l.Within(3*time.Second, start, "three online for each other", everyoneSees(all))
+		alice, bob := all[0], all[1]
+
+		for _, p := range all {
+			roster := p.peers()
+			if len(roster) != 2 {
+				t.Errorf("%s has %d peers: %+v", p.who.Name, len(roster), roster)
+			}
+			for _, row := range roster {
+				if row.State != "online" || row.Name == "" || row.Name == p.who.Name || len(row.Addrs) == 0 {
+					t.Errorf("%s lists %+v", p.who.Name, row)
+				}
+				// Whoever listens first may hear the other's dial before its
+				// announcement.
+				if row.Via != "mdns" && row.Via != "incoming" {
+					t.Errorf("%s found %s via %s", p.who.Name, row.Name, row.Via)
+				}
+			}
+		}
+
+		start = time.Now()
+		sent := object[receipt](alice, "send", "@bob", "Hi! server, need help")
+		if sent.State != "delivered" || sent.Acked != 1 || sent.Members != 1 {
+			t.Errorf("receipt %+v", sent)
+		}
+		l.Within(time.Second, start, "first message delivered", func(context.Context) error { return nil })
+		bob.tell(alice, "Hi client! glad to help")
+		agree(t, alice, bob, []string{"Hi! server, need help", "Hi client! glad to help"})
+		if got := alice.log(bob)[0]; got.ID != sent.ID || got.Author != alice.who.PeerID || got.Name != "alice" {
+			t.Errorf("logged %+v, receipt %+v", got, sent)
+		}
+		if got := all[2].log(alice); len(got) != 0 {
+			t.Errorf("carol has %+v", got)
+		}
+		for _, p := range all {
+			p.node.Stop()
+		}
+	}
+}
+
+// From the start of the second program to its first delivered message, by
+// people who never met.
+func TestFirstMessage(t *testing.T) {
+	t.Parallel()
+	for range lab.Runs() {
+		l := lab.New(t, 2)
+		alice, bob := newPerson(t, l.Hosts[0], "alice"), newPerson(t, l.Hosts[1], "bob")
+		alice.serve()
+		start := time.Now()
+		bob.serve()
+		bob.tell(alice, "first")
+		l.Within(3*time.Second, start, "start to first delivered message", func(context.Context) error { return nil })
+	}
+}
+
+// Twenty machines: everyone sees everyone, over one connection each.
+func TestTwenty(t *testing.T) {
+	t.Parallel()
+	l := lab.New(t, 20)
+	start := time.Now()
+	all := people(t, l)
+	l.Within(15*time.Second, start, "twenty online for each other", everyoneSees(all))
+	l.Within(15*time.Second, start, "one connection per pair", oneConnectionEach(all))
+	for _, p := range all {
+		if got := len(p.peers()); got != 19 {
+			t.Errorf("%s lists %d peers", p.who.Name, got)
+		}
+		if got := len(object[status](p, "status").Connections); got != 19 {
+			t.Errorf("%s has %d connections", p.who.Name, got)
+		}
+	}
+	all[0].tell(all[19], "from the first to the last")
+}
+
+// Two machines on one cable and no DHCP.
+func TestLinkLocal(t *testing.T) {
+	t.Parallel()
+	for name, opts := range map[string][]lab.HostOption{
+		"IPv6 too":                    {lab.LinkLocal()},
+		"IPv4 only":                   {lab.LinkLocal(), lab.NoIPv6()},
+		"IPv4 only, no default route": {lab.LinkLocal(), lab.NoIPv6(), lab.NoDefaultRoute()},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			alice, bob := pair(t, lab.New(t, 2, opts...))
+			for _, addr := range bob.node.Addrs {
+				if !strings.HasPrefix(addr, "/ip4/169.254.") || !strings.HasSuffix(addr, "/p2p/"+bob.who.PeerID) {
+					t.Errorf("bob announces %s", addr)
+				}
+			}
+			alice.tell(bob, "no server, no DHCP")
+			bob.tell(alice, "no problem")
+			agree(t, alice, bob, []string{"no server, no DHCP", "no problem"})
+		})
+	}
+}
+
+// Two subnets and a router that carries no multicast: an address typed in by
+// hand connects them, and is remembered.
+func TestTwoSubnets(t *testing.T) {
+	t.Parallel()
+	l := lab.New(t, 0)
+	left, right := l.Switches[0], l.AddSwitch()
+	router := l.AddHost(lab.On(left, right), lab.Router())
+	alice := newPerson(t, l.AddHost(lab.On(left), lab.Via(router)), "alice").serve()
+	bob := newPerson(t, l.AddHost(lab.On(right), lab.Via(router)), "bob").serve()
+
+	if got := alice.peers(); len(got) != 0 {
+		t.Errorf("alice sees across the router by herself: %+v", got)
+	}
+	alice.run(exitUsage, "peers", "add", "not an address")
+	alice.run(exitDone, "peers", "add", bob.node.Addrs[0])
+	l.Within(10*time.Second, time.Now(), "online by address", everyoneSees([]*person{alice, bob}))
+	alice.tell(bob, "over the hill")
+	for _, row := range alice.peers() {
+		if row.Via != "static" {
+			t.Errorf("alice lists %+v", row)
+		}
+	}
+
+	alice.node.Stop()
+	bob.leave(alice, "while you were away")
+	alice.restart()
+	l.Within(10*time.Second, time.Now(), "online by the remembered address", everyoneSees([]*person{alice, bob}))
+	l.Within(10*time.Second, time.Now(), "queued message over the hill",
+		alice.has(bob, []string{"over the hill", "while you were away"}))
+
+	alice.run(exitDone, "peers", "remove", "@bob")
+	l.Within(10*time.Second, time.Now(), "removed", bob.sees(alice, "offline"))
+	alice.fails(exitNotFound, "not-found", "peers", "remove", "@nobody")
+	agree(t, alice, bob, []string{"over the hill", "while you were away"})
+}
+
+// One address given at the start does as well.
+func TestPeerFlag(t *testing.T) {
+	t.Parallel()
+	l := lab.New(t, 2)
+	alice := newPerson(t, l.Hosts[0], "alice").serve("--no-mdns")
+	bob := newPerson(t, l.Hosts[1], "bob").serve("--no-mdns", "--peer", alice.node.Addrs[0])
+	l.Within(3*time.Second, time.Now(), "online by --peer", everyoneSees([]*person{alice, bob}))
+	alice.tell(bob, "no multicast needed")
+}
+
+// What the ready line announces can be dialled by others.
+func TestAnnouncedAddresses(t *testing.T) {
+	t.Parallel()
+	alice, bob := pair(t, lab.New(t, 2))
+	for _, p := range []*person{alice, bob} {
+		if len(p.node.Addrs) == 0 {
+			t.Errorf("%s announces nothing", p.who.Name)
+		}
+		for _, addr := range p.node.Addrs {
+			parts := strings.Split(addr, "/")
+			ip, err := netip.ParseAddr(parts[2])
+			if err != nil || ip.IsUnspecified() || ip.IsLoopback() || ip.Is6() && ip.IsLinkLocalUnicast() ||
+				!strings.HasSuffix(addr, "/p2p/"+p.who.PeerID) {
+				t.Errorf("%s announces %s", p.who.Name, addr)
+			}
+		}
+		if p.node.PeerID != p.who.PeerID || p.node.Name != p.who.Name {
+			t.Errorf("ready says %+v, init said %+v", p.node, p.who)
+		}
+		got := object[status](p, "status").Addrs
+		if !slices.Equal(slices.Sorted(slices.Values(got)), slices.Sorted(slices.Values(p.node.Addrs))) {
+			t.Errorf("status says %v, ready said %v", got, p.node.Addrs)
+		}
+	}
+}
+
+// Each transport alone: what is given with --listen is all there is.
+func TestOneTransport(t *testing.T) {
+	t.Parallel()
+	for transport, listen := range transports {
+		t.Run(transport, func(t *testing.T) {
+			t.Parallel()
+			alice, bob := pair(t, lab.New(t, 2), "--listen", listen)
+			alice.tell(bob, "hello")
+			for _, c := range object[status](alice, "status").Connections {
+				if c.Transport != transport {
+					t.Errorf("connection %+v", c)
+				}
+			}
+			for _, addr := range bob.node.Addrs {
+				if strings.Contains(addr, "quic-v1") != (transport == "quic-v1") {
+					t.Errorf("bob announces %s", addr)
+				}
+			}
+		})
+	}
+}
+
+var transports = map[string]string{
+	"quic-v1": fmt.Sprintf("/ip4/0.0.0.0/udp/%d/quic-v1", defaultPort),
+	"tcp":     fmt.Sprintf("/ip4/0.0.0.0/tcp/%d", defaultPort),
+}
+
+// A node with nothing to say hardly says anything.
+func TestQuiet(t *testing.T) {
+	t.Parallel()
+	l := lab.New(t, 4)
+	all := people(t, l)
+	l.Within(3*time.Second, time.Now(), "four online", everyoneSees(all))
+	// Past the first announcements, which come in quick succession.
+	settle := lab.Long(10*time.Second, 30*time.Second)
+	during := lab.Long(20*time.Second, 60*time.Second)
+	bob := all[1]
+	bob.PacketRate(context.Background(), settle)
+	sniff := bob.Sniff()
+	rate := bob.PacketRate(context.Background(), during) / float64(len(all)-1)
+	sniff.Stop()
+	lab.Report(t, lab.Figure{What: "idle traffic per peer", Value: rate, Unit: "packets/s", Hosts: len(all)})
+	t.Logf("%.2f packets/s in and out per connected peer", rate)
+	if rate > 0.5 {
+		t.Errorf("%.2f packets/s per connected peer, at most 0.5 are fine:\n%s", rate, census(t, sniff.File))
+	}
+}
