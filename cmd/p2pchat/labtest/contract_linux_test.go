@@ -103,7 +103,8 @@ func (p *person) restart() {
 	p.node.Start()
 }
 
-// people makes an account on every host and serves it with the same arguments.
+// people makes an account on every host and serves them all, at the same time
+// and with the same arguments.
 func people(t *testing.T, l *lab.Lab, args ...string) []*person {
 	t.Helper()
 	names := []string{"alice", "bob", "carol", "dave", "erin"}
@@ -116,7 +117,10 @@ func people(t *testing.T, l *lab.Lab, args ...string) []*person {
 		all = append(all, newPerson(t, h, name))
 	}
 	for _, p := range all {
-		p.serve(args...)
+		p.node = p.Launch(args...)
+	}
+	for _, p := range all {
+		p.node.Ready()
 	}
 	return all
 }
@@ -124,9 +128,8 @@ func people(t *testing.T, l *lab.Lab, args ...string) []*person {
 // pair is two people who see each other.
 func pair(t *testing.T, l *lab.Lab, args ...string) (alice, bob *person) {
 	t.Helper()
-	start := time.Now()
 	both := people(t, l, args...)
-	l.Within(3*time.Second, start, "both online", everyoneSees(both))
+	l.Within(3*time.Second, both[0].node.Started, "both online", everyoneSees(both))
 	return both[0], both[1]
 }
 

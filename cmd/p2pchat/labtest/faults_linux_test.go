@@ -3,7 +3,6 @@ package labtest
 import (
 	"context"
 	"fmt"
-	"sync"
 	"testing"
 	"time"
 
@@ -92,16 +91,9 @@ func TestFaults(t *testing.T) {
 		for _, f := range faults {
 			t.Run(transport+"/"+f.name, func(t *testing.T) {
 				t.Parallel()
-				var times recoveries
-				t.Run("runs", func(t *testing.T) {
-					for range lab.Runs() {
-						t.Run("", func(t *testing.T) {
-							t.Parallel()
-							times.add(suffer(t, f, listen))
-						})
-					}
+				repeat(t, "recovery: "+f.name+", "+transport, 3*time.Second, func(t *testing.T) time.Duration {
+					return suffer(t, f, listen)
 				})
-				times.judge(t, transport+" "+f.name)
 			})
 		}
 	}
@@ -150,30 +142,6 @@ func suffer(t *testing.T, f fault, listen string) time.Duration {
 // last is how long a fault lasts. Nothing is waited for.
 func last(d time.Duration) { time.Sleep(d) }
 
-// recoveries collects how long they took, from parallel tests.
-type recoveries struct {
-	mu    sync.Mutex
-	times []time.Duration
-}
-
-func (r *recoveries) add(d time.Duration) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.times = append(r.times, d)
-}
-
-func (r *recoveries) judge(t *testing.T, what string) {
-	if t.Failed() {
-		return
-	}
-	median := lab.Median(r.times)
-	t.Logf("%s: recovered in %v, median %v", what, r.times, median)
-	lab.Report(t, lab.Figure{What: "median recovery: " + what, Seconds: median.Seconds(), Bound: 3})
-	if lab.Bounds() && median > 3*time.Second {
-		t.Errorf("%s: the median recovery took %v, must be at most 3 s", what, median)
-	}
-}
-
 // People who never met: the link of one comes up, or gets its address, only
 // after the program was started.
 func TestNoLinkAtFirstStart(t *testing.T) {
@@ -188,19 +156,18 @@ func TestNoLinkAtFirstStart(t *testing.T) {
 		} {
 			t.Run(transport+"/"+name, func(t *testing.T) {
 				t.Parallel()
-				var times recoveries
-				for range lab.Runs() {
+				repeat(t, name+" comes after first start, "+transport, 3*time.Second, func(t *testing.T) time.Duration {
 					l := lab.New(t, 1)
 					alice := newPerson(t, l.Hosts[0], "alice").serve("--listen", listen)
 					bob := newPerson(t, l.AddHost(late.opts), "bob").serve("--listen", listen)
 					last(lab.Long(2*time.Second, 10*time.Second))
 					late.mend(l, bob.Host)
-					times.add(l.Within(10*time.Second, time.Now(), "met after "+name+" came",
-						everyoneSees([]*person{alice, bob})))
+					took := l.Within(10*time.Second, time.Now(), "met after the "+name+" came",
+						everyoneSees([]*person{alice, bob}))
 					alice.tell(bob, "there you are")
 					agree(t, alice, bob, []string{"there you are"})
-				}
-				times.judge(t, transport+" "+name+" after first start")
+					return took
+				})
 			})
 		}
 	}

@@ -15,13 +15,11 @@ import (
 // Three machines on a switch: they find each other, and two talk.
 func TestThreeMeetAndTalk(t *testing.T) {
 	t.Parallel()
-	for range lab.Runs() {
+	repeat(t, "three online for each other", 3*time.Second, func(t *testing.T) time.Duration {
 		l := lab.New(t, 3)
-		start := time.Now()
 		all := people(t, l)
-		l.Within(3*time.Second, start, "three online for each other", everyoneSees(all))
-		alice, bob := all[0], all[1]
-
+		took := l.Within(3*time.Second, all[0].node.Started, "three online for each other", everyoneSees(all))
+		alice, bob, carol := all[0], all[1], all[2]
 		for _, p := range all {
 			roster := p.peers()
 			if len(roster) != 2 {
@@ -39,47 +37,45 @@ func TestThreeMeetAndTalk(t *testing.T) {
 			}
 		}
 
-		start = time.Now()
 		sent := object[receipt](alice, "send", "@bob", "Hi! server, need help")
 		if sent.State != "delivered" || sent.Acked != 1 || sent.Members != 1 {
 			t.Errorf("receipt %+v", sent)
 		}
-		l.Within(time.Second, start, "first message delivered", func(context.Context) error { return nil })
 		bob.tell(alice, "Hi client! glad to help")
 		agree(t, alice, bob, []string{"Hi! server, need help", "Hi client! glad to help"})
 		if got := alice.log(bob)[0]; got.ID != sent.ID || got.Author != alice.who.PeerID || got.Name != "alice" {
 			t.Errorf("logged %+v, receipt %+v", got, sent)
 		}
-		if got := all[2].log(alice); len(got) != 0 {
+		if got := carol.log(alice); len(got) != 0 {
 			t.Errorf("carol has %+v", got)
 		}
 		for _, p := range all {
 			p.node.Stop()
 		}
-	}
+		return took
+	})
 }
 
 // From the start of the second program to its first delivered message, by
 // people who never met.
 func TestFirstMessage(t *testing.T) {
 	t.Parallel()
-	for range lab.Runs() {
+	repeat(t, "start to first delivered message", 3*time.Second, func(t *testing.T) time.Duration {
 		l := lab.New(t, 2)
 		alice, bob := newPerson(t, l.Hosts[0], "alice"), newPerson(t, l.Hosts[1], "bob")
 		alice.serve()
-		start := time.Now()
 		bob.serve()
 		bob.tell(alice, "first")
-		l.Within(3*time.Second, start, "start to first delivered message", func(context.Context) error { return nil })
-	}
+		return l.Took(3*time.Second, bob.node.Started, "start to first delivered message")
+	})
 }
 
 // Twenty machines: everyone sees everyone, over one connection each.
 func TestTwenty(t *testing.T) {
 	t.Parallel()
 	l := lab.New(t, 20)
-	start := time.Now()
 	all := people(t, l)
+	start := all[0].node.Started
 	l.Within(15*time.Second, start, "twenty online for each other", everyoneSees(all))
 	l.Within(15*time.Second, start, "one connection per pair", oneConnectionEach(all))
 	for _, p := range all {
@@ -220,7 +216,7 @@ func TestQuiet(t *testing.T) {
 	t.Parallel()
 	l := lab.New(t, 4)
 	all := people(t, l)
-	l.Within(3*time.Second, time.Now(), "four online", everyoneSees(all))
+	l.Within(3*time.Second, all[0].node.Started, "four online", everyoneSees(all))
 	// Past the first announcements, which come in quick succession.
 	settle := lab.Long(10*time.Second, 30*time.Second)
 	during := lab.Long(20*time.Second, 60*time.Second)

@@ -62,26 +62,27 @@ func (l *Lab) Within(bound time.Duration, since time.Time, what string, try func
 	defer tick.Stop()
 	for {
 		err := try(ctx)
-		took := time.Since(since)
 		if err == nil {
-			l.measured(what, took, bound)
-			return took
+			return l.Took(bound, since, what)
 		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			l.t.Fatalf("%s: not after %.1f s: %v", what, took.Seconds(), err)
+			l.t.Fatalf("%s: not after %.1f s: %v", what, time.Since(since).Seconds(), err)
 		}
 	}
 }
 
-func (l *Lab) measured(what string, took, bound time.Duration) {
+// Took is Within for something that has just happened.
+func (l *Lab) Took(bound time.Duration, since time.Time, what string) time.Duration {
 	l.t.Helper()
+	took := time.Since(since)
 	l.t.Logf("%s: %.3f s (bound %v)", what, took.Seconds(), bound)
 	Report(l.t, Figure{What: what, Seconds: took.Seconds(), Bound: bound.Seconds(), Hosts: len(l.Hosts)})
 	if Bounds() && took > bound {
 		l.t.Errorf("%s: took %.3f s, must take at most %v", what, took.Seconds(), bound)
 	}
+	return took
 }
 
 // Figure is one line of the report.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"syscall"
+	"time"
 )
 
 // Account is what `init --json` prints.
@@ -35,8 +36,9 @@ type Node struct {
 	Addrs  []string `json:"addrs"`
 	// Event is "ready".
 	Event string `json:"event"`
-	// Proc is the process that runs now or ran last.
-	Proc *Proc `json:"-"`
+	// Proc is the process that runs now or ran last, Started when it began.
+	Proc    *Proc     `json:"-"`
+	Started time.Time `json:"-"`
 
 	h    *Host
 	args []string
@@ -46,19 +48,40 @@ type Node struct {
 // ready.
 func (h *Host) Serve(args ...string) *Node {
 	h.l.t.Helper()
+	n := h.Launch(args...)
+	n.Ready()
+	return n
+}
+
+// Launch is Serve without the wait, so that several start at once.
+func (h *Host) Launch(args ...string) *Node {
+	h.l.t.Helper()
 	n := &Node{h: h, args: append([]string{"serve"}, args...)}
-	n.Start()
+	n.launch()
 	return n
 }
 
 // Start starts the node again, with the arguments of Serve and the data
-// directory as it was left.
+// directory as it was left, and waits until it is ready.
 func (n *Node) Start() {
 	n.h.l.t.Helper()
-	if n.Proc != nil && n.Proc.Running() {
+	if n.Proc.Running() {
 		n.h.l.t.Fatalf("lab: %s runs already", n.Proc)
 	}
+	n.launch()
+	n.Ready()
+}
+
+func (n *Node) launch() {
+	n.h.l.t.Helper()
+	n.Started = time.Now()
 	n.Proc = n.h.StartService(n.h.Command(Binary(n.h.l.t), n.args...))
+}
+
+// Ready waits for the `ready` line, standard output's first and only, and
+// fills in what it tells.
+func (n *Node) Ready() {
+	n.h.l.t.Helper()
 	ctx, cancel := n.h.l.patience()
 	defer cancel()
 	line, err := n.Proc.Stdout.Await(ctx, func(string) bool { return true })
