@@ -38,9 +38,9 @@ type Ledger interface {
 	Frontier(ctx context.Context, conv event.Conversation) (event.Frontier, error)
 	// Range reads a piece of a log from its start, up to about limit bytes.
 	Range(ctx context.Context, conv event.Conversation, r event.Range, limit int) ([]*event.Event, error)
-	// Ingest verifies and commits events from a peer; those already held are
+	// Ingest verifies and commits events of our conversation with from; those already held are
 	// passed over. An error that wraps ErrRefused blames the peer.
-	Ingest(ctx context.Context, conv event.Conversation, events []*event.Event) error
+	Ingest(ctx context.Context, from peer.ID, events []*event.Event) error
 }
 
 // ErrRefused marks what only a faulty or hostile peer can cause.

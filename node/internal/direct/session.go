@@ -268,7 +268,7 @@ func (s *session) ingest(ctx context.Context, b *pb.EventBatch) error {
 		}
 		events = append(events, e)
 	}
-	if err := s.svc.cfg.Ledger.Ingest(ctx, s.conv, events); err != nil {
+	if err := s.svc.cfg.Ledger.Ingest(ctx, s.peer, events); err != nil {
 		return fmt.Errorf("commit %d events: %w", len(events), err)
 	}
 	s.mu.Lock()

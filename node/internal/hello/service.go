@@ -50,8 +50,9 @@ type Handler interface {
 	PeerUp(Peer)
 	// PeerChanged: profile or availability changed.
 	PeerChanged(Peer)
-	// PeerDown: the last session with p ended.
-	PeerDown(p peer.ID)
+	// PeerDown: the last session with p ended; leaving tells that it said
+	// goodbye.
+	PeerDown(p peer.ID, leaving bool)
 }
 
 // Self is what we say of ourselves.
@@ -164,10 +165,10 @@ func (s *Service) ended(ses *session, err error) {
 	if last {
 		// Told under the lock, so that a session that comes up at this moment
 		// is told of after it.
-		s.cfg.Handler.PeerDown(ses.conn.RemotePeer())
+		s.cfg.Handler.PeerDown(ses.conn.RemotePeer(), errors.Is(err, errGoodbye))
 	}
 	s.mu.Unlock()
-	if err != nil && !errors.Is(err, errForeign) {
+	if !errors.Is(err, errForeign) && !errors.Is(err, errGoodbye) {
 		s.log.Debug("session ended", "peer", ses.conn.RemotePeer(), "err", err)
 	}
 }

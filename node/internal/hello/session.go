@@ -21,6 +21,9 @@ import (
 // errForeign: the other side does not speak this protocol.
 var errForeign = errors.New("no p2pchat at the other end")
 
+// errGoodbye: the other side is stopping.
+var errGoodbye = errors.New("the peer said goodbye")
+
 // session is the protocol on one connection.
 type session struct {
 	svc     *Service
@@ -116,7 +119,7 @@ func (s *session) read(ctx context.Context) error {
 		}
 		_ = s.stream.SetReadDeadline(time.Now().Add(silence))
 		if f.Goodbye {
-			return nil
+			return errGoodbye
 		}
 		if first && (f.Profile == nil || len(f.Instance) != len(p.Instance)) {
 			return errors.New("the first frame introduces nobody")

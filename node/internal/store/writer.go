@@ -26,7 +26,13 @@ const shrinkAfter = 5 * time.Second
 type Tx struct {
 	Reader
 	bytes int // of events inserted
+	after []func()
 }
+
+// OnCommit has f called once what this Update does is on disk, before Update
+// returns: on the writing goroutine, so that the calls of all Updates come in
+// the order of commits. f must be quick and must not call Update.
+func (tx *Tx) OnCommit(f func()) { tx.after = append(tx.after, f) }
 
 // What becomes of a job. Whoever moves it out of waiting owns it.
 const (
@@ -40,6 +46,7 @@ type job struct {
 	state atomic.Int32
 	done  chan error // takes the one result, hence a buffer of 1
 	err   error      // fn's, until the group is committed
+	after []func()   // to be called once it is
 }
 
 // writer owns the writing connection.
@@ -182,6 +189,11 @@ func (w *writer) group(ctx context.Context, c *conn, first *job) *conn {
 		if j.err == nil {
 			j.err = err
 		}
+		if j.err == nil {
+			for _, f := range j.after {
+				f()
+			}
+		}
 		j.done <- j.err
 	}
 	return c
@@ -213,6 +225,7 @@ func (tx *Tx) run(j *job) error {
 	if j.err == nil && tx.err != nil {
 		j.err = tx.err
 	}
+	j.after = tx.after
 	if j.err != nil {
 		// Fails if SQLite has already undone the whole transaction.
 		if _, err := tx.c.exec(tx.ctx, `ROLLBACK TO member`); err != nil {

@@ -1,0 +1,161 @@
+package node
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/gofrs/flock"
+
+	"p2pchat/node/api"
+	"p2pchat/node/internal/account"
+	"p2pchat/node/internal/store"
+	"p2pchat/protocol/identity"
+)
+
+// CheckDefaultDir refuses a data directory nobody chose that lies on a network
+// file system, where neither locks nor the database can be relied on.
+func CheckDefaultDir(dir string) error {
+	if account.OnNetworkFilesystem(dir) {
+		return api.Errorf(api.CodeNetworkFilesystem,
+			"the default data directory %s is on a network file system: name a local one with --data", dir)
+	}
+	return nil
+}
+
+// CheckName tells why name cannot be a username, nil if it can.
+func CheckName(name string) error {
+	if _, err := identity.NormalizeName(name); err != nil {
+		return api.Errorf(api.CodeBadText, "%w", err)
+	}
+	return nil
+}
+
+// AccountState tells whether dir holds an account and whether its key needs a
+// password.
+func AccountState(dir string) (exists, locked bool, err error) {
+	exists, locked, err = account.State(dir)
+	return exists, locked, apiError(err)
+}
+
+// CreateAccount makes an account in dir; a nil password leaves the key in the
+// clear. Errors: account-exists, in-use, bad-text, too-long, disk-full.
+func CreateAccount(ctx context.Context, dir, name string, password []byte) (api.Identity, error) {
+	none := api.Identity{}
+	name, err := identity.NormalizeName(name)
+	if err != nil {
+		return none, api.Errorf(api.CodeBadText, "%w", err)
+	}
+	// Before anything is touched: a data directory may be somebody's.
+	if exists, _, err := account.State(dir); err != nil || exists {
+		if exists {
+			err = account.ErrExists
+		}
+		return none, dirError(dir, err)
+	}
+	if err := account.MakeDir(dir); err != nil {
+		return none, dirError(dir, err)
+	}
+	lock, err := account.Lock(dir)
+	if err != nil {
+		return none, dirError(dir, err)
+	}
+	defer lock.Unlock() //nolint:errcheck // the process holds it no longer either way
+	key, err := identity.NewKey(rand.Reader)
+	if err != nil {
+		return none, apiError(err)
+	}
+	st, err := store.Open(ctx, dir, store.Options{})
+	if err != nil {
+		return none, dirError(dir, err)
+	}
+	err = st.Update(ctx, func(tx *store.Tx) error {
+		old, err := tx.Account()
+		if err == nil && old.Peer != "" {
+			convs, err := tx.Conversations()
+			if err != nil {
+				return err
+			}
+			if len(convs) > 0 {
+				return api.Errorf(api.CodeDamaged,
+					"%s holds the messages of %s but not its key: put its account.key back, or use another directory with --data", dir, old.Name)
+			}
+		} else if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
+		return tx.SetAccount(store.Account{Peer: key.ID(), Name: name, Created: time.Now()})
+	})
+	if cerr := st.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return none, dirError(dir, err)
+	}
+	// Last: the account exists if and only if its key does.
+	if err := account.Write(dir, key, password); err != nil {
+		return none, dirError(dir, err)
+	}
+	return api.Identity{PeerID: key.ID().String(), Name: name, Fingerprint: identity.Fingerprint(key.ID())}, nil
+}
+
+// Lock is the right to run the account of a data directory.
+type Lock struct{ f *flock.Flock }
+
+// Release gives it up.
+func (l *Lock) Release() error { return l.f.Unlock() }
+
+// Unlock takes the data directory's lock and its key. Errors: no-account,
+// wrong-password, in-use, damaged.
+func Unlock(dir string, password []byte) (*Lock, identity.Key, error) {
+	if exists, _, err := account.State(dir); err != nil || !exists {
+		if err == nil {
+			err = account.ErrNoAccount
+		}
+		return nil, identity.Key{}, dirError(dir, err)
+	}
+	f, err := account.Lock(dir)
+	if err != nil {
+		return nil, identity.Key{}, dirError(dir, err)
+	}
+	key, err := account.Unlock(dir, password)
+	if err != nil {
+		_ = f.Unlock()
+		return nil, identity.Key{}, dirError(dir, err)
+	}
+	return &Lock{f}, key, nil
+}
+
+// dirError is apiError for what went wrong with a data directory.
+func dirError(dir string, err error) error {
+	switch {
+	case errors.Is(err, account.ErrNoAccount):
+		return api.Errorf(api.CodeNoAccount, "%w in %s: make one with `p2pchat init --name NAME`", account.ErrNoAccount, dir)
+	case errors.Is(err, account.ErrExists):
+		return api.Errorf(api.CodeAccountExists, "%w in %s; nothing was changed", account.ErrExists, dir)
+	case errors.Is(err, account.ErrInUse):
+		return api.Errorf(api.CodeInUse, "%w: %s", account.ErrInUse, dir)
+	}
+	return apiError(err)
+}
+
+// apiError gives err the code a face acts on.
+func apiError(err error) error {
+	var known *api.Error
+	switch {
+	case err == nil, errors.As(err, &known):
+		return err
+	case errors.Is(err, store.ErrDiskFull):
+		return api.Errorf(api.CodeDiskFull, "the disk is full: free some space; nothing acknowledged is lost (%w)", err)
+	case errors.Is(err, store.ErrNewer):
+		return api.Errorf(api.CodeNewerDatabase, "the database was written by a newer p2pchat: use that one, or another directory with --data (%w)", err)
+	case errors.Is(err, store.ErrForeign):
+		return api.Errorf(api.CodeDamaged, "the database is another program's and was not touched: use another directory with --data (%w)", err)
+	case errors.Is(err, store.ErrDamaged), errors.Is(err, account.ErrDamaged):
+		return api.Errorf(api.CodeDamaged, "%w: restore it from a backup, or start anew in another directory with --data", err)
+	case errors.Is(err, account.ErrWrongPassword):
+		return api.Errorf(api.CodeWrongPassword, "%w; nothing was changed", err)
+	}
+	return fmt.Errorf("%w", err)
+}

@@ -1,0 +1,139 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"p2pchat/node/api"
+	"p2pchat/node/internal/direct"
+	"p2pchat/node/internal/discovery"
+	"p2pchat/node/internal/hello"
+	"p2pchat/node/internal/history"
+	"p2pchat/node/internal/store"
+	"p2pchat/protocol/event"
+)
+
+// storeAdapter lets the ledger write through the store without either knowing
+// the other.
+type storeAdapter struct{ s *store.Store }
+
+func (a storeAdapter) Update(ctx context.Context, f func(history.Tx) error) error {
+	return a.s.Update(ctx, func(tx *store.Tx) error { return f(tx) })
+}
+
+// directLedger is the history as direct chat moves it.
+type directLedger struct{ n *Node }
+
+func (l directLedger) Frontier(ctx context.Context, conv event.Conversation) (event.Frontier, error) {
+	return l.n.store.Frontier(ctx, conv)
+}
+
+func (l directLedger) Range(ctx context.Context, conv event.Conversation, r event.Range, limit int) ([]*event.Event, error) {
+	return l.n.store.Range(ctx, conv, r, limit)
+}
+
+func (l directLedger) Ingest(ctx context.Context, from peer.ID, events []*event.Event) error {
+	conv, err := l.n.convs.with(ctx, from)
+	if err != nil {
+		return err
+	}
+	err = l.n.ledger.Ingest(ctx, conv, events)
+	if errors.Is(err, history.ErrInvalid) || errors.Is(err, store.ErrTooManyLogs) {
+		return fmt.Errorf("%w: %w", direct.ErrRefused, err)
+	}
+	if errors.Is(err, store.ErrDiskFull) {
+		l.n.diskFull()
+	}
+	return err
+}
+
+// directHandler hears from direct chat.
+type directHandler struct{ n *Node }
+
+// Opened says again what is not kept: how far we have read.
+func (h directHandler) Opened(p peer.ID) {
+	marks, err := h.n.store.Read(h.n.ctx, event.Direct(h.n.key.ID(), p), h.n.key.ID())
+	if err != nil {
+		h.n.log.Warn("read markers", "peer", p, "err", err)
+		return
+	}
+	for k, head := range marks {
+		h.n.direct.MarkRead(p, k, head)
+	}
+}
+
+func (h directHandler) Sent(p peer.ID, f event.Frontier) {
+	h.n.note("sent", p, h.n.delivery.sent(h.n.ctx, p, f))
+}
+
+func (h directHandler) Acked(p peer.ID, f event.Frontier) {
+	h.n.note("acked", p, h.n.delivery.acked(h.n.ctx, p, f))
+	h.n.persistSoon()
+}
+
+func (h directHandler) Read(p peer.ID, k event.LogKey, head event.Head) {
+	h.n.note("read", p, h.n.delivery.read(h.n.ctx, p, event.Frontier{k: head}))
+	h.n.persistSoon()
+	if c, ok := h.n.convs.get(p); ok {
+		h.n.publishConversation(c)
+	}
+}
+
+func (h directHandler) Typing(p peer.ID) {
+	h.n.hub.publish(api.Change{Type: api.ChangeTyping, Typing: &api.Typing{
+		Conversation: event.Direct(h.n.key.ID(), p).String(), PeerID: p.String(),
+	}})
+}
+
+// note logs what went wrong with bookkeeping that is made up for later.
+func (n *Node) note(what string, p peer.ID, err error) {
+	if err != nil && n.ctx.Err() == nil {
+		n.log.Warn("delivery state", "of", what, "peer", p, "err", err)
+	}
+}
+
+// helloHandler hears who comes and goes. Its methods must not call hello.
+type helloHandler struct{ n *Node }
+
+func (h helloHandler) PeerUp(p hello.Peer) {
+	h.PeerChanged(p)
+	if h.n.convs.has(p.Profile.Peer) {
+		h.n.direct.Wake(p.Profile.Peer)
+	}
+}
+
+func (h helloHandler) PeerChanged(p hello.Peer) {
+	h.n.people.met(p.Profile, p.Signed, p.Away, time.Now())
+	h.n.persistSoon()
+	h.n.rosterChanged(p.Profile.Peer)
+}
+
+func (h helloHandler) PeerDown(p peer.ID, leaving bool) {
+	if leaving {
+		h.n.discovery.Left(p)
+	}
+	h.n.people.left(p, time.Now())
+	h.n.delivery.lost(p)
+	h.n.persistSoon()
+	h.n.rosterChanged(p)
+}
+
+// book is the roster as discovery remembers it.
+type book struct{ n *Node }
+
+func (b book) Load() ([]discovery.Remembered, error) { return b.n.people.remembered(), nil }
+
+func (b book) Save(r discovery.Remembered) error {
+	b.n.people.remember(r)
+	b.n.persistSoon()
+	b.n.rosterChanged(r.Peer)
+	return nil
+}
+
+// Remove does nothing: people are forgotten by RemovePeer, which then tells
+// discovery.
+func (b book) Remove(peer.ID) error { return nil }

@@ -1,0 +1,192 @@
+package node
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"sync"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"p2pchat/node/api"
+	"p2pchat/node/internal/store"
+	"p2pchat/protocol/event"
+)
+
+// convs is the list of conversations with what changes often about each, so
+// that nobody asks the store for it. It is guarded by its mutex.
+type convs struct {
+	self  peer.ID
+	store *store.Store
+
+	mu     sync.Mutex
+	byPeer map[peer.ID]*conversation
+	byID   map[event.Conversation]peer.ID
+}
+
+type conversation struct {
+	id     event.Conversation
+	unread int
+	last   event.Time
+}
+
+// summary is one conversation at one moment.
+type summary struct {
+	peer   peer.ID
+	id     event.Conversation
+	unread int
+	last   event.Time
+}
+
+func newConvs(ctx context.Context, self peer.ID, st *store.Store) (*convs, error) {
+	rows, err := st.Conversations(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c := &convs{self: self, store: st, byPeer: map[peer.ID]*conversation{}, byID: map[event.Conversation]peer.ID{}}
+	for _, r := range rows {
+		c.byPeer[r.Other] = &conversation{r.Conv, r.Unread, r.Last}
+		c.byID[r.Conv] = r.Other
+	}
+	return c, nil
+}
+
+// with is the conversation with p, registered if it is new.
+func (c *convs) with(ctx context.Context, p peer.ID) (event.Conversation, error) {
+	id := event.Direct(c.self, p)
+	c.mu.Lock()
+	known := c.byPeer[p] != nil
+	c.mu.Unlock()
+	if known {
+		return id, nil
+	}
+	err := c.store.Update(ctx, func(tx *store.Tx) error { return tx.PutConversation(id, store.KindDirect, p) })
+	if err != nil {
+		return event.Conversation{}, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.byPeer[p] == nil {
+		c.byPeer[p] = &conversation{id: id}
+		c.byID[id] = p
+	}
+	return id, nil
+}
+
+func (c *convs) has(p peer.ID) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.byPeer[p] != nil
+}
+
+// said counts an event that was committed; it returns the conversation's
+// summary, and false if it is none of ours.
+func (c *convs) said(e *event.Event, unread bool) (summary, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p, ok := c.byID[e.Conversation]
+	if !ok {
+		return summary{}, false
+	}
+	row := c.byPeer[p]
+	row.last = max(row.last, e.Time)
+	if unread {
+		row.unread++
+	}
+	return row.summary(p), true
+}
+
+func (c *convs) get(p peer.ID) (summary, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	row := c.byPeer[p]
+	if row == nil {
+		return summary{}, false
+	}
+	return row.summary(p), true
+}
+
+func (row *conversation) summary(p peer.ID) summary { return summary{p, row.id, row.unread, row.last} }
+
+func (c *convs) list() []summary {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	out := make([]summary, 0, len(c.byPeer))
+	for p, row := range c.byPeer {
+		out = append(out, row.summary(p))
+	}
+	return out
+}
+
+// markRead moves our read marker in the conversation with p up to the message
+// named and returns the positions it reached in others' logs.
+func (c *convs) markRead(ctx context.Context, p peer.ID, upTo event.ID) (map[event.LogKey]event.Head, error) {
+	id := event.Direct(c.self, p)
+	row, err := c.store.EventByID(ctx, upTo)
+	if err != nil || row.Conversation != id {
+		return nil, api.Errorf(api.CodeNotFound, "no message %s in this conversation", upTo)
+	}
+	// What stands before it in the order of display: the newest of each log
+	// counts, and a screenful reaches all logs that matter.
+	before, err := c.store.Log(ctx, store.LogQuery{Conv: id, Last: 100, Before: &upTo})
+	if err != nil {
+		return nil, err
+	}
+	marks := map[event.LogKey]event.Head{}
+	for _, e := range append(before, store.Stored{Event: row.Event}) {
+		if e.Author != c.self && e.Seq > marks[e.Key()].Seq {
+			marks[e.Key()] = event.Head{Seq: e.Seq, ID: e.ID}
+		}
+	}
+	err = c.store.Update(ctx, func(tx *store.Tx) error {
+		for k, h := range marks {
+			if err := tx.SetRead(id, c.self, k, h); err != nil {
+				return err
+			}
+		}
+		now, err := tx.Conversation(id)
+		if err != nil {
+			return err
+		}
+		// Set in the order of commits, like said counts.
+		tx.OnCommit(func() {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			if row := c.byPeer[p]; row != nil {
+				row.unread = now.Unread
+			}
+		})
+		return nil
+	})
+	return marks, err
+}
+
+// conversationRows joins what is said with who could be talked to.
+func conversationRows(sums []summary, who *people, readBy func(peer.ID) string) []api.Conversation {
+	out := make([]api.Conversation, 0, len(sums))
+	seen := map[peer.ID]bool{}
+	for _, s := range sums {
+		seen[s.peer] = true
+		out = append(out, conversationRow(s, who, readBy))
+	}
+	for _, id := range who.ids() {
+		if !seen[id] {
+			out = append(out, conversationRow(summary{peer: id, id: event.Direct(who.self.id, id)}, who, readBy))
+		}
+	}
+	slices.SortFunc(out, func(a, b api.Conversation) int {
+		return cmp.Or(b.LastTime.Compare(a.LastTime.Time), cmp.Compare(a.Name, b.Name), cmp.Compare(a.PeerID, b.PeerID))
+	})
+	return out
+}
+
+func conversationRow(s summary, who *people, readBy func(peer.ID) string) api.Conversation {
+	row := api.Conversation{
+		ID: s.id.String(), Kind: api.KindDirect, Target: s.peer.String(), Name: who.name(s.peer), PeerID: s.peer.String(),
+		Unread: s.unread, ReadByOther: readBy(s.peer),
+	}
+	if s.last != 0 {
+		row.LastTime = api.Time{Time: s.last.Wall()}
+	}
+	return row
+}

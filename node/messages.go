@@ -1,0 +1,195 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"p2pchat/node/api"
+	"p2pchat/node/internal/store"
+	"p2pchat/protocol/event"
+)
+
+// Send implements [api.Service].
+func (n *Node) Send(ctx context.Context, r api.SendRequest) (api.Receipt, error) {
+	body, err := event.EncodeText(r.Text)
+	switch {
+	case errors.Is(err, event.ErrTextTooLong):
+		return api.Receipt{}, api.Errorf(api.CodeTooLong, "the text has %d bytes; %w: send it in parts", len(r.Text), err)
+	case err != nil:
+		return api.Receipt{}, api.Errorf(api.CodeBadText, "%w", err)
+	}
+	if err := n.mayWrite(); err != nil {
+		return api.Receipt{}, err
+	}
+	waitCtx, cancel := context.WithTimeout(ctx, r.Wait)
+	defer cancel()
+	to, err := n.resolveWaiting(waitCtx, r.Target)
+	if err != nil {
+		return api.Receipt{}, err
+	}
+	conv, err := n.convs.with(ctx, to)
+	if err != nil {
+		return api.Receipt{}, apiError(err)
+	}
+	e, err := n.ledger.Append(ctx, conv, event.KindText, body)
+	if err != nil {
+		return api.Receipt{}, apiError(err)
+	}
+	n.direct.Wake(to)
+	if !n.people.online(to) {
+		n.discovery.Want(to)
+	}
+	if r.Wait > 0 {
+		// Running out of time is no error: the state says how far it came.
+		_ = n.delivery.wait(waitCtx, to, e)
+	}
+	state, err := n.delivery.states(ctx, to)
+	if err != nil {
+		return api.Receipt{}, apiError(err)
+	}
+	rec := api.Receipt{ID: e.ID.String(), Conversation: conv.String(), State: state(e), Members: 1}
+	if rec.State == api.Delivered || rec.State == api.Read {
+		rec.Acked = 1
+	}
+	return rec, nil
+}
+
+// resolveWaiting resolves a target, waiting for a name that nobody has yet.
+func (n *Node) resolveWaiting(ctx context.Context, target string) (peer.ID, error) {
+	for {
+		// The number is taken first, so that nobody who comes meanwhile is
+		// missed.
+		_, _, news, done := n.hub.after(n.hub.number())
+		id, err := n.people.resolve(target)
+		if !api.IsCode(err, api.CodeNotFound) || done {
+			return id, err
+		}
+		select {
+		case <-ctx.Done():
+			return "", err
+		case <-news:
+		}
+	}
+}
+
+// Log implements [api.Reader].
+func (n *Node) Log(ctx context.Context, q api.LogQuery) ([]api.Message, error) {
+	p, err := n.people.resolve(q.Target)
+	if err != nil {
+		return nil, err
+	}
+	state, err := n.delivery.states(ctx, p)
+	if err != nil {
+		return nil, apiError(err)
+	}
+	return readLog(ctx, n.store, n.people, n.key.ID(), p, q, state)
+}
+
+// readLog lists messages of the conversation between self and p.
+func readLog(ctx context.Context, st *store.Store, who *people, self, p peer.ID, q api.LogQuery, state func(*event.Event) string) ([]api.Message, error) {
+	if q.Last < 0 {
+		return nil, api.Errorf(api.CodeUsage, "the number of messages is %d, and must not be negative", q.Last)
+	}
+	sq := store.LogQuery{Conv: event.Direct(self, p), Last: q.Last, Since: q.Since}
+	if q.Before != "" {
+		id, err := event.ParseID(q.Before)
+		if err != nil {
+			return nil, api.Errorf(api.CodeUsage, "%q is no message ID: %w", q.Before, err)
+		}
+		sq.Before = &id
+	}
+	rows, err := st.Log(ctx, sq)
+	if err != nil {
+		return nil, apiError(err)
+	}
+	out := make([]api.Message, 0, len(rows))
+	for _, row := range rows {
+		m := message(row.Event, row.Received, who)
+		m.State, m.Forked = state(row.Event), row.Forked
+		out = append(out, m)
+	}
+	return out, nil
+}
+
+// message is e as faces see it, but for its delivery state.
+func message(e *event.Event, received time.Time, who *people) api.Message {
+	m := api.Message{
+		ID: e.ID.String(), Conversation: e.Conversation.String(), Author: e.Author.String(), Name: who.name(e.Author),
+		Time: api.Time{Time: e.Time.Wall()}, Log: e.Log.String(), Seq: e.Seq, Kind: api.MessageUnknown,
+		Verified: who.verified(e.Author), Skewed: received.Sub(e.Time.Wall()).Abs() > event.MaxSkew,
+	}
+	// A message that waited for its recipient is late, not skewed.
+	if m.Skewed && received.After(e.Time.Wall()) {
+		m.Skewed = false
+	}
+	if e.Kind == event.KindText && e.HasBody() {
+		if text, err := event.DecodeText(e.Body); err == nil {
+			m.Kind, m.Text = api.MessageText, text
+			if action, ok := cutAction(text); ok {
+				m.Kind, m.Text = api.MessageAction, action
+			}
+		}
+	}
+	return m
+}
+
+// cutAction takes the "/me " off an action (XEP-0245).
+func cutAction(text string) (string, bool) {
+	const me = "/me "
+	if len(text) > len(me) && text[:len(me)] == me {
+		return text[len(me):], true
+	}
+	return "", false
+}
+
+// stored tells the faces of an event that has just entered the history. It
+// runs in the order of commits.
+func (n *Node) stored(e *event.Event, at time.Time) {
+	m := message(e, at, n.people)
+	m.State = api.Queued
+	if e.Author != n.key.ID() {
+		m.State = api.Received
+	}
+	n.hub.publish(api.Change{Type: api.ChangeMessage, Message: &m})
+	if c, ok := n.convs.said(e, e.Author != n.key.ID()); ok {
+		n.publishConversation(c)
+	}
+}
+
+// MarkRead implements [api.Service].
+func (n *Node) MarkRead(ctx context.Context, target, id string) error {
+	p, err := n.people.resolve(target)
+	if err != nil {
+		return err
+	}
+	eid, err := event.ParseID(id)
+	if err != nil {
+		return api.Errorf(api.CodeUsage, "%q is no message ID: %w", id, err)
+	}
+	marks, err := n.convs.markRead(ctx, p, eid)
+	if err != nil {
+		return apiError(err)
+	}
+	for k, h := range marks {
+		n.direct.MarkRead(p, k, h)
+	}
+	if len(marks) > 0 {
+		if c, ok := n.convs.get(p); ok {
+			n.publishConversation(c)
+		}
+	}
+	return nil
+}
+
+// Typing implements [api.Service].
+func (n *Node) Typing(_ context.Context, target string) error {
+	p, err := n.people.resolve(target)
+	if err != nil {
+		return err
+	}
+	n.direct.Typing(p)
+	return nil
+}

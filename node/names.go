@@ -1,0 +1,69 @@
+package node
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"p2pchat/node/api"
+	"p2pchat/protocol/identity"
+)
+
+// person is what name resolution needs to know of somebody.
+type person struct {
+	id   peer.ID
+	name string
+}
+
+// resolve finds the person a WHO or TARGET names: `name`, `@name`, `user:name`
+// or a peer ID, which need not be known. Errors: usage, not-found, ambiguous.
+func resolve(target string, self person, people []person) (peer.ID, error) {
+	name := strings.TrimPrefix(target, "user:")
+	if name == target {
+		name = strings.TrimPrefix(target, "@")
+	}
+	if name == "" {
+		return "", api.Errorf(api.CodeUsage, "no name given (a shell may have eaten it: quote names that begin with @ or #)")
+	}
+	if id, err := peer.Decode(name); err == nil {
+		if id == self.id {
+			return "", errSelf
+		}
+		if _, err := identity.PublicKey(id); err != nil {
+			return "", api.Errorf(api.CodeNotFound, "%s is not the peer ID of an Ed25519 key, which every p2pchat account has", name)
+		}
+		return id, nil
+	}
+	found := pick(people, func(p person) bool { return p.name == name })
+	if len(found) == 0 {
+		found = pick(people, func(p person) bool { return p.name != "" && identity.SameName(p.name, name) })
+	}
+	switch {
+	case len(found) == 1:
+		return found[0].id, nil
+	case len(found) > 1:
+		e := api.Errorf(api.CodeAmbiguous, "%d people are called %q; use a peer ID, or forget one with `peers remove ID`", len(found), name)
+		for _, p := range found {
+			e.Candidates = append(e.Candidates, fmt.Sprintf("%s  %s  (fingerprint %s)", p.id, p.name, identity.Fingerprint(p.id)))
+		}
+		slices.Sort(e.Candidates)
+		return "", e
+	case identity.SameName(name, self.name):
+		return "", errSelf
+	}
+	return "", api.Errorf(api.CodeNotFound, "nobody called %q has been seen; `p2pchat peers` lists who has", name)
+}
+
+var errSelf = api.Errorf(api.CodeUsage, "that is your own account")
+
+func pick(people []person, f func(person) bool) []person {
+	var out []person
+	for _, p := range people {
+		if f(p) {
+			out = append(out, p)
+		}
+	}
+	return out
+}

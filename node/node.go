@@ -1,0 +1,319 @@
+package node
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+	"golang.org/x/sync/errgroup"
+
+	"p2pchat/node/api"
+	"p2pchat/node/internal/direct"
+	"p2pchat/node/internal/discovery"
+	"p2pchat/node/internal/hello"
+	"p2pchat/node/internal/history"
+	"p2pchat/node/internal/p2phost"
+	"p2pchat/node/internal/store"
+	"p2pchat/protocol/identity"
+)
+
+// Node is a running peer. It implements [api.Service].
+type Node struct {
+	cfg     Config
+	key     identity.Key
+	log     *slog.Logger
+	started time.Time
+
+	// Parts; none of them knows another.
+	store     *store.Store
+	host      *p2phost.Host
+	discovery *discovery.Service
+	hello     *hello.Service
+	direct    *direct.Service
+	ledger    *history.Ledger
+
+	// State of the node itself, each guarded by its own mutex.
+	hub      *hub
+	people   *people
+	convs    *convs
+	delivery *delivery
+	notices  *notices
+	self     *self
+
+	due chan struct{} // 1: a write-behind that is due covers any number
+
+	ctx    context.Context // ends when the node is to stop
+	cancel context.CancelFunc
+	done   chan struct{} // closed when it has
+	err    error         // why, once done
+	stop   sync.Once
+}
+
+var _ api.Service = (*Node)(nil)
+
+// Start opens the store, starts the host and every service, and returns when
+// the node listens. The node runs until Close, Shutdown or the failure of a
+// part; ctx bounds the start only.
+// Errors: newer-database, damaged, disk-full, usage.
+func Start(ctx context.Context, cfg Config) (*Node, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, api.Errorf(api.CodeUsage, "configuration: %w", err)
+	}
+	if cfg.Notify == nil {
+		cfg.Notify = func(string) {}
+	}
+	n := &Node{
+		cfg: cfg, key: cfg.Key, log: cfg.Logger.With("component", "node"), started: time.Now(),
+		hub: newHub(), due: make(chan struct{}, 1), done: make(chan struct{}),
+	}
+	n.ctx, n.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	if err := n.open(ctx); err != nil {
+		n.cancel()
+		return nil, errors.Join(apiError(err), n.closeParts())
+	}
+	go n.run() // ends with n.ctx or when a service fails; Close waits for done
+	return n, nil
+}
+
+// open builds the parts, from the store up.
+func (n *Node) open(ctx context.Context) error {
+	var err error
+	if n.store, err = store.Open(ctx, n.cfg.Dir, store.Options{Logger: n.cfg.Logger}); err != nil {
+		return err
+	}
+	if err := n.openState(ctx); err != nil {
+		return err
+	}
+	n.host, err = p2phost.New(p2phost.Config{
+		Key: n.key.Libp2p(), Version: n.cfg.Version, Listen: n.cfg.Listen, Log: n.cfg.Logger,
+		LocalAddrs: func() []netip.Addr { return discovery.LocalAddrs(n.cfg.Interfaces) },
+	})
+	if err != nil {
+		return api.Errorf(api.CodeUsage, "%w", err)
+	}
+	if port, moved := n.host.Moved(); moved {
+		n.cfg.Notify(fmt.Sprintf("port %d is taken; this node uses port %d", p2phost.DefaultPort, port))
+	}
+	n.discovery, err = discovery.New(discovery.Config{
+		Host: n.host, MDNS: !n.cfg.NoMDNS, Interfaces: n.cfg.Interfaces, Static: n.cfg.Peers, Book: book{n},
+		OnEvent: n.discovered,
+		OnAddrsChanged: func() {
+			if err := n.host.Refresh(); err != nil {
+				n.log.Debug("announce addresses", "err", err)
+			}
+		},
+		Log: n.cfg.Logger,
+	})
+	if err != nil {
+		return api.Errorf(api.CodeUsage, "%w", err)
+	}
+	signed, err := n.self.sign()
+	if err != nil {
+		return err
+	}
+	var instance hello.Instance
+	if _, err := rand.Read(instance[:]); err != nil {
+		return fmt.Errorf("make an instance ID: %w", err)
+	}
+	n.hello = hello.New(hello.Config{
+		Host: n.host, Instance: instance, Self: signed, Handler: helloHandler{n}, Logger: n.cfg.Logger,
+	})
+	n.direct = direct.New(direct.Config{
+		Host: n.host, Ledger: directLedger{n}, Handler: directHandler{n}, Logger: n.cfg.Logger,
+	})
+	return nil
+}
+
+// openState reads what the node keeps in memory.
+func (n *Node) openState(ctx context.Context) error {
+	acc, err := n.store.Account(ctx)
+	if err != nil {
+		return err
+	}
+	if acc.Peer != n.key.ID() {
+		return api.Errorf(api.CodeDamaged, "key and database in %s belong to different accounts (%s and %s): put the right account.key back",
+			n.cfg.Dir, n.key.ID(), acc.Peer)
+	}
+	contacts, err := n.store.Contacts(ctx)
+	if err != nil {
+		return err
+	}
+	n.self = newSelf(n.key, acc)
+	n.people = newPeople(person{acc.Peer, acc.Name}, contacts)
+	if n.convs, err = newConvs(ctx, acc.Peer, n.store); err != nil {
+		return err
+	}
+	n.delivery = newDelivery(acc.Peer, n.store, n.hub.publish)
+	n.notices = newNotices()
+	n.ledger = history.New(history.Config{Store: storeAdapter{n.store}, Key: n.key, Rand: rand.Reader, Stored: n.stored})
+	return nil
+}
+
+// run lasts as long as the node. The services stop together; what they wrote
+// behind is written before the store closes.
+func (n *Node) run() {
+	g, ctx := errgroup.WithContext(n.ctx)
+	g.Go(func() error { return n.hello.Run(ctx) })
+	g.Go(func() error { return n.direct.Run(ctx) })
+	g.Go(func() error { return n.discovery.Run(ctx) })
+	g.Go(func() error { return n.persist(ctx) })
+	err := g.Wait()
+	n.cancel()
+	n.hub.close()
+	n.err = errors.Join(err, n.closeParts())
+	close(n.done)
+}
+
+// closeParts closes what open opened, in reverse order.
+func (n *Node) closeParts() error {
+	var errs []error
+	if n.host != nil {
+		errs = append(errs, n.host.Close())
+	}
+	if n.store != nil {
+		if n.delivery != nil {
+			// Best effort: what is lost here is said again by the others.
+			_ = n.writeBehind(context.WithoutCancel(n.ctx))
+		}
+		errs = append(errs, n.store.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Close stops the node cleanly: goodbye to everybody, services, host, store.
+// It waits for the end and returns what went wrong. It may be called often.
+func (n *Node) Close() error {
+	n.cancel()
+	<-n.done
+	return n.err
+}
+
+// Done is closed when the node has stopped, for whatever reason.
+func (n *Node) Done() <-chan struct{} { return n.done }
+
+// Shutdown implements [api.Service].
+func (n *Node) Shutdown(context.Context) error {
+	n.cancel()
+	return nil
+}
+
+// Watch implements [api.Service].
+func (n *Node) Watch(ctx context.Context, since uint64) iter.Seq2[api.Change, error] {
+	return n.hub.watch(ctx, since, n.snapshot)
+}
+
+func (n *Node) snapshot(ctx context.Context) (api.Snapshot, error) {
+	peers, err := n.Peers(ctx)
+	if err != nil {
+		return api.Snapshot{}, err
+	}
+	convs, err := n.Conversations(ctx)
+	if err != nil {
+		return api.Snapshot{}, err
+	}
+	id, err := n.Whoami(ctx)
+	return api.Snapshot{Self: id, Peers: peers, Conversations: convs, Notices: n.notices.list()}, err
+}
+
+// persistSoon has what was noted in memory written before long.
+func (n *Node) persistSoon() {
+	select {
+	case n.due <- struct{}{}:
+	default:
+	}
+}
+
+// persist writes roster, acks and read markers behind. They are cheap to learn
+// again, so they wait a moment and share a commit.
+func (n *Node) persist(ctx context.Context) error {
+	const gather = 100 * time.Millisecond
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-n.due:
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(gather):
+		}
+		if err := n.writeBehind(ctx); err != nil && ctx.Err() == nil {
+			// Still due; the next change tries again.
+			n.log.Warn("write behind", "err", err)
+			if errors.Is(err, store.ErrDiskFull) {
+				n.diskFull()
+			}
+		}
+	}
+}
+
+func (n *Node) writeBehind(ctx context.Context) error {
+	return errors.Join(
+		n.people.flush(ctx, func(ctx context.Context, due []store.Contact) error {
+			return n.store.Update(ctx, func(tx *store.Tx) error {
+				for _, c := range due {
+					if err := tx.PutContact(c); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+		}),
+		n.delivery.flush(ctx, func(ctx context.Context, due []report) error {
+			return n.store.Update(ctx, func(tx *store.Tx) error {
+				for _, r := range due {
+					if err := tx.SetAck(r.conv, r.peer, r.acked); err != nil {
+						return err
+					}
+					for k, h := range r.read {
+						if err := tx.SetRead(r.conv, r.peer, k, h); err != nil {
+							return err
+						}
+					}
+				}
+				return nil
+			})
+		}),
+	)
+}
+
+// discovered hears from discovery. Connections are hello's matter; here the
+// log learns why somebody cannot be reached.
+func (n *Node) discovered(e discovery.Event) {
+	n.log.Debug("discovery", "what", e.Kind, "peer", e.Peer, "via", e.Via, "err", e.Err)
+	switch e.Kind {
+	case discovery.Connected, discovery.Disconnected:
+		n.rosterChanged(e.Peer)
+	case discovery.Twin:
+		n.notice(causeTwin, fmt.Sprintf("another node with this account's key runs at %v: nothing can be sent until one of the two stops", e.Addrs))
+	}
+}
+
+// rosterChanged tells the faces of one row.
+func (n *Node) rosterChanged(id peer.ID) {
+	if row, ok := n.peerRow(id); ok {
+		n.hub.publish(api.Change{Type: api.ChangePeer, Peer: &row})
+	}
+}
+
+func (n *Node) publishConversation(s summary) {
+	row := conversationRow(s, n.people, n.readBy)
+	n.hub.publish(api.Change{Type: api.ChangeConversation, Conversation: &row})
+}
+
+// readBy is the newest of our messages that p has read.
+func (n *Node) readBy(p peer.ID) string {
+	pr, err := n.delivery.of(n.ctx, p)
+	if err != nil {
+		return ""
+	}
+	return n.delivery.newestRead(pr)
+}

@@ -1,0 +1,122 @@
+package node
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"p2pchat/node/api"
+	"p2pchat/node/internal/hello"
+	"p2pchat/node/internal/store"
+	"p2pchat/protocol/identity"
+)
+
+// self is what we say of ourselves, guarded by its mutex.
+type self struct {
+	key identity.Key
+	mu  sync.Mutex
+	acc store.Account
+}
+
+func newSelf(key identity.Key, acc store.Account) *self { return &self{key: key, acc: acc} }
+
+func (s *self) account() store.Account {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.acc
+}
+
+func (s *self) set(acc store.Account) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.acc = acc
+}
+
+// sign makes the introduction of this moment.
+func (s *self) sign() (hello.Self, error) {
+	acc := s.account()
+	b, err := identity.SignProfile(s.key, identity.Profile{
+		Peer: acc.Peer, Name: acc.Name, Status: acc.Status, Version: identity.ProtocolVersion, Time: time.Now(),
+	})
+	return hello.Self{Signed: b, Away: acc.Away}, err
+}
+
+// SetAway implements [api.Service].
+func (n *Node) SetAway(ctx context.Context, away bool, text string) error {
+	if len(text) > api.MaxStatus {
+		return api.Errorf(api.CodeTooLong, "the status line has %d bytes, at most %d", len(text), api.MaxStatus)
+	}
+	old := n.self.account()
+	acc := old
+	acc.Away, acc.Status = away, text
+	n.self.set(acc)
+	signed, err := n.self.sign()
+	if err != nil {
+		n.self.set(old)
+		return api.Errorf(api.CodeBadText, "%w", err)
+	}
+	if err := n.store.Update(ctx, func(tx *store.Tx) error { return tx.SetAccount(acc) }); err != nil {
+		n.self.set(old)
+		return apiError(err)
+	}
+	n.hello.SetSelf(signed)
+	return nil
+}
+
+// notices are sentences that stand until their cause is gone.
+type notices struct {
+	mu  sync.Mutex
+	all map[string]string // by cause
+}
+
+func newNotices() *notices { return &notices{all: map[string]string{}} }
+
+// set makes text stand for cause, or with "" removes it; it tells whether that
+// is news.
+func (x *notices) set(cause, text string) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.all[cause] == text {
+		return false
+	}
+	if text == "" {
+		delete(x.all, cause)
+	} else {
+		x.all[cause] = text
+	}
+	return true
+}
+
+func (x *notices) list() []string {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	out := make([]string, 0, len(x.all))
+	for _, t := range x.all {
+		out = append(out, t)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// notice tells the person something that stands until cause is cleared.
+func (n *Node) notice(cause, text string) {
+	if n.notices.set(cause, text) && text != "" {
+		n.log.Warn("notice", "cause", cause)
+		n.hub.publish(api.Change{Type: api.ChangeNotice, Notice: text})
+	}
+}
+
+// diskFull tells the person; what is said now is refused until there is space.
+func (n *Node) diskFull() {
+	n.notice("disk", "the disk is full: messages cannot be kept until there is space; those not kept are not acknowledged and will come again")
+}
+
+// causeTwin: another live node has our key.
+const causeTwin = "twin"
+
+func (x *notices) stands(cause string) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.all[cause] != ""
+}

@@ -1,0 +1,211 @@
+package node
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+	ma "github.com/multiformats/go-multiaddr"
+	manet "github.com/multiformats/go-multiaddr/net"
+
+	"p2pchat/node/api"
+	"p2pchat/node/internal/discovery"
+	"p2pchat/node/internal/p2phost"
+	"p2pchat/node/internal/store"
+	"p2pchat/protocol/identity"
+)
+
+// Whoami implements [api.Reader].
+func (n *Node) Whoami(context.Context) (api.Identity, error) { return whoami(n.self.account()), nil }
+
+func whoami(acc store.Account) api.Identity {
+	return api.Identity{PeerID: acc.Peer.String(), Name: acc.Name, Fingerprint: identity.Fingerprint(acc.Peer)}
+}
+
+// Status implements [api.Service].
+func (n *Node) Status(ctx context.Context) (api.Status, error) {
+	// What was acknowledged a moment ago counts.
+	if err := n.writeBehind(ctx); err != nil {
+		n.log.Warn("write behind", "err", err)
+	}
+	id, err := n.Whoami(ctx)
+	if err != nil {
+		return api.Status{}, err
+	}
+	s, err := storedStatus(ctx, n.store, id, n.cfg.Version)
+	if err != nil {
+		return api.Status{}, err
+	}
+	s.Running, s.Notices = true, n.notices.list()
+	for _, a := range n.host.Addrs() {
+		s.Addrs = append(s.Addrs, a.String()+"/p2p/"+id.PeerID)
+	}
+	for _, c := range n.host.Conns() {
+		dir := "outbound"
+		if c.Incoming {
+			dir = "inbound"
+		}
+		s.Connections = append(s.Connections, api.Connection{
+			PeerID: c.Peer.String(), Transport: c.Transport, Direction: dir, Addr: c.Remote.String(),
+		})
+	}
+	return s, nil
+}
+
+// storedStatus is the part of a status that needs no running node.
+func storedStatus(ctx context.Context, st *store.Store, id api.Identity, version string) (api.Status, error) {
+	queued, err := st.QueuedCount(ctx)
+	if err != nil {
+		return api.Status{}, apiError(err)
+	}
+	size, err := st.Size(ctx)
+	if err != nil {
+		return api.Status{}, apiError(err)
+	}
+	return api.Status{
+		PeerID: id.PeerID, Name: id.Name, Addrs: []string{}, Connections: []api.Connection{}, Queued: queued, Storage: size,
+		Version: version, Notices: []string{},
+	}, nil
+}
+
+// Peers implements [api.Reader].
+func (n *Node) Peers(context.Context) ([]api.Peer, error) {
+	rows := n.people.list()
+	for i := range rows {
+		if id, err := peer.Decode(rows[i].PeerID); err == nil {
+			n.live(id, &rows[i])
+		}
+	}
+	return rows, nil
+}
+
+func (n *Node) peerRow(id peer.ID) (api.Peer, bool) {
+	row, ok := n.people.row(id)
+	if ok {
+		n.live(id, &row)
+	}
+	return row, ok
+}
+
+// live adds what only a connection tells.
+func (n *Node) live(id peer.ID, row *api.Peer) {
+	if d, ok := n.hello.RTT(id); ok && row.State == api.Online {
+		ms := float64(d.Microseconds()) / 1000
+		row.RTT = &ms
+	}
+	for _, c := range n.host.Network().ConnsToPeer(id) {
+		t := p2phost.Info(c).Transport
+		row.Transport = &t
+		// Where it is now comes first.
+		if c.Stat().Direction.String() == "Outbound" {
+			row.Addrs = first(row.Addrs, c.RemoteMultiaddr().String()+"/p2p/"+row.PeerID)
+		}
+		break
+	}
+}
+
+// first moves or puts s to the front.
+func first(list []string, s string) []string {
+	return append([]string{s}, slices.DeleteFunc(list, func(x string) bool { return x == s })...)
+}
+
+// Conversations implements [api.Reader].
+func (n *Node) Conversations(context.Context) ([]api.Conversation, error) {
+	return conversationRows(n.convs.list(), n.people, n.readBy), nil
+}
+
+// AddPeer implements [api.Service].
+func (n *Node) AddPeer(_ context.Context, addr string) error {
+	a, err := ma.NewMultiaddr(addr)
+	if err != nil {
+		return api.Errorf(api.CodeUsage, "%q is no multiaddr such as /ip4/192.168.1.5/tcp/47700/p2p/PEER-ID: %w", addr, err)
+	}
+	infos, err := discovery.ParsePeers([]ma.Multiaddr{a})
+	if err == nil {
+		err = n.discovery.AddPeer(a)
+	}
+	if err != nil {
+		return api.Errorf(api.CodeUsage, "%w", err)
+	}
+	for _, info := range infos {
+		n.people.remember(discovery.Remembered{Peer: info.ID, Addrs: info.Addrs, Via: discovery.Static, Static: true})
+		n.rosterChanged(info.ID)
+	}
+	n.persistSoon()
+	return nil
+}
+
+// RemovePeer implements [api.Service].
+func (n *Node) RemovePeer(ctx context.Context, who string) error {
+	id, err := n.people.resolve(who)
+	if err != nil {
+		return err
+	}
+	if !n.people.has(id) {
+		return api.Errorf(api.CodeNotFound, "%s is not in the roster", who)
+	}
+	n.discovery.RemovePeer(id)
+	n.people.remove(id)
+	if err := n.store.Update(ctx, func(tx *store.Tx) error { return tx.DeleteContact(id) }); err != nil {
+		return apiError(err)
+	}
+	_ = n.host.Network().ClosePeer(id)
+	n.hub.publish(api.Change{Type: api.ChangePeerRemoved, PeerID: id.String()})
+	return nil
+}
+
+// mayWrite refuses to say anything while another live node uses our key.
+func (n *Node) mayWrite() error {
+	if n.notices.stands(causeTwin) {
+		return api.Errorf(api.CodeInUse, "another node with this account's key is running on the LAN; stop one of the two")
+	}
+	return nil
+}
+
+// CaptureTarget implements [api.Service].
+func (n *Node) CaptureTarget(context.Context) (api.CaptureTarget, error) {
+	t := api.CaptureTarget{
+		TCPPorts: ports(n.host.Ports(p2phost.TCP)), UDPPorts: ports(n.host.Ports(p2phost.QUIC)),
+		Interfaces: []string{}, Connections: []api.Flow{}, Names: map[string]string{},
+	}
+	ifaces, err := discovery.Interfaces(n.cfg.Interfaces)
+	if err != nil {
+		return t, apiError(err)
+	}
+	for _, i := range ifaces {
+		if i.Used {
+			t.Interfaces = append(t.Interfaces, i.Name)
+		}
+	}
+	for _, c := range n.host.Network().Conns() {
+		local, lerr := manet.ToNetAddr(c.LocalMultiaddr())
+		remote, rerr := manet.ToNetAddr(c.RemoteMultiaddr())
+		if lerr != nil || rerr != nil {
+			continue // QUIC below; anything else has no packets of its own
+		}
+		t.Connections = append(t.Connections, api.Flow{
+			Network: local.Network(), Local: local.String(), Remote: remote.String(), PeerID: c.RemotePeer().String(),
+		})
+		if ap, err := netip.ParseAddrPort(remote.String()); err == nil {
+			if name := n.people.name(c.RemotePeer()); name != "" {
+				t.Names[ap.Addr().Unmap().String()] = name
+			}
+			if ap.Addr().IsLoopback() && !slices.Contains(t.Interfaces, loopback) {
+				t.Interfaces = append(t.Interfaces, loopback)
+			}
+		}
+	}
+	return t, nil
+}
+
+// loopback is the interface to capture on when a peer is local.
+const loopback = "lo"
+
+func ports(in []int) []uint16 {
+	out := make([]uint16, len(in))
+	for i, p := range in {
+		out[i] = uint16(p)
+	}
+	return out
+}
