@@ -14,16 +14,7 @@ import (
 
 func (s *Server) handler() http.Handler {
 	mux := http.NewServeMux()
-	handle := func(method string, h http.HandlerFunc) {
-		mux.HandleFunc(prefix+method, func(w http.ResponseWriter, r *http.Request) {
-			if r.Method != http.MethodPost {
-				w.Header().Set("Allow", http.MethodPost)
-				fail(w, http.StatusMethodNotAllowed, api.Errorf(api.CodeUsage, "%s is called with POST", r.URL.Path))
-				return
-			}
-			h(w, r)
-		})
-	}
+	handle := func(method string, h http.HandlerFunc) { mux.HandleFunc(prefix+method, h) }
 	svc := s.svc
 	handle("attach", s.attach)
 	handle("watch", s.watch)
@@ -60,6 +51,9 @@ func (s *Server) guard(next http.Handler) http.Handler {
 			s.refuse(w, r, "Host is not "+host)
 		case len(r.Header.Values("Origin")) > 0:
 			s.refuse(w, r, "it comes from a web page")
+		case r.Method != http.MethodPost:
+			w.Header().Set("Allow", http.MethodPost)
+			fail(w, http.StatusMethodNotAllowed, api.Errorf(api.CodeUsage, "every method is called with POST"))
 		case !s.enter():
 			fail(w, http.StatusServiceUnavailable, api.Errorf(api.CodeNoNode, "the node is stopping"))
 		default:
