@@ -38,15 +38,6 @@ func (l *LAN) now() time.Time {
 	return l.last
 }
 
-func (l *LAN) find(peerID string) *FakeNode {
-	for _, n := range l.nodes {
-		if n.self.PeerID == peerID {
-			return n
-		}
-	}
-	return nil
-}
-
 // appear puts n on the network: every node that is on it meets n.
 func (l *LAN) appear(n *FakeNode) {
 	n.online = true

@@ -1,0 +1,128 @@
+package api_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"p2pchat/node/api"
+)
+
+// The keys are what scripts rely on: more may come, none may go.
+func TestKeys(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		value any
+		keys  string
+	}{
+		{api.Identity{}, "peer_id name fingerprint"},
+		{api.Status{}, "peer_id name addrs connections rooms queued storage version running notices"},
+		{api.Connection{}, "peer_id transport direction addr"},
+		{api.Peer{}, "name peer_id fingerprint addrs via state rtt_ms last_seen verified away status transport warning"},
+		{api.Conversation{}, "id kind target name peer_id unread last_time read_by_other"},
+		{api.Message{}, "id conversation author name time log seq kind text state verified skewed forked"},
+		{api.Receipt{}, "id conversation state acked members"},
+		{api.Finding{}, "check level seen advice"},
+		{api.CaptureTarget{}, "tcp_ports udp_ports interfaces connections names"},
+		{api.Flow{}, "network local remote peer_id"},
+		{api.Snapshot{}, "self peers conversations notices"},
+		{api.StateChange{}, "conversation log seq state"},
+		{api.Typing{}, "conversation peer_id"},
+		{api.Change{}, "seq type"},
+		{api.Error{}, "code message"},
+		{api.Error{Candidates: []string{""}}, "code message candidates"},
+		{api.SendRequest{}, "target text wait"},
+		{api.LogQuery{Before: "00"}, "target last since before all"},
+	}
+	for _, tt := range tests {
+		b, err := json.Marshal(tt.value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got map[string]any
+		if err := json.Unmarshal(b, &got); err != nil {
+			t.Fatal(err)
+		}
+		for _, key := range strings.Fields(tt.keys) {
+			if _, ok := got[key]; !ok {
+				t.Errorf("%T has lost its key %q: %s", tt.value, key, b)
+			}
+		}
+	}
+}
+
+func TestTime(t *testing.T) {
+	t.Parallel()
+	zone := time.FixedZone("somewhere", 5*3600)
+	for want, at := range map[string]time.Time{
+		`null`:                       {},
+		`"2026-01-02T03:04:05.000Z"`: time.Date(2026, 1, 2, 8, 4, 5, 999_999, zone),
+		`"2026-01-02T03:04:05.600Z"`: time.Date(2026, 1, 2, 3, 4, 5, 6e8, time.UTC),
+	} {
+		b, err := json.Marshal(api.Time{Time: at})
+		if err != nil || string(b) != want {
+			t.Errorf("%v is %s (%v), want %s", at, b, err, want)
+		}
+		var back api.Time
+		if err := json.Unmarshal(b, &back); err != nil || !back.Equal(at.Truncate(time.Millisecond)) {
+			t.Errorf("%s came back as %v (%v)", b, back, err)
+		}
+	}
+	for _, bad := range []string{`"yesterday"`, `1`, `""`, `"2026-01-02"`} {
+		if err := json.Unmarshal([]byte(bad), new(api.Time)); err == nil {
+			t.Errorf("%s was taken for a time", bad)
+		}
+	}
+}
+
+func TestCheckText(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		text string
+		want api.Code
+	}{
+		{"a", ""},
+		{" ", ""},
+		{"/me", ""},
+		{"/me x", ""},
+		{strings.Repeat("x", api.MaxText), ""},
+		{strings.Repeat("x", api.MaxText+1), api.CodeTooLong},
+		{"", api.CodeBadText},
+		{"/me ", api.CodeBadText},
+		{"a\xc3", api.CodeBadText},
+		{"\xed\xa0\x80", api.CodeBadText},
+	}
+	for _, tt := range tests {
+		if err := api.CheckText(tt.text); (err == nil) != (tt.want == "") || err != nil && !api.IsCode(err, tt.want) {
+			t.Errorf("%.20q: %v, want code %q", tt.text, err, tt.want)
+		}
+	}
+	if kind, kept := api.SplitAction("/me  waves"); kind != api.MessageAction || kept != " waves" {
+		t.Errorf("/me gives %q, %q", kind, kept)
+	}
+	if kind, kept := api.SplitAction("/meow"); kind != api.MessageText || kept != "/meow" {
+		t.Errorf("/meow gives %q, %q", kind, kept)
+	}
+}
+
+// Every code has the exit status that the command line promises.
+func TestExit(t *testing.T) {
+	t.Parallel()
+	byExit := [][]api.Code{
+		1: {"internal", "no-node", "account-exists", "disk-full", "damaged", "of-the-future"},
+		2: {"usage", "too-long", "bad-text"},
+		3: {"not-delivered", "not-joined"},
+		4: {"forbidden"},
+		5: {"not-found", "ambiguous"},
+		6: {"no-account", "wrong-password", "in-use", "network-filesystem", "newer-database"},
+		7: {"no-permission", "unsupported"},
+	}
+	for want, codes := range byExit {
+		for _, code := range codes {
+			if got := code.Exit(); got != want {
+				t.Errorf("%s exits with %d, want %d", code, got, want)
+			}
+		}
+	}
+}
