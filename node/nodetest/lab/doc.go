@@ -44,6 +44,9 @@
 //	P2PCHAT_LAB_BOUNDS=1    tests assert the time bounds and use the long fault durations
 //	P2PCHAT_LAB_RUNS=N      repeat what is measured N times (default 1)
 //	P2PCHAT_LAB_REPORT=FILE durations and figures are appended here as JSON Lines
+//	P2PCHAT_LAB_PATIENCE=D  give up after the duration D instead of a minute or more
+//	P2PCHAT_LAB_LOG=LEVEL   nodes log at this level; it is shown when a test fails
+//	P2PCHAT_LAB_STACKS=1    show the goroutines of what runs when a test fails
 //	P2PCHAT_LAB_KEEP=1      keep the hosts' directories, and say where they are
 //	P2PCHAT_BIN=FILE        test this binary instead of building one
 package lab

@@ -121,6 +121,11 @@ func (l *Lab) close() {
 	l.mu.Lock()
 	procs := l.procs
 	l.mu.Unlock()
+	if l.t.Failed() && os.Getenv("P2PCHAT_LAB_STACKS") == "1" {
+		for _, p := range procs {
+			p.quit()
+		}
+	}
 	for _, p := range procs {
 		p.release()
 	}

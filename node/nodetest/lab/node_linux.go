@@ -3,6 +3,7 @@ package lab
 import (
 	"context"
 	"encoding/json"
+	"os"
 	"syscall"
 	"time"
 )
@@ -57,6 +58,9 @@ func (h *Host) Serve(args ...string) *Node {
 func (h *Host) Launch(args ...string) *Node {
 	h.l.t.Helper()
 	n := &Node{h: h, args: append([]string{"serve"}, args...)}
+	if level := os.Getenv("P2PCHAT_LAB_LOG"); level != "" {
+		n.args = append(n.args, "--log-level", level)
+	}
 	n.launch()
 	return n
 }

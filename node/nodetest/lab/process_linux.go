@@ -207,6 +207,17 @@ func (p *Proc) letEnd() {
 	p.mayEnd = true
 }
 
+// quit makes a Go program that still runs print its goroutines and end.
+func (p *Proc) quit() {
+	p.letEnd()
+	p.Continue()
+	p.signal(syscall.SIGQUIT)
+	select {
+	case <-p.done:
+	case <-time.After(5 * time.Second): // it catches the signal; release kills it
+	}
+}
+
 // release kills the process if it still runs, at the lab's end.
 func (p *Proc) release() {
 	p.Kill9()
@@ -225,7 +236,10 @@ func (p *Proc) result() Result {
 
 // story is what the failure report says about the process.
 func (p *Proc) story() string {
-	const keep = 4000 // bytes of either stream
+	keep := 4000 // bytes of either stream
+	if os.Getenv("P2PCHAT_LAB_STACKS") == "1" {
+		keep = 1 << 20
+	}
 	return fmt.Sprintf("---- %s: %s\n-- stdout:\n%s\n-- stderr:\n%s",
 		p, p.cmd.ProcessState, p.Stdout.last(keep), p.Stderr.last(keep))
 }
