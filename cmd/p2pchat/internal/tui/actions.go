@@ -82,6 +82,10 @@ func (m *model) takeResult(msg tea.Msg) tea.Cmd {
 		if wasGone {
 			return nil
 		}
+		for _, t := range m.people.rows { // who is there is not known now
+			t.peer.State, t.peer.RTT, t.typing = api.Offline, nil, time.Time{}
+		}
+		m.people.sort()
 		return m.fail(api.Errorf(api.CodeNoNode, "the node does not answer (%w); looking for it", msg.err))
 	case pageMsg:
 		return m.takePage(msg)
@@ -159,12 +163,12 @@ func (m *model) sorry(err error) func(w int) []string {
 // tell shows a sentence below the input, fail an error. text must be clean.
 func (m *model) tell(text string) tea.Cmd {
 	m.note = note{text: text, id: m.note.id + 1}
-	return m.later(noteTime, noteOverMsg{m.note.id})
+	return m.calls.later(noteTime, noteOverMsg{m.note.id})
 }
 
 func (m *model) fail(err error) tea.Cmd {
 	m.note = note{text: clean(err.Error()), bad: true, id: m.note.id + 1}
-	return m.later(errorTime, noteOverMsg{m.note.id})
+	return m.calls.later(errorTime, noteOverMsg{m.note.id})
 }
 
 func (m *model) clearNote() { m.note = note{id: m.note.id + 1} }

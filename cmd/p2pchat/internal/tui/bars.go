@@ -51,7 +51,11 @@ func (m *model) title(l layout, room int) string {
 	s := &m.styles
 	t := m.people.focus
 	if t == nil {
-		return s.bar.Render(fit(m.width, " "+m.selfLabel(), room))
+		name := ""
+		if l.people == 0 {
+			name = " " + m.selfLabel()
+		}
+		return s.bar.Render(fit(m.width, name, room))
 	}
 	sign, word, _ := m.presence(t.peer)
 	name := clip(m.width, " "+sign+" "+t.label(), room)
@@ -132,14 +136,34 @@ func (m *model) viewRule(l layout) string {
 	return pad(m.width, dash(lead)+m.styles.accent.Render(left)+dash(middle)+m.styles.bold.Render(right)+dash(1), l.w)
 }
 
-// viewFoot renders the bottom line: the last note, else what keys do.
-func (m *model) viewFoot(l layout) string {
+// noteRows is the note as it is shown, nil if there is none.
+func (m *model) noteRows() []string {
+	if m.note.text == "" {
+		return nil
+	}
+	text := m.note.text
+	if m.note.bad {
+		text = m.signs.warning + " " + text
+	}
+	return wrapText(m.width, text, max(m.w-2, 1))
+}
+
+// viewFoot renders the bottom: the last note, else what keys do.
+func (m *model) viewFoot(l layout) []string {
 	s := &m.styles
-	switch {
-	case m.note.text != "" && m.note.bad:
-		return s.bad.Bold(true).Render(fit(m.width, " "+m.signs.warning+" "+m.note.text, l.w))
-	case m.note.text != "":
-		return s.plain.Render(fit(m.width, " "+m.note.text, l.w))
+	if rows := m.noteRows(); rows != nil {
+		if len(rows) > l.foot {
+			rows = rows[:l.foot]
+			rows[l.foot-1] = clip(m.width, rows[l.foot-1]+" …", l.w-2)
+		}
+		style := s.plain
+		if m.note.bad {
+			style = s.bad.Bold(true)
+		}
+		for i, r := range rows {
+			rows[i] = style.Render(fit(m.width, " "+r, l.w))
+		}
+		return rows
 	}
 	hint := "/help " + m.signs.more + " Tab completes " + m.signs.more + " Ctrl+N next conversation " +
 		m.signs.more + " PgUp scrolls " + m.signs.more + " Ctrl+C quits"
@@ -153,17 +177,31 @@ func (m *model) viewFoot(l layout) string {
 	hint = " " + hint
 	space := l.w - m.width.StringWidth(hint) - m.width.StringWidth(brand) - 1
 	if space < 2 {
-		return s.dim.Render(fit(m.width, hint, l.w))
+		return []string{s.dim.Render(fit(m.width, hint, l.w))}
 	}
-	return s.dim.Render(hint + strings.Repeat(" ", space) + brand + " ")
+	return []string{s.dim.Render(hint + strings.Repeat(" ", space) + brand + " ")}
 }
 
-// viewNotice renders the first standing warning, and how many more there are.
-func (m *model) viewNotice(l layout) string {
-	text := " " + m.signs.warning + " " + m.notices[0]
-	if n := len(m.notices) - 1; n > 0 {
-		more := fmt.Sprintf(" (and %d more: /status)", n)
-		text = clip(m.width, text, max(l.w-m.width.StringWidth(more), 8)) + more
+// noticeRows is the first standing warning, and how many more there are.
+func (m *model) noticeRows() []string {
+	if len(m.notices) == 0 {
+		return nil
 	}
-	return m.styles.warn.Bold(true).Render(fit(m.width, text, l.w))
+	text := m.signs.warning + " " + m.notices[0]
+	if n := len(m.notices) - 1; n > 0 {
+		text = fmt.Sprintf("%s (1 of %d, /status shows all) %s", m.signs.warning, n+1, m.notices[0])
+	}
+	return wrapText(m.width, text, max(m.w-2, 1))
+}
+
+func (m *model) viewNotices(l layout) []string {
+	rows := m.noticeRows()
+	if len(rows) > l.notices {
+		rows = rows[:l.notices]
+		rows[l.notices-1] = clip(m.width, rows[l.notices-1]+" …", l.w-2)
+	}
+	for i, r := range rows {
+		rows[i] = m.styles.warn.Bold(true).Render(fit(m.width, " "+r, l.w))
+	}
+	return rows
 }

@@ -62,3 +62,15 @@ func (c *calls) do(timeout time.Duration, f func(context.Context) tea.Msg) tea.C
 		return f(ctx)
 	}
 }
+
+// later makes a command that gives msg after d.
+func (c *calls) later(d time.Duration, msg tea.Msg) tea.Cmd {
+	return c.do(0, func(ctx context.Context) tea.Msg {
+		select {
+		case <-time.After(d):
+			return msg
+		case <-ctx.Done():
+			return nil
+		}
+	})
+}

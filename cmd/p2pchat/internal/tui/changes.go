@@ -56,7 +56,7 @@ func (m *model) takeChange(c api.Change) tea.Cmd {
 		}
 		if t := m.people.byConv[c.Typing.Conversation]; t != nil && c.Typing.PeerID == t.key {
 			t.typing = m.now().Add(typingTime)
-			return m.later(typingTime, staleMsg{})
+			return m.calls.later(typingTime, staleMsg{})
 		}
 	case api.ChangeNotice:
 		return m.tell(clean(c.Notice))

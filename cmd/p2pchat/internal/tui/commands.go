@@ -82,7 +82,7 @@ func (m *model) submit() tea.Cmd {
 		}
 		c := m.command(strings.ToLower(name))
 		if c == nil {
-			return m.fail(fmt.Errorf("there is no command /%s: /help lists them; to say text that begins with a slash, type //", clip(m.width, clean(name), 40)))
+			return m.fail(fmt.Errorf("there is no command /%s: /help lists them; type // to say text that begins with a slash", clip(m.width, clean(name), 40)))
 		}
 		cmd, err = c.run(m, strings.TrimSpace(arg))
 	default:
@@ -106,7 +106,7 @@ func (m *model) say(t *talk, text string) (tea.Cmd, error) {
 	if err := api.CheckText(text); err != nil {
 		return nil, err
 	}
-	t.log.bottom = anchor{} // whoever writes wants to see it
+	t.log.bottom, t.log.fresh = anchor{}, "" // whoever writes has read, and wants to see it
 	m.outbox = append(m.outbox, outgoing{t, text, typed})
 	return m.sendNext(), nil
 }

@@ -6,8 +6,8 @@ type layout struct {
 	w, h int
 	top  bool // the line with the names
 	rule bool // the line above the input
-	foot bool // the line below the input
 
+	foot    int // rows below the input
 	notices int // rows for standing warnings
 	input   int // rows
 	people  int // columns, without the separator
@@ -16,16 +16,18 @@ type layout struct {
 	body    int // rows of the messages
 }
 
-// Widths below which a pane is given up, and the most rows of the input.
+// Widths below which a pane is given up, and the most rows of parts that grow.
 const (
 	minPeople  = 60
 	minDetails = 104
 	maxInput   = 6
+	maxFoot    = 4
+	maxNotices = 2
 )
 
-// newLayout lays out a screen of w by h cells. inputRows are what the input
-// would like to have, notices whether there is a warning to show.
-func newLayout(w, h, inputRows int, notices bool) layout {
+// newLayout lays out a screen of w by h cells; input, foot and notices are the
+// rows that these parts would like to have.
+func newLayout(w, h, input, foot, notices int) layout {
 	l := layout{w: max(w, 1), h: max(h, 1)}
 	left := l.h
 	take := func(n int) bool {
@@ -37,15 +39,21 @@ func newLayout(w, h, inputRows int, notices bool) layout {
 	}
 	l.input = 1
 	left-- // the input is never given up, not even for the messages
-	l.foot = take(1)
+	if take(1) {
+		l.foot = 1
+	}
 	l.top = take(1)
 	l.rule = l.h >= 6 && take(1)
-	if notices && l.h >= 8 && take(1) {
-		l.notices = 1
+	grow := func(rows *int, want int) {
+		for *rows < want && take(1) {
+			*rows++
+		}
 	}
-	for l.input < min(inputRows, maxInput, l.h/3) && take(1) {
-		l.input++
+	if l.foot > 0 {
+		grow(&l.foot, min(foot, maxFoot, l.h/4))
 	}
+	grow(&l.notices, min(notices, maxNotices, l.h/8))
+	grow(&l.input, min(input, maxInput, l.h/3))
 	l.body = max(left, 0)
 
 	l.mid = l.w

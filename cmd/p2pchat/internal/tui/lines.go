@@ -22,6 +22,7 @@ type blockKey struct {
 	text      string
 	state     string
 	name      string
+	begins    bool // the first there is
 	date, new bool // a separator above
 	follows   bool // same author, shortly before: the name is not repeated
 	hit       bool
@@ -32,6 +33,7 @@ type blockKey struct {
 type frame struct {
 	width, name int // columns; name 0: the name stands before the text
 	clock       bool
+	self, other string // the names shown
 	measure     measure
 	look        int // number of the styles in use
 }
@@ -45,9 +47,12 @@ const (
 
 // frameFor shapes the focused conversation's pane.
 func (m *model) frameFor(t *talk, width int) frame {
-	f := frame{width: width, measure: m.width, look: m.look, clock: width >= minClock}
+	f := frame{
+		width: width, clock: width >= minClock, self: m.self.Name, other: t.label(),
+		measure: m.width, look: m.look,
+	}
 	if width >= minNames {
-		f.name = max(m.width.StringWidth(t.label()), m.width.StringWidth(m.self.Name), 4)
+		f.name = max(m.width.StringWidth(f.other), m.width.StringWidth(f.self), 4)
 		f.name = min(f.name, maxName, width/4)
 	}
 	return f
@@ -62,9 +67,10 @@ func (m *model) rowsOf(t *talk, i int, f frame) []string {
 	}
 	k := blockKey{
 		frame: f, text: l.Text, state: l.State, name: l.Name, forked: l.Forked,
-		date: prev == nil || !sameDay(m.local(prev.Time), m.local(l.Time)),
-		new:  l.ID == t.log.fresh,
-		hit:  l == t.log.hit,
+		date:   prev == nil || !sameDay(m.local(prev.Time), m.local(l.Time)),
+		new:    l.ID == t.log.fresh,
+		begins: prev == nil && t.log.whole,
+		hit:    l == t.log.hit,
 	}
 	k.follows = !k.date && !k.new && prev.Author == l.Author && prev.Log == l.Log &&
 		prev.Kind == l.Kind && l.Kind == api.MessageText && l.Time.Sub(prev.Time.Time).Abs() < 5*time.Minute
@@ -88,6 +94,10 @@ func (m *model) local(t api.Time) time.Time { return t.In(m.now().Location()) }
 func (m *model) renderLine(t *talk, l *line, k blockKey) []string {
 	f := k.frame
 	var rows []string
+	if k.begins {
+		rows = append(rows, m.styles.dim.Render(fit(m.width, " the conversation with "+t.label()+" begins here", f.width)),
+			strings.Repeat(" ", f.width))
+	}
 	if k.date {
 		rows = append(rows, m.separator(m.local(l.Time).Format("Monday, 2 January 2006"), f.width, m.styles.dim))
 	}
@@ -212,13 +222,8 @@ func (m *model) viewTranscript(t *talk, w, h int) []string {
 			rows = append(rows, block[r])
 		}
 	}
-	if len(rows) < h {
-		switch {
-		case t.log.loading:
-			rows = append(rows, m.styles.dim.Render(fit(m.width, " loading"+m.signs.queued, w)))
-		case len(t.log.lines) > 0 && t.log.whole && len(rows) < h-1:
-			rows = append(rows, blank, m.styles.dim.Render(fit(m.width, " the conversation with "+t.label()+" begins here", w)))
-		}
+	if len(rows) < h && t.log.loading {
+		rows = append(rows, m.styles.dim.Render(fit(m.width, " loading"+m.signs.queued, w)))
 	}
 	for len(rows) < h {
 		rows = append(rows, blank)
@@ -238,6 +243,7 @@ func (m *model) scroll(t *talk, w, h, n int) (wantOlder bool) {
 	if len(lg.lines) == 0 {
 		return n > 0 && !lg.whole
 	}
+	h = max(h, 1) // a row stays in the pane, also in one too low to show it
 	f := m.frameFor(t, w)
 	i := lg.at()
 	row := len(m.rowsOf(t, i, f)) - 1

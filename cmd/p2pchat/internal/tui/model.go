@@ -14,12 +14,10 @@ import (
 
 // model is the whole state of the UI. Only Bubble Tea's loop touches it.
 type model struct {
-	svc   api.Service
-	opts  Options
-	calls *calls
-	now   func() time.Time // in the time zone of the person
-	// later makes a command that gives msg after d.
-	later    func(d time.Duration, msg tea.Msg) tea.Cmd
+	svc      api.Service
+	opts     Options
+	calls    *calls
+	now      func() time.Time // in the time zone of the person
 	commands []command
 
 	w, h   int // of the terminal
@@ -68,9 +66,6 @@ type capture struct {
 func newModel(svc api.Service, o Options, c *calls) *model {
 	m := &model{
 		svc: svc, opts: o, calls: c, now: time.Now,
-		later: func(d time.Duration, msg tea.Msg) tea.Cmd {
-			return tea.Tick(d, func(time.Time) tea.Msg { return msg })
-		},
 		commands: commandList(o),
 		width:    ansi.WcWidth, dark: true, colour: true, signs: signsFor(o.environ()),
 		people: newPeople(), noticed: map[string]time.Time{},
@@ -95,7 +90,7 @@ func (m *model) Init() tea.Cmd {
 	if len(m.opts.Notices) > 0 {
 		said = m.tell(clean(strings.Join(m.opts.Notices, "; ")))
 	}
-	return tea.Batch(tea.RequestBackgroundColor, m.later(tickTime, tickMsg{}), m.lookAtStatus(), said)
+	return tea.Batch(tea.RequestBackgroundColor, m.calls.later(tickTime, tickMsg{}), m.lookAtStatus(), said)
 }
 
 // Update takes one message, then does what the new state asks for.
@@ -144,7 +139,7 @@ func (m *model) take(msg tea.Msg) tea.Cmd {
 			m.width = ansi.GraphemeWidth
 		}
 	case tickMsg:
-		return tea.Batch(m.later(tickTime, tickMsg{}), m.lookAtStatus())
+		return tea.Batch(m.calls.later(tickTime, tickMsg{}), m.lookAtStatus())
 	case noteOverMsg:
 		if m.note.id == msg.id {
 			m.note.text = ""
@@ -301,7 +296,7 @@ func (m *model) click(x, y int) tea.Cmd {
 func (m *model) layout() layout {
 	room := m.input.room(m.width, m.signs.prompt, max(m.w, 1))
 	rows := len(m.draft().place(m.width, room).rows)
-	return newLayout(m.w, m.h, rows, len(m.notices) > 0)
+	return newLayout(m.w, m.h, rows, len(m.noteRows()), len(m.noticeRows()))
 }
 
 // View draws the screen.
@@ -335,7 +330,7 @@ func (m *model) screen() (rows []string, x, y int) {
 		rows = append(rows, m.viewTop(l))
 	}
 	if l.notices > 0 {
-		rows = append(rows, m.viewNotice(l))
+		rows = append(rows, m.viewNotices(l)...)
 	}
 	rows = append(rows, m.viewBody(l)...)
 	if l.rule {
@@ -344,12 +339,15 @@ func (m *model) screen() (rows []string, x, y int) {
 	in, x, y := m.input.view(m.draft(), m.width, m.styles, m.signs.prompt, m.inputHint(), l.w, l.input)
 	y += len(rows)
 	rows = append(rows, in...)
-	if l.foot {
-		rows = append(rows, m.viewFoot(l))
+	if l.foot > 0 {
+		rows = append(rows, m.viewFoot(l)...)
 	}
 	for i, r := range rows { // whatever happened: never wider than the screen
 		if m.width.StringWidth(r) > l.w {
-			rows[i] = m.width.Truncate(r, l.w, "")
+			rows[i] = cut(m.width, r, l.w)
+		}
+		if m.signs.plain {
+			rows[i] = strings.ReplaceAll(rows[i], "…", ".")
 		}
 	}
 	return rows, min(x, l.w-1), min(y, l.h-1)

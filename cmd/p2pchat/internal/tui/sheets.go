@@ -122,6 +122,9 @@ func (m *model) renderPeers(w int) []string {
 	for _, t := range rows {
 		sign, _, st := m.presence(t.peer)
 		out = append(out, st.Render(sign)+" "+line(m.styles.plain, func(c column) string { return c.cell(t) }))
+		if columns[len(columns)-1].title != "fingerprint" && t.peer.Fingerprint != "" {
+			out = append(out, "    "+m.styles.dim.Render(clip(m.width, t.peer.Fingerprint, w-4)))
+		}
 		if t.peer.Warning != "" {
 			for _, r := range wrapText(m.width, t.peer.Warning, max(w-4, 1)) {
 				out = append(out, m.styles.warn.Render("  "+m.signs.warning+" "+r))
@@ -158,7 +161,7 @@ func (m *model) renderStatus(st api.Status) func(w int) []string {
 		put("name", clean(st.Name))
 		put("version", clean(st.Version))
 		put("queued", fmt.Sprintf("%d messages not delivered yet", st.Queued))
-		put("storage", fmt.Sprintf("%.1f MiB", float64(st.Storage)/(1<<20)))
+		put("storage", size(st.Storage))
 		label := "addresses"
 		for _, a := range st.Addrs {
 			put(label, clean(a))
@@ -178,6 +181,13 @@ func (m *model) renderStatus(st api.Status) func(w int) []string {
 		}
 		return rows
 	}
+}
+
+func size(bytes int64) string {
+	if bytes < 1<<20 {
+		return fmt.Sprintf("%d KiB", (bytes+1023)/1024)
+	}
+	return fmt.Sprintf("%.1f MiB", float64(bytes)/(1<<20))
 }
 
 // renderFindings shows what doctor found.

@@ -95,6 +95,7 @@ type signs struct {
 	pointer, prompt, warning      string
 	bar, rule                     string // vertical and horizontal lines
 	action, down, rec, more       string
+	plain                         bool // ASCII only
 }
 
 var unicodeSigns = signs{
@@ -112,7 +113,7 @@ var asciiSigns = signs{
 	queued: ".", sent: ">", delivered: "+", read: "++",
 	pointer: ">", prompt: ">", warning: "!",
 	bar: "|", rule: "-",
-	action: "*", down: "v", rec: "*", more: "|",
+	action: "*", down: "v", rec: "*", more: "|", plain: true,
 }
 
 // signsFor chooses by the environment, which is a list of KEY=value. A locale

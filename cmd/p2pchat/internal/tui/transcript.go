@@ -89,7 +89,7 @@ func (t *transcript) lift(l *line) {
 		return
 	}
 	for state, rank := range stateRank {
-		if rank > stateRank[l.State] && l.Seq <= t.reached[reachKey{l.Log, state}] {
+		if seq, ok := t.reached[reachKey{l.Log, state}]; ok && rank > stateRank[l.State] && l.Seq <= seq {
 			l.State = state
 		}
 	}

@@ -71,7 +71,7 @@ func wrap(gs []glyph, width int) []span {
 			start, w, brk = i+1, 0, i+1
 			continue
 		case w+g.w > width && g.space:
-			// hangs over: not counted, and the row may end after it
+			w = width // hangs over: what follows starts a row
 		case w+g.w > width:
 			switch {
 			case brk > start:
@@ -146,10 +146,42 @@ func pad(mw measure, s string, width int) string {
 	}
 	w := mw.StringWidth(s)
 	if w > width {
-		s = mw.Truncate(s, width, "")
+		s = cut(mw, s, width)
 		w = mw.StringWidth(s)
 	}
-	return s + strings.Repeat(" ", max(0, width-w))
+	s += strings.Repeat(" ", max(0, width-w))
+	for mw.StringWidth(s) < width { // the first space became part of the last cluster
+		s += " "
+	}
+	return s
+}
+
+// cut cuts styled text, whose only control sequences are those of colours, to
+// width columns. (ansi.Truncate counts a letter and a mark that follows it
+// apart, so that what it returns may measure more.)
+func cut(mw measure, s string, width int) string {
+	var b strings.Builder
+	w, full := 0, false
+	for len(s) > 0 {
+		text := s
+		if i := strings.IndexByte(s, ansi.ESC); i == 0 {
+			colour, rest, _ := strings.Cut(s, "m")
+			b.WriteString(colour + "m")
+			s = rest
+			continue
+		} else if i > 0 {
+			text = s[:i]
+		}
+		s = s[len(text):]
+		for _, g := range glyphs(mw, text) {
+			if full = full || w+g.w > width; full {
+				break
+			}
+			w += g.w
+			b.WriteString(g.s)
+		}
+	}
+	return b.String()
 }
 
 // fit is clip, then pad.

@@ -1,0 +1,228 @@
+package tui
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+	"unicode"
+
+	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/x/ansi"
+	"pgregory.net/rapid"
+
+	"p2pchat/node/api"
+	"p2pchat/node/api/apitest"
+)
+
+// hostilePieces are what others may put into any field.
+var hostilePieces = append([]string{
+	"\x1b[2J", "\x1b[H", "\x1b]0;owned\x07", "\x1b]52;c;b3duZWQ=\x1b\\", "\x1b", "\x9b31m", "\u009b2J", "\x00", "\x07", "\x08", "\r", "\v", "\f",
+	"\x7f", "\u0085", "\u2028", "\u2029", "\u202e", "\u2066", "\u200b", "\u200e", "\ufeff", "\u00ad", "\xff\xfe", "\xed\xa0\x80", "\x1bP+q\x1b\\",
+	"\u0300\u0301\u0302\u0303\u0304\u0305\u0306\u0307\u0308\u0309", "\U000e0041", "/p2p/", "/ip4/10.0.0.1/udp/1/quic-v1",
+}, somePieces...)
+
+func hostile() *rapid.Generator[string] {
+	return rapid.Custom(func(t *rapid.T) string {
+		return strings.Join(rapid.SliceOfN(rapid.SampledFrom(hostilePieces), 0, 12).Draw(t, "pieces"), "")
+	})
+}
+
+// checkScreen says what is wrong with a screen, "" if nothing: a line wider or
+// more lines than the terminal, or anything but text and colours.
+func checkScreen(m *model) string {
+	v := m.View()
+	rows := strings.Split(v.Content, "\n")
+	if len(rows) != m.h {
+		return fmt.Sprintf("%d rows on a screen of %d", len(rows), m.h)
+	}
+	for i, row := range rows {
+		if w := m.width.StringWidth(row); w > m.w {
+			return fmt.Sprintf("row %d has %d columns on a screen of %d: %q", i, w, m.w, row)
+		}
+		for rest := row; rest != ""; {
+			seq, _, n, _ := ansi.DecodeSequence(rest, 0, nil)
+			rest = rest[n:]
+			if sgr := strings.HasPrefix(seq, "\x1b[") && strings.HasSuffix(seq, "m") &&
+				strings.Trim(seq[2:len(seq)-1], "0123456789;:") == ""; sgr {
+				continue
+			}
+			for _, r := range seq {
+				if unicode.Is(unicode.Cc, r) || strings.ContainsRune("\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff", r) {
+					return fmt.Sprintf("row %d holds %q", i, seq)
+				}
+			}
+		}
+	}
+	if strings.ContainsFunc(v.WindowTitle, unicode.IsControl) {
+		return fmt.Sprintf("title %q", v.WindowTitle)
+	}
+	if c := v.Cursor; c != nil && (c.X < 0 || c.X >= m.w || c.Y < 0 || c.Y >= m.h) {
+		return fmt.Sprintf("cursor at %d,%d on %dx%d", c.X, c.Y, m.w, m.h)
+	}
+	return ""
+}
+
+func hostilePeer(t *rapid.T, id string) api.Peer {
+	ms := rapid.Float64Range(0, 1e6).Draw(t, "rtt")
+	transport := hostile().Draw(t, "transport")
+	return api.Peer{
+		Name: hostile().Draw(t, "name"), PeerID: id, Fingerprint: hostile().Draw(t, "fingerprint"),
+		Addrs: rapid.SliceOfN(hostile(), 0, 3).Draw(t, "addrs"), Via: hostile().Draw(t, "via"),
+		State:    rapid.SampledFrom([]string{api.Online, api.Offline, "\x1b[2J"}).Draw(t, "state"),
+		LastSeen: api.Time{Time: time.Unix(rapid.Int64Range(0, 2e9).Draw(t, "seen"), 0)},
+		RTT:      &ms, Transport: &transport, Away: rapid.Bool().Draw(t, "away"), Verified: rapid.Bool().Draw(t, "verified"),
+		Status: hostile().Draw(t, "status"), Warning: hostile().Draw(t, "warning"),
+	}
+}
+
+func hostileMessage(t *rapid.T, n int, peers []string) api.Message {
+	author := rapid.SampledFrom(append(peers, "me")).Draw(t, "author")
+	state := api.Received
+	if author == "me" {
+		state = rapid.SampledFrom([]string{api.Queued, api.Sent, api.Delivered, api.Read}).Draw(t, "state")
+	}
+	return api.Message{
+		ID: fmt.Sprint(n), Conversation: "conv-" + rapid.SampledFrom(peers).Draw(t, "conversation"), Author: author,
+		Name: hostile().Draw(t, "name"), Time: api.Time{Time: time.Unix(int64(n)*rapid.Int64Range(0, 4000).Draw(t, "time"), 0)},
+		Log: "log", Seq: uint64(n), Text: hostile().Draw(t, "text"), State: state,
+		Kind:   rapid.SampledFrom([]string{api.MessageText, api.MessageAction, api.MessageUnknown, "\x1b[2J"}).Draw(t, "kind"),
+		Skewed: rapid.Bool().Draw(t, "skewed"), Forked: rapid.Bool().Draw(t, "forked"),
+	}
+}
+
+// Whatever others send and whoever types, on a terminal of any size: no line
+// is wider than it, and nothing leaves but text and colours.
+func TestScreenHolds(t *testing.T) {
+	t.Parallel()
+	peers := []string{"p1", "p2", "p3", "p\x1b[2J4"}
+	svc := apitest.NewLAN().Join("anna")
+	now := time.Unix(1e9, 0).UTC()
+	keyNames := []string{
+		"enter", "tab", "shift+tab", "up", "down", "left", "right", "ctrl+n", "ctrl+p", "ctrl+o", "pgup", "pgdown", "ctrl+home", "ctrl+end",
+		"f1", "esc", "backspace", "ctrl+w", "ctrl+u", "alt+enter", "home", "end",
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		c := newCalls(context.Background())
+		defer c.close()
+		m := newModel(svc, Options{Environ: rapid.SampledFrom([][]string{{"TERM=linux"}, {"TERM=xterm"}}).Draw(t, "env")}, c)
+		m.now = func() time.Time { return now }
+		n := 0
+		m.Update(tea.WindowSizeMsg{Width: 80, Height: 24})
+		t.Repeat(map[string]func(*rapid.T){
+			"size": func(t *rapid.T) {
+				m.Update(tea.WindowSizeMsg{
+					Width: rapid.IntRange(1, 300).Draw(t, "width"), Height: rapid.IntRange(1, 60).Draw(t, "height"),
+				})
+			},
+			"snapshot": func(t *rapid.T) {
+				s := api.Snapshot{
+					Self:    api.Identity{PeerID: "me", Name: hostile().Draw(t, "self"), Fingerprint: hostile().Draw(t, "print")},
+					Notices: rapid.SliceOfN(hostile(), 0, 2).Draw(t, "notices"),
+				}
+				for _, p := range peers {
+					s.Conversations = append(s.Conversations, api.Conversation{
+						ID: "conv-" + p, Kind: api.KindDirect, PeerID: p, Name: hostile().Draw(t, "name"),
+						Unread: rapid.IntRange(0, 2000).Draw(t, "unread"),
+					})
+					if rapid.Bool().Draw(t, "listed") {
+						s.Peers = append(s.Peers, hostilePeer(t, p))
+					}
+				}
+				m.Update(changeMsg{Type: api.ChangeSnapshot, Snapshot: &s})
+			},
+			"peer": func(t *rapid.T) {
+				p := hostilePeer(t, rapid.SampledFrom(peers).Draw(t, "peer"))
+				m.Update(changeMsg{Type: api.ChangePeer, Peer: &p})
+			},
+			"removed": func(t *rapid.T) {
+				m.Update(changeMsg{Type: api.ChangePeerRemoved, PeerID: rapid.SampledFrom(peers).Draw(t, "peer")})
+			},
+			"message": func(t *rapid.T) {
+				n++
+				msg := hostileMessage(t, n, peers)
+				m.Update(changeMsg{Type: api.ChangeMessage, Message: &msg})
+			},
+			"page": func(t *rapid.T) {
+				if tk := m.people.focus; tk != nil && tk.log.loading {
+					var page []api.Message
+					for range rapid.IntRange(0, 5).Draw(t, "messages") {
+						n++
+						page = append(page, hostileMessage(t, n, peers))
+					}
+					m.Update(pageMsg{t: tk, older: tk.log.loaded, first: tk.log.first(), asked: rapid.IntRange(1, 5).Draw(t, "asked"), page: page})
+				}
+			},
+			"typing": func(t *rapid.T) {
+				p := rapid.SampledFrom(peers).Draw(t, "peer")
+				m.Update(changeMsg{Type: api.ChangeTyping, Typing: &api.Typing{Conversation: "conv-" + p, PeerID: p}})
+			},
+			"notice": func(t *rapid.T) {
+				m.Update(changeMsg{Type: api.ChangeNotice, Notice: hostile().Draw(t, "notice")})
+			},
+			"status": func(t *rapid.T) {
+				st := api.Status{
+					Name: hostile().Draw(t, "name"), Version: hostile().Draw(t, "version"), Queued: rapid.IntRange(0, 99).Draw(t, "queued"),
+					Addrs: rapid.SliceOfN(hostile(), 0, 2).Draw(t, "addrs"), Notices: rapid.SliceOfN(hostile(), 0, 3).Draw(t, "notices"),
+					Connections: []api.Connection{{PeerID: hostile().Draw(t, "id"), Addr: hostile().Draw(t, "addr"), Transport: hostile().Draw(t, "tr")}},
+				}
+				m.Update(statusMsg{status: st})
+				m.Update(statusSheetMsg{id: m.open("s", m.wait("")), status: st})
+			},
+			"doctor": func(t *rapid.T) {
+				m.Update(findingsMsg{id: m.open("d", m.wait("")), findings: []api.Finding{{
+					Check: hostile().Draw(t, "check"), Level: api.LevelWarn, Seen: hostile().Draw(t, "seen"), Advice: hostile().Draw(t, "advice"),
+				}}})
+			},
+			"error": func(t *rapid.T) {
+				m.Update(doneMsg{err: api.Errorf(api.CodeInternal, "%s", hostile().Draw(t, "error"))})
+			},
+			"command": func(t *rapid.T) {
+				m.draft().setText("/" + rapid.SampledFrom(m.commands).Draw(t, "command").name + " " + typeable(hostile().Draw(t, "arg")))
+				m.Update(keyMsg("enter"))
+			},
+			"paste": func(t *rapid.T) { m.Update(tea.PasteMsg{Content: hostile().Draw(t, "paste")}) },
+			"key":   func(t *rapid.T) { m.Update(keyMsg(rapid.SampledFrom(keyNames).Draw(t, "key"))) },
+			"look": func(t *rapid.T) {
+				m.colour, m.dark = rapid.Bool().Draw(t, "colour"), rapid.Bool().Draw(t, "dark")
+				m.width = someMeasure().Draw(t, "measure")
+				m.restyle()
+			},
+			"": func(t *rapid.T) {
+				if wrong := checkScreen(m); wrong != "" {
+					t.Fatal(wrong)
+				}
+			},
+		})
+	})
+}
+
+// Every size, with everything on the screen.
+func TestEverySize(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		o := newOffice(t)
+		h := newHarness(t, o.anna, 80, 24, Options{})
+		o.anna.Notice("a standing warning")
+		h.enter("/msg bruno")
+		h.pass(time.Minute)
+		check := func() {
+			for _, w := range []int{1, 2, 3, 5, 8, 13, 20, 29, 30, 40, 43, 44, 59, 60, 79, 80, 81, 103, 104, 120, 200, 300} {
+				for _, hh := range []int{1, 2, 3, 4, 5, 6, 7, 8, 12, 24, 50, 100} {
+					h.m.Update(tea.WindowSizeMsg{Width: w, Height: hh})
+					if wrong := checkScreen(h.m); wrong != "" {
+						t.Fatalf("%dx%d: %s", w, hh, wrong)
+					}
+				}
+			}
+		}
+		check()
+		h.send(tea.PasteMsg{Content: strings.Repeat("many words\n", 20)})
+		check()
+		for _, cmd := range []string{"help", "peers", "status", "whoami", "doctor"} {
+			h.m.draft().setText("/" + cmd)
+			h.press("enter")
+			check()
+		}
+	})
+}
