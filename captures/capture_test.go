@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -20,12 +22,21 @@ import (
 
 // running is a capture on a fake system, under synctest's clock.
 type running struct {
-	sys     *fakeSystem
-	path    string
+	sys    *fakeSystem
+	path   string
+	cancel context.CancelFunc
+	ended  chan error
+
+	mu      sync.Mutex
 	notices []string // "kind interface"
 	stats   Stats    // last progress
-	cancel  context.CancelFunc
-	ended   chan error
+}
+
+// said gives the notices and the last progress.
+func (r *running) said() ([]string, Stats) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.notices), r.stats
 }
 
 // run starts a capture of a node that listens on port 47700; change adapts the
@@ -34,10 +45,18 @@ func run(t *testing.T, sys *fakeSystem, change func(*Options)) *running {
 	t.Helper()
 	r := &running{sys: sys, path: filepath.Join(t.TempDir(), "x.pcapng"), ended: make(chan error, 1)}
 	opts := Options{
-		Path:     r.path,
-		Target:   Target{TCP: AnyAddr(47700), UDP: AnyAddr(47700)},
-		Progress: func(s Stats) { r.stats = s },
-		Notice:   func(n Notice) { r.notices = append(r.notices, strings.TrimSpace(string(n.Kind)+" "+n.Interface)) },
+		Path:   r.path,
+		Target: Target{TCP: AnyAddr(47700), UDP: AnyAddr(47700)},
+		Progress: func(s Stats) {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.stats = s
+		},
+		Notice: func(n Notice) {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.notices = append(r.notices, strings.TrimSpace(string(n.Kind)+" "+n.Interface))
+		},
 	}
 	if change != nil {
 		change(&opts)
@@ -111,14 +130,11 @@ func TestCaptureOrdersInterfaces(t *testing.T) {
 			udp("127.0.0.1:9", "127.0.0.1:8", "foreign").frame(ago(50*time.Millisecond), kindUnicast))
 		r.sys.see("eth1", hello("3", ago(40*time.Millisecond)), hello("last", time.Now()))
 		time.Sleep(time.Second)
-		if r.stats.Packets == 0 {
-			t.Error("nothing written before the end")
-		}
 		expect(t, "file while it is written", contents(t, r.path), []string{"1", "2", "3", "4", "last"})
 		r.sys.see("eth0", hello("5", time.Now()))
 		expect(t, "file", r.stop(t), []string{"1", "2", "3", "4", "last", "5"})
-		if r.stats.Packets != 6 || r.stats.Conversations != 2 || r.stats.File != r.path || r.stats.Bytes == 0 {
-			t.Errorf("stats %+v", r.stats)
+		if _, s := r.said(); s.Packets != 6 || s.Conversations != 2 || s.File != r.path || s.Bytes == 0 {
+			t.Errorf("stats %+v", s)
 		}
 	})
 }
@@ -155,15 +171,15 @@ func TestCaptureDuration(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := run(t, machine(), func(o *Options) { o.Duration = 90 * time.Second })
 		begin := time.Now()
-		r.sys.tap("eth0").lost = 7
+		r.sys.lose("eth0", 7)
 		time.Sleep(89 * time.Second)
 		r.sys.see("eth0", hello("in time", time.Now()))
 		must(t, <-r.ended)
 		if took := time.Since(begin); took < 90*time.Second || took > 91*time.Second {
 			t.Errorf("took %v", took)
 		}
-		if r.stats.Dropped != 7 {
-			t.Errorf("%d dropped, want 7", r.stats.Dropped)
+		if _, s := r.said(); s.Dropped != 7 {
+			t.Errorf("%d dropped, want 7", s.Dropped)
 		}
 		expect(t, "file", contents(t, r.path), []string{"in time"})
 		_, _, ng := read(t, r.path)
@@ -181,12 +197,12 @@ func TestCaptureDialsFromAnyPort(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		node := Target{TCP: AnyAddr(47700), UDP: AnyAddr(47700), Peers: []netip.AddrPort{addrPort("192.0.2.9:47700")}}
-		connected := false
+		var connected atomic.Bool
 		r := run(t, machine(), func(o *Options) {
 			o.Target = node
 			o.Refresh = func(context.Context) (Target, error) {
 				now := node
-				if connected {
+				if connected.Load() {
 					now.Connections = []Connection{{Local: addrPort("192.0.2.1:50000"), Remote: addrPort("192.0.2.9:47700")}}
 				}
 				return now, nil
@@ -203,7 +219,7 @@ func TestCaptureDialsFromAnyPort(t *testing.T) {
 		r.sys.see("eth0", hello("between", time.Now()))
 		time.Sleep(500 * time.Millisecond)
 		expect(t, "file before the node said anything", contents(t, r.path), []string{})
-		connected = true
+		connected.Store(true)
 		time.Sleep(undecidedFor + time.Second)
 		want := []string{"50000>47700", "47700>50000", "between"}
 		expect(t, "file", contents(t, r.path), want)
@@ -218,12 +234,12 @@ func TestCaptureAsksAtTheEnd(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		node := Target{TCP: AnyAddr(47700), Peers: []netip.AddrPort{addrPort("192.0.2.9:47700")}}
-		asked := 0
+		var asked atomic.Int32
 		r := run(t, machine(), func(o *Options) {
 			o.Target = node
 			o.Refresh = func(context.Context) (Target, error) {
 				now := node
-				if asked++; asked > 1 {
+				if asked.Add(1) > 1 {
 					now.Connections = []Connection{{Local: addrPort("192.0.2.1:50000"), Remote: addrPort("192.0.2.9:47700")}}
 				}
 				return now, nil
@@ -237,32 +253,38 @@ func TestCaptureAsksAtTheEnd(t *testing.T) {
 func TestCaptureRefresh(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var fail error
-		port := uint16(47700)
+		var failing atomic.Bool
+		var port atomic.Uint32
+		port.Store(47700)
 		r := run(t, machine(), func(o *Options) {
 			o.Target = Target{}
 			o.Refresh = func(context.Context) (Target, error) {
+				if failing.Load() {
+					return Target{}, errors.New("no answer")
+				}
 				return Target{
-					UDP: AnyAddr(port), Interfaces: []string{"eth0"},
-					Names: map[netip.Addr]string{netip.MustParseAddr("192.0.2.9"): fmt.Sprint("bob", port)},
-				}, fail
+					UDP: AnyAddr(uint16(port.Load())), Interfaces: []string{"eth0"},
+					Names: map[netip.Addr]string{netip.MustParseAddr("192.0.2.9"): fmt.Sprint("bob", port.Load())},
+				}, nil
 			}
 		})
 		if r.sys.tap("eth1") != nil || r.sys.tap("lo") == nil {
 			t.Error("not captured on the node's interface and loopback")
 		}
-		fail = errors.New("no answer")
+		failing.Store(true)
 		time.Sleep(5 * time.Second)
 		r.sys.see("eth0", hello("still", time.Now()))
-		fail, port = nil, 50000
+		failing.Store(false)
+		port.Store(50000)
 		time.Sleep(2 * time.Second)
-		if ports := r.sys.tap("eth0").ports; !slices.Contains(ports.udp, 50000) || slices.Contains(ports.udp, 47700) {
+		if ports := r.sys.ports("eth0"); !slices.Contains(ports.udp, 50000) || slices.Contains(ports.udp, 47700) {
 			t.Errorf("the kernel's filter has ports %v", ports.udp)
 		}
 		r.sys.see("eth0", hello("old port", time.Now()),
 			udp("192.0.2.9:1", "192.0.2.1:50000", "new port").frame(time.Now(), kindUnicast))
 		expect(t, "file", r.stop(t), []string{"still", "new port"})
-		expect(t, "notices", r.notices, []string{"target"})
+		notices, _ := r.said()
+		expect(t, "notices", notices, []string{"target"})
 		b, err := os.ReadFile(r.path)
 		must(t, err)
 		for _, name := range []string{"bob47700", "bob50000"} {
@@ -318,7 +340,8 @@ func TestCaptureInterfacesComeAndGo(t *testing.T) {
 		time.Sleep(2 * time.Second) // it is opened anew
 		r.sys.see("usb0", hello("repaired", time.Now()))
 		expect(t, "file", r.stop(t), []string{"eth1 gone", "link down", "link up", "back", "a new one", "repaired"})
-		expect(t, "notices", r.notices, []string{
+		notices, _ := r.said()
+		expect(t, "notices", notices, []string{
 			"interface-gone eth1", "interface-down eth0", "interface-up eth0", "interface-gone eth0",
 			"interface-added eth0", "interface-added usb0", "interface-failed usb0", "interface-added usb0",
 		})
@@ -401,7 +424,8 @@ func TestCaptureGoesOnWithout(t *testing.T) {
 		time.Sleep(3 * time.Second)
 		r.sys.see("eth0", hello("one", time.Now()))
 		expect(t, "file", r.stop(t), []string{"one"})
-		expect(t, "notices", r.notices, []string{"interface-failed eth1", "interface-failed wg0"})
+		notices, _ := r.said()
+		expect(t, "notices", notices, []string{"interface-failed eth1", "interface-failed wg0"})
 	})
 }
 
@@ -413,7 +437,7 @@ func TestCaptureClose(t *testing.T) {
 	must(t, err)
 	must(t, c.Close())
 	expect(t, "file", contents(t, path), []string{})
-	if len(sys.taps) != 0 {
+	if sys.tap("lo") != nil {
 		t.Errorf("left open: %v", sys.taps)
 	}
 }
@@ -437,7 +461,7 @@ func TestCaptureToNobody(t *testing.T) {
 			t.Errorf("error %v", err)
 		}
 		r.cancel()
-		if len(r.sys.taps) != 0 {
+		if r.sys.tap("lo") != nil || r.sys.tap("eth0") != nil {
 			t.Errorf("left open: %v", r.sys.taps)
 		}
 	})

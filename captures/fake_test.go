@@ -52,6 +52,19 @@ func (s *fakeSystem) tap(name string) *fakeTap {
 	return s.taps[name]
 }
 
+func (s *fakeSystem) ports(name string) portSet {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.taps[name].ports
+}
+
+// lose has the kernel drop so many frames of an interface.
+func (s *fakeSystem) lose(name string, n uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.taps[name].lost = n
+}
+
 // see hands frames to whoever reads the interface.
 func (s *fakeSystem) see(name string, frames ...frame) { s.tap(name).frames <- frames }
 

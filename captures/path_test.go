@@ -1,3 +1,5 @@
+//go:build unix
+
 package captures
 
 import (
@@ -144,8 +146,8 @@ func TestOpenStream(t *testing.T) {
 				read <- err.Error()
 				return
 			}
-			defer f.Close()
 			b, _ := io.ReadAll(f)
+			f.Close()
 			read <- string(b)
 		}()
 	})

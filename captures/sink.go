@@ -26,6 +26,7 @@ type sink struct {
 	out     io.Writer
 	file    *newFile // out, if it is a regular file
 	buf     []byte   // whole blocks, not yet written
+	ends    []int    // where packets end in buf
 	written int64    // bytes of the current file that are on disk, whole blocks
 	number  int      // of the current ring file, from 1
 	files   []string // ring files that exist, oldest first
@@ -134,6 +135,7 @@ func (s *sink) packet(iface int, f frame) error {
 		}
 		s.buf = append(s.buf, block...)
 	}
+	s.ends = append(s.ends, len(s.buf))
 	if len(s.buf) >= writeSize {
 		return s.flush()
 	}
@@ -162,7 +164,7 @@ func (s *sink) rotate() error {
 }
 
 // flush writes what is collected with one call. If a regular file takes only a
-// part of it, the file is cut back to whole blocks.
+// part of it, the file is cut back to the last whole packet.
 func (s *sink) flush() error {
 	if len(s.buf) == 0 || s.out == nil {
 		return nil
@@ -170,15 +172,27 @@ func (s *sink) flush() error {
 	n, err := s.out.Write(s.buf)
 	if err == nil {
 		s.written += int64(n)
-		s.buf = s.buf[:0]
-		return nil
+	} else {
+		if s.file != nil && n > 0 {
+			s.cutBack(n)
+		}
+		err = writeError(s.name(), err)
 	}
-	if s.file != nil && n > 0 {
-		_ = s.file.Truncate(s.written)
-		_, _ = s.file.Seek(s.written, io.SeekStart)
+	s.buf, s.ends = s.buf[:0], s.ends[:0]
+	return err
+}
+
+// cutBack keeps the whole packets among the n bytes of buf that were written.
+func (s *sink) cutBack(n int) {
+	whole := 0
+	for _, end := range s.ends {
+		if end <= n {
+			whole = end
+		}
 	}
-	s.buf = s.buf[:0]
-	return writeError(s.name(), err)
+	s.written += int64(whole)
+	_ = s.file.Truncate(s.written)
+	_, _ = s.file.Seek(s.written, io.SeekStart)
 }
 
 // finish writes statistics and closes the current file.
