@@ -40,6 +40,7 @@ func (s *Service) opened(now time.Time, c lnet.Conn) {
 		return // its closing was reported before, or will be passed over
 	}
 	stat := c.Stat()
+	s.log.Debug("connection opened", "conn", c.ID(), "direction", stat.Direction, "remote", c.RemoteMultiaddr())
 	s.conns[c.ID()] = c
 	s.policy.opened(now, &link{
 		id:       c.ID(),
@@ -51,6 +52,7 @@ func (s *Service) opened(now time.Time, c lnet.Conn) {
 }
 
 func (s *Service) closed(now time.Time, id string) {
+	s.log.Debug("connection closed", "conn", id)
 	delete(s.conns, id)
 	s.policy.closed(now, id)
 }
@@ -187,8 +189,16 @@ func pingConn(ctx context.Context, c lnet.Conn) error {
 	case isTimeout(err):
 		return err
 	}
-	return nil // refused, but by a living peer
+	// Refused: by a living peer, or because the connection is ending, which
+	// shows in the stream a moment before it shows in the connection.
+	time.Sleep(refusalSettles)
+	if c.IsClosed() {
+		return err
+	}
+	return nil
 }
+
+const refusalSettles = 50 * time.Millisecond
 
 func isTimeout(err error) bool {
 	var t net.Error

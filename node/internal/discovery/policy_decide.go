@@ -97,7 +97,13 @@ func (p *policy) suspect(now time.Time, t *target) {
 }
 
 func (p *policy) ping(now time.Time, l *link, timeout time.Duration) {
-	if l.pinging || l.closing || now.Sub(l.asked) < pingGap {
+	if now.Sub(l.asked) >= pingGap {
+		p.pingNow(now, l, timeout)
+	}
+}
+
+func (p *policy) pingNow(now time.Time, l *link, timeout time.Duration) {
+	if l.pinging || l.closing {
 		return
 	}
 	l.pinging, l.asked = true, now
@@ -136,6 +142,16 @@ func (p *policy) settle(now time.Time, t *target) {
 		if now.Before(t.settleAt) {
 			return
 		}
+		// The other end has not acted. Perhaps it has only one connection, and
+		// the end of the other one did not reach us: which one it is shows now.
+		for _, l := range open {
+			if l.alive.Before(t.settleAt) {
+				p.pingNow(now, l, doubleTimeout)
+			}
+		}
+		if slices.ContainsFunc(open, func(l *link) bool { return l.pinging }) {
+			return
+		}
 		t.settleAt = time.Time{}
 	}
 	stays := slices.MinFunc(open, func(a, b *link) int {
@@ -167,7 +183,9 @@ func (p *policy) tick(now time.Time) (next time.Time) {
 		if !t.settleAt.IsZero() && !now.Before(t.settleAt) {
 			p.settle(now, t)
 		}
-		soonest(t.settleAt)
+		if now.Before(t.settleAt) { // else pings are under way
+			soonest(t.settleAt)
+		}
 		if !t.keep() && !t.dialing && len(t.links) == 0 && now.Sub(t.heard) > forgetHeard && !t.wanted.After(now) {
 			delete(p.peers, id)
 			continue
