@@ -27,6 +27,7 @@ type Capture struct {
 	stream *os.File // opened by us
 
 	taps    map[string]*source // by interface name
+	leaving []*source          // of interfaces that have gone; closed a little later
 	refused map[string]int     // indices of interfaces that could not be opened, by name
 	scanned time.Time          // when interfaces and addresses were last looked at
 
@@ -51,6 +52,7 @@ type source struct {
 	device device
 	id     int           // of the interface in the file
 	done   chan struct{} // closed when the reading goroutine has ended; nil before it is started
+	until  time.Time     // when one that is leaving may be closed
 }
 
 type batch struct {
@@ -278,7 +280,13 @@ func (c *Capture) Close() error {
 }
 
 func (c *Capture) closeTaps() {
-	for _, s := range c.taps {
+	for name, s := range c.taps {
+		delete(c.taps, name)
+		c.closeTap(s)
+	}
+	for len(c.leaving) > 0 {
+		s := c.leaving[0]
+		c.leaving = c.leaving[1:]
 		c.closeTap(s)
 	}
 }

@@ -165,6 +165,7 @@ func (c *Capture) setTarget(r refresh) {
 func (c *Capture) take(b batch) {
 	if b.err != nil {
 		if c.taps[b.from.device.name] == b.from {
+			delete(c.taps, b.from.device.name)
 			c.closeTap(b.from)
 			c.refuse(b.from.device, b.err)
 		}

@@ -19,13 +19,14 @@ func (c *Capture) reconcile() {
 	for _, d := range devices {
 		exists[d.name] = d
 	}
+	c.closeLeaving(c.scanned)
 	for name, s := range c.taps {
 		// One that is not wanted any more (it lost its address, or the node its
 		// interest) stays: both may come back, and the filter decides anyway.
 		if d, ok := exists[name]; ok && d.index == s.device.index {
 			c.link(s, d)
 		} else {
-			c.closeTap(s)
+			c.leave(s)
 			c.opts.notice(NoticeInterfaceGone, name, "%s has gone; the capture goes on with %s", name, c.remaining())
 		}
 	}
@@ -89,9 +90,24 @@ func (c *Capture) count(s *source) {
 	c.stats.Dropped += dropped
 }
 
+// leave lets go of an interface that has gone. The kernel may still hold some of
+// its frames for a moment.
+func (c *Capture) leave(s *source) {
+	delete(c.taps, s.device.name)
+	s.until = time.Now().Add(drainFor)
+	c.leaving = append(c.leaving, s)
+}
+
+func (c *Capture) closeLeaving(now time.Time) {
+	for len(c.leaving) > 0 && !now.Before(c.leaving[0].until) {
+		s := c.leaving[0]
+		c.leaving = c.leaving[1:]
+		c.closeTap(s)
+	}
+}
+
 // closeTap ends a source; what its reader still hands over is taken.
 func (c *Capture) closeTap(s *source) {
-	delete(c.taps, s.device.name)
 	s.stop()
 	for reading := s.done != nil; reading; {
 		select {
