@@ -55,7 +55,7 @@ func idOf(number int) peer.ID {
 // node is the program the labs run: a host, discovery and, in place of the
 // node's heartbeat, a ping every eight seconds that closes the connection
 // after four without an answer. Arguments: its number, the transports
-// (quic, tcp or both), and static peers. It prints a line for every event; on
+// (quic, tcp or both), mdns or static with or without ",nobeat", and static peers. It prints a line for every event; on
 // SIGUSR1 it tries the numbers on its standard input, see probe.
 func node(args []string) int {
 	number, _ := strconv.Atoi(args[0])
@@ -74,7 +74,7 @@ func node(args []string) int {
 	}
 	defer h.Close()
 	d, err := discovery.New(discovery.Config{
-		Host: h, MDNS: args[2] != "static", Log: log,
+		Host: h, MDNS: !strings.HasPrefix(args[2], "static"), Log: log,
 		Book:           &fileBook{name: filepath.Join(os.Getenv("HOME"), "book.json")},
 		OnAddrsChanged: func() { _ = h.Refresh() },
 		OnEvent: func(e discovery.Event) {
@@ -93,7 +93,9 @@ func node(args []string) int {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	go heartbeat(ctx, h)
+	if !strings.HasSuffix(args[2], "nobeat") {
+		go heartbeat(ctx, h)
+	}
 	go func() {
 		lines := bufio.NewScanner(os.Stdin)
 		for lines.Scan() {
