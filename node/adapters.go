@@ -96,7 +96,7 @@ func (n *Node) note(what string, p peer.ID, err error) {
 	}
 }
 
-// helloHandler hears who comes and goes. Its methods must not call hello.
+// helloHandler hears who comes and goes.
 type helloHandler struct{ n *Node }
 
 func (h helloHandler) PeerUp(p hello.Peer) {

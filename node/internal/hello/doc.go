@@ -10,8 +10,8 @@
 // [pongWithin], or no ping for [silence], closes the connection: an absent peer
 // shows as such within 15 s, at about three packets per pingEvery.
 //
-// Concurrency: [Service.Run] owns nothing but its wait; each stream has a
-// reader goroutine, which ends when the stream does, and on the dialling side a
-// pinger that ends with it. The set of sessions is guarded by a mutex; the
-// [Handler] is called without it, one call at a time per connection.
+// Concurrency: each stream has a reader goroutine, which ends when the stream
+// does, and on the dialling side a pinger that ends with it. The set of sessions
+// is guarded by a mutex. The [Handler] is called by one goroutine, without that
+// mutex, in the order in which sessions came and went; it may call the service.
 package hello

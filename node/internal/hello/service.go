@@ -26,6 +26,7 @@ const (
 	pingEvery   = 8 * time.Second
 	pongWithin  = 4 * time.Second
 	silence     = pingEvery + pongWithin + time.Second
+	ridesEvery  = 4*pingEvery - time.Second
 	// profileEvery spaces the profile changes accepted from one peer, each of
 	// which costs the handler a commit.
 	profileEvery = time.Second
@@ -43,8 +44,7 @@ type Peer struct {
 	Conn     network.Conn
 }
 
-// Handler is told of who comes and goes. Calls must not block for long, nor
-// call the service back.
+// Handler is told of who comes and goes, by one goroutine, in order.
 type Handler interface {
 	// PeerUp: a session is established; a peer with two connections comes up twice.
 	PeerUp(Peer)
@@ -81,11 +81,19 @@ type Service struct {
 	self     Self
 	stopped  bool
 	sessions map[network.Conn]*session
+	// What the handler is to be told: put in under mu, so in the order in
+	// which sessions came and went, taken out by tell. It is as long as the
+	// handler is slow; each session adds at most one change a second.
+	news     []func(Handler)
+	newsHere chan struct{} // 1: one signal covers any number
 }
 
 // New makes a service; it does nothing before Run.
 func New(cfg Config) *Service {
-	return &Service{cfg: cfg, log: cfg.Logger.With("component", "hello"), self: cfg.Self, sessions: map[network.Conn]*session{}}
+	return &Service{
+		cfg: cfg, log: cfg.Logger.With("component", "hello"), self: cfg.Self,
+		sessions: map[network.Conn]*session{}, newsHere: make(chan struct{}, 1),
+	}
 }
 
 // Run serves until ctx ends, then says goodbye on every session and waits for
@@ -94,6 +102,8 @@ func (s *Service) Run(ctx context.Context) error {
 	inner, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	s.ctx = inner
+	told := make(chan struct{})
+	go s.tell(told) // ends with the last news, below
 	h := s.cfg.Host
 	h.SetStreamHandler(Protocol, func(st network.Stream) { s.start(st.Conn(), st) })
 	notifee := &network.NotifyBundle{ConnectedF: func(_ network.Network, c network.Conn) { s.connected(c) }}
@@ -119,7 +129,37 @@ func (s *Service) Run(ctx context.Context) error {
 	bye.Wait()
 	cancel()
 	s.wg.Wait()
+	s.mu.Lock()
+	s.postLocked(nil)
+	s.mu.Unlock()
+	<-told
 	return nil
+}
+
+// postLocked has the handler told something; nil is the last of it.
+func (s *Service) postLocked(f func(Handler)) {
+	s.news = append(s.news, f)
+	select {
+	case s.newsHere <- struct{}{}:
+	default:
+	}
+}
+
+// tell calls the handler, without the lock, until the last news.
+func (s *Service) tell(done chan<- struct{}) {
+	defer close(done)
+	for range s.newsHere {
+		s.mu.Lock()
+		news := s.news
+		s.news = nil
+		s.mu.Unlock()
+		for _, f := range news {
+			if f == nil {
+				return
+			}
+			f(s.cfg.Handler)
+		}
+	}
 }
 
 // connected opens the stream where that is our part. Opening waits for the
@@ -163,9 +203,7 @@ func (s *Service) ended(ses *session, err error) {
 		}
 	}
 	if last {
-		// Told under the lock, so that a session that comes up at this moment
-		// is told of after it.
-		s.cfg.Handler.PeerDown(ses.conn.RemotePeer(), errors.Is(err, errGoodbye))
+		s.postLocked(func(h Handler) { h.PeerDown(ses.conn.RemotePeer(), errors.Is(err, errGoodbye)) })
 	}
 	s.mu.Unlock()
 	if !errors.Is(err, errForeign) && !errors.Is(err, errGoodbye) {
@@ -177,7 +215,13 @@ func (s *Service) up(ses *session, p Peer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	ses.isUp = true
-	s.cfg.Handler.PeerUp(p)
+	s.postLocked(func(h Handler) { h.PeerUp(p) })
+}
+
+func (s *Service) changed(p Peer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.postLocked(func(h Handler) { h.PeerChanged(p) })
 }
 
 func (s *Service) currentSelf() Self {

@@ -36,9 +36,10 @@ type session struct {
 	writeMu sync.Mutex
 	w       pbio.Writer
 
-	pingMu   sync.Mutex
-	pingSent time.Time // zero: no ping is out
-	pingID   uint64
+	pingMu    sync.Mutex
+	pingSent  time.Time // zero: no ping is out
+	pingSince time.Time // of the last ping that rode on a pong
+	pingID    uint64
 }
 
 // run lasts as long as the session. Whatever ends it closes the connection,
@@ -143,10 +144,10 @@ func (s *session) read(ctx context.Context) error {
 			copy(p.Instance[:], f.Instance)
 			s.svc.up(s, p)
 		case f.Profile != nil || f.Availability != pb.Availability_AVAILABILITY_UNSPECIFIED:
-			s.svc.cfg.Handler.PeerChanged(p)
+			s.svc.changed(p)
 		}
 		if f.Ping != 0 {
-			if err := s.write(&pb.HelloFrame{Pong: f.Ping}); err != nil {
+			if err := s.write(&pb.HelloFrame{Pong: f.Ping, Ping: s.rides()}); err != nil {
 				return fmt.Errorf("answer a ping: %w", err)
 			}
 		}
@@ -211,6 +212,19 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	case <-t.C:
 		return true
 	}
+}
+
+// rides gives, now and then, a ping of our own to send along with a pong, so
+// that the side that is pinged measures the round trip too; 0 for none.
+func (s *session) rides() uint64 {
+	s.pingMu.Lock()
+	defer s.pingMu.Unlock()
+	if s.dialled || time.Since(s.pingSince) < ridesEvery {
+		return 0
+	}
+	s.pingID++
+	s.pingSent, s.pingSince = time.Now(), time.Now()
+	return s.pingID
 }
 
 func (s *session) ponged(id uint64) {
