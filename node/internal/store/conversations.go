@@ -44,7 +44,16 @@ func (tx *Tx) PutConversation(conv event.Conversation, kind ConvKind, other peer
 			return err
 		}
 	}
-	_, err = tx.exec(`UPDATE conversation SET kind = ?, other = ? WHERE n = ? AND kind = 0`, int(kind), p, c)
+	res, err := tx.exec(`UPDATE conversation SET kind = ?, other = ? WHERE n = ? AND kind = 0`, int(kind), p, c)
+	if err != nil {
+		return err
+	}
+	if n, err := res.RowsAffected(); err != nil || n == 0 {
+		return err
+	}
+	// Only now is it known whose receipts count for what came before.
+	_, err = tx.exec(`UPDATE log SET acked = ifnull((SELECT m.seq FROM mark m WHERE m.conv = log.conv AND m.holder = ? AND m.what = ?
+		AND m.author = log.author AND m.log = log.log), 0) WHERE conv = ?`, p, markCommitted, c)
 	return err
 }
 
@@ -109,10 +118,9 @@ func (s *Store) Conversation(ctx context.Context, conv event.Conversation) (Conv
 // covers yet, over all conversations of two.
 func (r *Reader) QueuedCount() (int, error) {
 	var n sql.NullInt64
-	err := r.row(`SELECT sum((SELECT count(*) FROM event e WHERE e.log = l.n AND e.seq > ifnull((
-			SELECT m.seq FROM mark m WHERE m.conv = l.conv AND m.holder = c.other AND m.what = 1 AND m.author = l.author AND m.log = l.log), 0)))
+	err := r.row(`SELECT sum((SELECT count(*) FROM event e WHERE e.log = l.n AND e.seq > l.acked))
 		FROM log l JOIN conversation c ON c.n = l.conv
-		WHERE l.author = (SELECT peer FROM account) AND c.kind = 1`, nil, &n)
+		WHERE l.author = (SELECT peer FROM account) AND l.top > l.acked AND c.kind = 1`, nil, &n)
 	if errors.Is(err, ErrNotFound) {
 		return 0, nil
 	}

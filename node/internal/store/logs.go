@@ -140,10 +140,13 @@ func (tx *Tx) ensureLog(conv event.Conversation, k event.LogKey) (logRow, error)
 	if n >= event.MaxLogs {
 		return l, fmt.Errorf("%w: at most %d", ErrTooManyLogs, event.MaxLogs)
 	}
-	// We may have read it before we had it: on another installation.
-	_, err = tx.exec(`INSERT INTO log (conv, author, log, seen) VALUES (?1, ?2, ?3, ifnull((
-		SELECT seq FROM mark WHERE conv = ?1 AND holder = (SELECT peer FROM account) AND what = ?4 AND author = ?2 AND log = ?3), 0))`,
-		c, a, k.Log[:], markRead)
+	// Marks may name a log before it is here: it was written or read on
+	// another installation.
+	_, err = tx.exec(`INSERT INTO log (conv, author, log, seen, acked) VALUES (?1, ?2, ?3,
+		ifnull((SELECT seq FROM mark WHERE conv = ?1 AND holder = (SELECT peer FROM account) AND what = ?4 AND author = ?2 AND log = ?3), 0),
+		ifnull((SELECT seq FROM mark WHERE conv = ?1 AND holder = (SELECT other FROM conversation WHERE n = ?1) AND what = ?5
+			AND author = ?2 AND log = ?3), 0))`,
+		c, a, k.Log[:], markRead, markCommitted)
 	if err != nil {
 		return l, err
 	}
@@ -208,6 +211,10 @@ func (tx *Tx) Insert(e *event.Event, received time.Time) (bool, error) {
 	}
 	_, err = tx.exec(`UPDATE conversation SET last = max(ifnull(last, ?1), ?1), active = max(ifnull(active, ?2), ?2) WHERE n = ?3`,
 		clockIn(e.Time), received.UnixMilli(), l.conv)
+	if err == nil && replaces {
+		// What is gone may have been the latest.
+		_, err = tx.exec(`UPDATE conversation SET last = (SELECT max(time) FROM event WHERE conv = ?1 AND lane = 1) WHERE n = ?1`, l.conv)
+	}
 	return err == nil, err
 }
 

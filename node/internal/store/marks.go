@@ -25,7 +25,16 @@ const maxSeq = math.MaxInt64
 // hold count too, up to event.MaxLogs per author; the rest is left out.
 func (tx *Tx) SetAck(conv event.Conversation, by peer.ID, f event.Frontier) error {
 	for _, k := range f.Keys() {
-		if _, _, err := tx.setMark(conv, by, markCommitted, k, f[k]); err != nil {
+		before, after, err := tx.setMark(conv, by, markCommitted, k, f[k])
+		if err != nil {
+			return err
+		}
+		if after <= before {
+			continue
+		}
+		_, err = tx.exec(`UPDATE log SET acked = ?1 WHERE conv = (SELECT n FROM conversation WHERE id = ?2 AND other = (SELECT n FROM peer WHERE id = ?3))
+			AND author = (SELECT n FROM peer WHERE id = ?4) AND log = ?5`, after, conv[:], []byte(by), []byte(k.Author), k.Log[:])
+		if err != nil {
 			return err
 		}
 	}

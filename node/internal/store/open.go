@@ -26,6 +26,10 @@ const (
 	readerCache = 256
 )
 
+// smallestFile is the least that a database with anything in it has, in bytes:
+// one page of the smallest size.
+const smallestFile = 512
+
 func (s *Store) path() string { return filepath.Join(s.dir, FileName) }
 
 // openDB prepares connections to path; none is opened yet. uri holds SQLite's
@@ -114,13 +118,26 @@ func (s *Store) openWriting(ctx context.Context, migrations []migration) error {
 	return nil
 }
 
+// plausible refuses what SQLite would not: it says of a directory that there
+// was an I/O error, and takes a few bytes of anything for an empty database.
+func plausible(info fs.FileInfo) error {
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("%w: it is not a regular file", ErrDamaged)
+	}
+	if n := info.Size(); n > 0 && n < smallestFile {
+		return fmt.Errorf("%w: %d bytes are no database", ErrDamaged, n)
+	}
+	return nil
+}
+
 // create makes an empty file if there is none. It does not open one that is
 // there, which would drop the locks of a store in this process.
 func (s *Store) create() error {
 	info, err := os.Stat(s.path())
+	if err == nil {
+		err = plausible(info)
+	}
 	switch {
-	case err == nil && !info.Mode().IsRegular():
-		return fmt.Errorf("%w: not a regular file", ErrDamaged)
 	case err == nil && info.Mode().Perm()&0o077 != 0:
 		return os.Chmod(s.path(), 0o600)
 	case err == nil || !errors.Is(err, fs.ErrNotExist):
@@ -153,13 +170,18 @@ func (s *Store) look(ctx context.Context, newest int) error {
 // file as one that nobody changes; and if such a file has an unfinished log, a
 // private copy of both.
 func (s *Store) openReadOnly(ctx context.Context, newest int) error {
-	if _, err := os.Stat(s.path()); errors.Is(err, fs.ErrNotExist) {
+	info, err := os.Stat(s.path())
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return ErrNotFound
-	} else if err != nil {
+	case err != nil:
+		return err
+	}
+	if err := plausible(info); err != nil {
 		return err
 	}
 	path, uri := s.path(), ""
-	err := s.tryReadOnly(ctx, path, uri, newest)
+	err = s.tryReadOnly(ctx, path, uri, newest)
 	if code := primaryCode(err); code != sqlite3.SQLITE_CANTOPEN && code != sqlite3.SQLITE_READONLY {
 		return err
 	}

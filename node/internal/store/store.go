@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -194,12 +193,4 @@ func (r *Reader) rows(query string, args []any, fn func(scan func(...any) error)
 		return r.err
 	}
 	return r.keep(r.c.rows(r.ctx, query, args, fn))
-}
-
-func (r *Reader) exec(query string, args ...any) (sql.Result, error) {
-	if r.err != nil {
-		return nil, r.err
-	}
-	res, err := r.c.exec(r.ctx, query, args...)
-	return res, r.keep(err)
 }

@@ -3,8 +3,11 @@ package store
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"testing"
 	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
 
 	"p2pchat/protocol/event"
 	"p2pchat/protocol/identity"
@@ -15,7 +18,9 @@ var (
 	conv1 = event.Conversation{1}
 )
 
-func testKey(t testing.TB, n byte) identity.Key {
+type key = identity.Key
+
+func testKey(t testing.TB, n byte) key {
 	t.Helper()
 	k, err := identity.KeyFromSeed(bytes.Repeat([]byte{n}, 32))
 	if err != nil {
@@ -156,4 +161,9 @@ func TestRestart(t *testing.T) {
 	if faults := must(t, s.Integrity); len(faults) > 0 {
 		t.Errorf("faults: %v", faults)
 	}
+}
+
+// testPeer is one of many peer IDs that nobody signs with.
+func testPeer(n int) peer.ID {
+	return peer.ID(append([]byte{0, 36, 8, 1, 18, 32}, fmt.Appendf(nil, "%032d", n)...))
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"sync/atomic"
-	"time"
 )
 
 // A group takes at most this many members and about this many bytes of events,
@@ -17,10 +16,6 @@ const (
 	maxGroup      = 512
 	maxGroupBytes = 4 << 20
 )
-
-// shrinkAfter is how long nothing is written before SQLite gives its page cache
-// back.
-const shrinkAfter = 5 * time.Second
 
 // Tx reads and writes within one [Store.Update].
 type Tx struct {
@@ -33,6 +28,14 @@ type Tx struct {
 // returns: on the writing goroutine, so that the calls of all Updates come in
 // the order of commits. f must be quick and must not call Update.
 func (tx *Tx) OnCommit(f func()) { tx.after = append(tx.after, f) }
+
+func (tx *Tx) exec(query string, args ...any) (sql.Result, error) {
+	if tx.err != nil {
+		return nil, tx.err
+	}
+	res, err := tx.c.exec(tx.ctx, query, args...)
+	return res, tx.keep(err)
+}
 
 // What becomes of a job. Whoever moves it out of waiting owns it.
 const (
@@ -120,27 +123,13 @@ func (w *writer) close() error {
 // is not to be torn off.
 func (w *writer) run(ctx context.Context, c *conn) {
 	defer close(w.ended)
-	idle := time.NewTimer(shrinkAfter)
-	defer idle.Stop()
 	for {
 		select {
 		case j := <-w.queue:
 			c = w.group(ctx, c, j)
-			idle.Reset(shrinkAfter)
-		case <-idle.C:
-			if c != nil {
-				// Failing to give memory back is no failure.
-				_, _ = c.exec(ctx, `PRAGMA shrink_memory`)
-			}
 		case <-w.stop:
-			for {
-				select {
-				case j := <-w.queue:
-					c = w.group(ctx, c, j)
-					continue
-				default:
-				}
-				break
+			for len(w.queue) > 0 { // nobody else takes from it
+				c = w.group(ctx, c, <-w.queue)
 			}
 			if c != nil {
 				w.err = c.close()

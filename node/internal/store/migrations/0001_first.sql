@@ -39,9 +39,10 @@ CREATE TABLE log (
 	top     INTEGER NOT NULL DEFAULT 0,     -- highest seq held
 	seen    INTEGER NOT NULL DEFAULT 0,     -- our own read marker
 	unread  INTEGER NOT NULL DEFAULT 0,     -- events held with seq > seen
+	acked   INTEGER NOT NULL DEFAULT 0,     -- what the other person of two has committed
 	UNIQUE (conv, author, log)
 ) STRICT;
-CREATE INDEX log_author ON log (author, conv);
+CREATE INDEX log_queued ON log (author) WHERE top > acked;
 
 -- Logs that this installation writes or wrote.
 CREATE TABLE own_log (
