@@ -226,11 +226,10 @@ func TestTwin(t *testing.T) {
 			t.Errorf("human status does not show the notice: %s", human)
 		}
 	}
-	bob.fails(exitNotDelivered, "not-delivered", "send", "@alice", "which one am I?", "--wait", "1s")
+	bob.fails(exitAccount, "in-use", "send", "@alice", "which one am I?", "--wait", "1s")
+	twin.fails(exitAccount, "in-use", "send", "@alice", "which one am I?", "--wait", "1s")
 
 	twin.node.Stop()
-	l.Within(15*time.Second, time.Now(), "sending goes on when the twin has quit",
-		alice.heard(bob, []string{"the one and only", "which one am I?"}))
 	l.Within(15*time.Second, time.Now(), "the notice is taken back", func(ctx context.Context) error {
 		c, err := bob.attach(ctx)
 		if err != nil {
@@ -242,6 +241,8 @@ func TestTwin(t *testing.T) {
 		}
 		return err
 	})
+	bob.tell(alice, "alone again")
+	agree(t, alice, bob, []string{"the one and only", "alone again"})
 }
 
 // private gives a copied data directory the modes of the original.

@@ -5,8 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -109,10 +109,10 @@ type script struct {
 	texts      []string
 
 	proc  *lab.Proc // the send that runs, nil if none
-	input *io.PipeWriter
-	first int      // index of the first text that proc was given
-	next  int      // index of the text to be fed next
-	ids   []string // of what was acknowledged, over all sends
+	input *os.File  // its standard input
+	first int       // index of the first text that proc was given
+	next  int       // index of the text to be fed next
+	ids   []string  // of what was acknowledged, over all sends
 }
 
 func (s *script) start() {
@@ -120,18 +120,21 @@ func (s *script) start() {
 	if s.proc != nil {
 		return
 	}
-	cmd := s.alice.Command(lab.Binary(s.alice.t), "send", s.bob.who.PeerID, "--lines", "--stdin", "--wait", "0", "--json")
-	var r *io.PipeReader
-	r, s.input = io.Pipe()
-	cmd.Stdin = r
+	cmd := s.alice.Command(lab.Binary(s.alice.t), "send", s.bob.who.PeerID, "--lines", "--wait", "0", "--json")
+	r, w, err := os.Pipe()
+	if err != nil {
+		s.alice.t.Fatal(err)
+	}
+	cmd.Stdin, s.input = r, w
 	s.first = s.next
 	s.proc = s.alice.Start(cmd)
+	r.Close()
 }
 
 // feed writes the texts up to number n to the command.
 func (s *script) feed(n int) {
 	for s.next < min(n, len(s.texts)) {
-		if _, err := io.WriteString(s.input, s.texts[s.next]+"\n"); err != nil {
+		if _, err := s.input.WriteString(s.texts[s.next] + "\n"); err != nil {
 			return // the command is gone; whoever waits for its results will see
 		}
 		s.next++
@@ -154,7 +157,7 @@ func (s *script) acknowledged(n int) {
 // what it acknowledged.
 func (s *script) wait() lab.Result {
 	s.alice.t.Helper()
-	s.input.CloseWithError(io.EOF)
+	s.input.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), lab.Patience())
 	defer cancel()
 	r := s.proc.Wait(ctx)

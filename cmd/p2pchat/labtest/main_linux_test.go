@@ -34,7 +34,8 @@ func occupy([]string) int {
 		return 1
 	}
 	fmt.Println("ready")
-	select {}
+	time.Sleep(time.Hour) // until killed
+	return 0
 }
 
 // chatter is some other program: it sends datagrams to the given address, and

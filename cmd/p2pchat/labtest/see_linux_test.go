@@ -214,22 +214,28 @@ func packets(t *testing.T, name string) []gopacket.Packet {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	var source interface {
-		gopacket.PacketDataSource
-		LinkType() layers.LinkType
-	}
+	var source gopacket.PacketDataSource
+	var linkType func(gopacket.CaptureInfo) layers.LinkType
 	if strings.HasSuffix(name, ".pcapng") {
 		r, err := pcapgo.NewNgReader(f, pcapgo.NgReaderOptions{WantMixedLinkType: true, SkipUnknownVersion: true})
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
 		source = r
+		linkType = func(ci gopacket.CaptureInfo) layers.LinkType {
+			i, err := r.Interface(ci.InterfaceIndex)
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			return i.LinkType
+		}
 	} else {
 		r, err := pcapgo.NewReader(f)
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
 		source = r
+		linkType = func(gopacket.CaptureInfo) layers.LinkType { return r.LinkType() }
 	}
 	var all []gopacket.Packet
 	for {
@@ -240,7 +246,7 @@ func packets(t *testing.T, name string) []gopacket.Packet {
 		if err != nil {
 			t.Fatalf("%s: packet %d: %v", name, len(all)+1, err)
 		}
-		p := gopacket.NewPacket(data, source.LinkType(), gopacket.Default)
+		p := gopacket.NewPacket(data, linkType(ci), gopacket.Default)
 		p.Metadata().CaptureInfo = ci
 		all = append(all, p)
 	}

@@ -127,6 +127,9 @@ func (l *Lab) close() {
 		}
 	}
 	for _, p := range procs {
+		p.letEnd() // some end by themselves when others are killed
+	}
+	for _, p := range procs {
 		p.release()
 	}
 	if l.t.Failed() {

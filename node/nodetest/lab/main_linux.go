@@ -82,7 +82,7 @@ func Main(m *testing.M, opts ...Option) {
 // and returns its exit code. If there can be no such namespaces the tests run
 // here and New skips them.
 func outside(m *testing.M, c *config) int {
-	dir, err := os.MkdirTemp("", "lab")
+	dir, err := os.MkdirTemp("", "p2pchat-lab")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "lab:", err)
 		return 1
