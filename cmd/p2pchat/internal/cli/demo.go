@@ -42,7 +42,14 @@ observation differs from what was expected, 7 if the system forbids capturing
 
 func (a *app) printDemo(r DemoResult) error {
 	if a.asJSON {
-		return a.object(r)
+		file := &r.File
+		if r.File == "" {
+			file = nil
+		}
+		return a.object(struct {
+			DemoResult
+			File *string `json:"file"` // null if none
+		}{r, file})
 	}
 	style := a.style()
 	t := &term.Table{

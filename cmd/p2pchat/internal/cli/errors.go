@@ -94,6 +94,7 @@ func tooMany(cmd *cobra.Command, arg string) *api.Error {
 }
 
 func unknownCommand(cmd *cobra.Command, name string) *api.Error {
+	cmd.SuggestionsMinimumDistance = 2 // letters, cobra's default
 	hint := ""
 	if near := cmd.SuggestionsFor(name); len(near) > 0 {
 		slices.Sort(near)
@@ -112,7 +113,7 @@ func flagError(cmd *cobra.Command, err error) *api.Error {
 }
 
 // explain gives what cobra found wrong a code; other errors have one.
-func (a *app) explain(cmd *cobra.Command, err error) *api.Error {
+func explain(cmd *cobra.Command, err error) *api.Error {
 	var e *api.Error
 	switch {
 	case err == nil:
@@ -133,12 +134,12 @@ func (a *app) explain(cmd *cobra.Command, err error) *api.Error {
 
 // classify gives an error without a code one: interruption and what the
 // operating system says about disks and permissions.
-func classify(ctx context.Context, err error) *api.Error {
+func classify(err error) *api.Error {
 	var e *api.Error
 	switch {
 	case err == nil:
 		return nil
-	case ctx.Err() != nil && errors.Is(err, context.Canceled):
+	case errors.Is(err, context.Canceled):
 		return api.Errorf(api.CodeInternal, "interrupted (%w)", err)
 	case errors.As(err, &e):
 		return e

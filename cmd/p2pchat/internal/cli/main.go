@@ -20,17 +20,21 @@ func Main(ctx context.Context, deps Deps, args []string, stdin io.Reader, stdout
 	ctx, stop := handleSignals(ctx)
 	defer stop()
 	a := &app{deps: deps, in: stdin, out: &output{w: stdout}, err: stderr}
-	a.asJSON = wantsJSON(args) // until the flags are parsed, if they ever are
 	root := a.rootCmd()
+	a.asJSON = wantsJSON(args) // until the flags are parsed, if they ever are
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		a.asJSON = wantsJSON(args)
+		return flagError(cmd, err)
+	})
 	root.SetArgs(append([]string{}, args...)) // not nil: cobra would take os.Args
 	root.SetIn(stdin)
 	root.SetOut(a.out)
 	root.SetErr(stderr)
 	cmd, err := root.ExecuteContextC(ctx)
-	if err == nil {
-		err = a.out.failure() // of help or completion, which cobra writes
+	if failed := a.out.err; failed != nil { // also of help, which cobra writes
+		err = classify(failed)
 	}
-	return a.report(a.explain(cmd, err))
+	return a.report(explain(cmd, err))
 }
 
 // handleSignals returns a context that the first interrupt, termination or
@@ -91,9 +95,6 @@ and PowerShell '@'.`,
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.DisableSuggestions = true // explain gives them, in one sentence
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return flagError(cmd, err)
-	})
 	root.Flags().BoolVar(&version, "version", false, "print the version")
 	flags := root.PersistentFlags()
 	flags.StringVar(&a.data, "data", "", "data `DIR` of the account (default $P2PCHAT_DATA, else the XDG data directory)")
@@ -120,7 +121,7 @@ func (a *app) run(f func(ctx context.Context, args []string) error) func(*cobra.
 			return err
 		}
 		if err := f(cmd.Context(), args); err != nil {
-			return classify(cmd.Context(), err)
+			return classify(err)
 		}
 		return nil
 	}

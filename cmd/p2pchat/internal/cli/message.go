@@ -38,6 +38,7 @@ func (t *transcript) print(m api.Message) error {
 		name += " (verified)"
 	}
 	text := strings.ReplaceAll(term.CleanText(m.Text), "\n", continuation)
+	text = strings.ReplaceAll(text, "| \n", "|\n")
 	line := style.Bold(name+":") + " " + text
 	switch m.Kind {
 	case api.MessageText:

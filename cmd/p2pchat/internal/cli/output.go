@@ -28,8 +28,6 @@ func (o *output) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-func (o *output) failure() error { return o.err }
-
 // style colours what goes to standard output.
 func (a *app) style() term.Style { return term.StyleFor(a.out.w) }
 

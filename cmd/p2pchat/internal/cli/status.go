@@ -49,7 +49,7 @@ func (a *app) printStatus(s api.Status, failed error) error {
 	if s.Running {
 		running = "yes"
 	}
-	t := &term.Table{Header: []string{"NODE", ""}}
+	t := &term.Table{}
 	row := func(what, value string) { t.Rows = append(t.Rows, []string{what, value}) }
 	row("name", s.Name)
 	row("peer ID", s.PeerID)

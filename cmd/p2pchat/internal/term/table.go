@@ -8,7 +8,7 @@ import (
 // Table lays rows out in columns aligned by what they measure on the screen.
 // Cells are cleaned; a column is as wide as its widest cell.
 type Table struct {
-	Header []string
+	Header []string // nil for none
 	Rows   [][]string
 	// Paint colours a cleaned, padded cell; nil for none. Row -1 is the header.
 	Paint func(row, col int, cell string) string
@@ -20,7 +20,13 @@ func (t *Table) WriteTo(w io.Writer) (int64, error) {
 	if len(t.Rows) == 0 {
 		return 0, nil
 	}
-	all := append([][]string{t.Header}, t.Rows...)
+	all := t.Rows
+	headers := 0
+	if t.Header != nil {
+		all = append([][]string{t.Header}, t.Rows...)
+		headers = 1
+	}
+	cells := make([][]string, len(all))
 	var widths []int
 	for i, row := range all {
 		cleaned := make([]string, len(row))
@@ -31,10 +37,10 @@ func (t *Table) WriteTo(w io.Writer) (int64, error) {
 			}
 			widths[c] = max(widths[c], Width(cleaned[c]))
 		}
-		all[i] = cleaned
+		cells[i] = cleaned
 	}
 	var b strings.Builder
-	for i, row := range all {
+	for i, row := range cells {
 		last := len(row) - 1
 		for last > 0 && row[last] == "" {
 			last--
@@ -45,7 +51,7 @@ func (t *Table) WriteTo(w io.Writer) (int64, error) {
 				cell = Pad(cell, widths[c])
 			}
 			if t.Paint != nil {
-				cell = t.Paint(i-1, c, cell)
+				cell = t.Paint(i-headers, c, cell)
 			}
 			b.WriteString(cell)
 			if c < last {

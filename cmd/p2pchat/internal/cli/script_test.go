@@ -1,0 +1,122 @@
+package cli_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"p2pchat/cmd/p2pchat/internal/cli"
+)
+
+// TestMain lets the test binary be the program, with a fake network, so that
+// scripts run it as processes with arguments, streams, signals and exit codes.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"p2pchat": func() {
+			os.Exit(cli.Main(context.Background(), fakeDeps(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+		},
+		"big": func() { // BYTES: that many letters and a newline
+			n, err := strconv.Atoi(os.Args[1])
+			if err != nil {
+				panic(err)
+			}
+			fmt.Println(strings.Repeat("x", n))
+		},
+		"numbers": func() { // N: the numbers from 1 to N, one per line
+			n, err := strconv.Atoi(os.Args[1])
+			if err != nil {
+				panic(err)
+			}
+			for i := range n {
+				fmt.Println(i + 1)
+			}
+		},
+	})
+}
+
+func TestScript(t *testing.T) {
+	t.Parallel()
+	testscript.Run(t, testscript.Params{
+		Dir:                 filepath.Join("testdata", "script"),
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		UpdateScripts:       os.Getenv("UPDATE_SCRIPTS") != "",
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("HOME", filepath.Join(env.WorkDir, "home"))
+			env.Setenv("TZ", "UTC")
+			env.Setenv("P2PCHAT_DATA", filepath.Join(env.WorkDir, "data"))
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exit":      exitCode,
+			"until":     until,
+			"lastline":  lastLine,
+			"untilfile": untilFile,
+		},
+	})
+}
+
+// exitCode runs a program and checks its exit code: exit CODE PROGRAM ARGS…
+func exitCode(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exit code program args...")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	err = ts.Exec(args[1], args[2:]...)
+	got := 0
+	if e, ok := err.(interface{ ExitCode() int }); ok {
+		got = e.ExitCode()
+	} else if err != nil {
+		ts.Fatalf("%v", err)
+	}
+	if got != want {
+		ts.Fatalf("exit code %d, want %d", got, want)
+	}
+}
+
+// until runs a program again and again until its standard output holds a
+// string: until STRING PROGRAM ARGS…
+func until(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: until string program args...")
+	}
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		if err := ts.Exec(args[1], args[2:]...); err == nil && strings.Contains(ts.ReadFile("stdout"), args[0]) {
+			return
+		}
+	}
+	ts.Fatalf("%s never printed %q", args[1], args[0])
+}
+
+// lastLine compares the last line of standard error with a file.
+func lastLine(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: lastline file")
+	}
+	lines := strings.Split(strings.TrimSuffix(ts.ReadFile("stderr"), "\n"), "\n")
+	want := strings.ReplaceAll(strings.TrimSuffix(ts.ReadFile(args[0]), "\n"), "$WORK", ts.Getenv("WORK"))
+	if got := lines[len(lines)-1]; got != want {
+		ts.Fatalf("last line of standard error:\n%s\nwant:\n%s", got, want)
+	}
+}
+
+// untilFile waits for a file: untilfile FILE.
+func untilFile(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: untilfile file")
+	}
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		if _, err := os.Stat(ts.MkAbs(args[0])); err == nil {
+			return
+		}
+	}
+	ts.Fatalf("%s never came", args[0])
+}

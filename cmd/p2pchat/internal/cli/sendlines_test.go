@@ -1,0 +1,141 @@
+package cli
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"strings"
+	"testing"
+	"time"
+
+	"p2pchat/node/api"
+	"p2pchat/node/api/apitest"
+)
+
+// slowWatch lets its reader see nothing of the changes until released, so that
+// the node has dropped them.
+type slowWatch struct {
+	api.Service
+	release <-chan struct{}
+}
+
+func (s slowWatch) Watch(ctx context.Context, since uint64) iter.Seq2[api.Change, error] {
+	return func(yield func(api.Change, error) bool) {
+		for c, err := range s.Service.Watch(ctx, since) {
+			if !yield(c, err) {
+				return
+			}
+			select {
+			case <-s.release:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
+}
+
+// release closes a channel once so many messages were sent.
+type releaseAfter struct {
+	slowWatch
+	sent, after int
+	release     chan struct{}
+}
+
+func (r *releaseAfter) Send(ctx context.Context, q api.SendRequest) (api.Receipt, error) {
+	receipt, err := r.slowWatch.Send(ctx, q)
+	if r.sent++; r.sent == r.after {
+		close(r.release)
+	}
+	return receipt, err
+}
+
+func TestLinesWhenChangesAreDropped(t *testing.T) {
+	t.Parallel()
+	const lines = 4 * apitest.Backlog
+	lan := apitest.NewLAN()
+	alice, bob := lan.Join("alice"), lan.Join("bob")
+	say(t, bob, "alice", 0, 10)
+	release := make(chan struct{})
+	svc := &releaseAfter{slowWatch: slowWatch{alice, release}, after: lines, release: release}
+	var in strings.Builder
+	for i := range lines {
+		fmt.Fprintf(&in, "line %d\n", i)
+	}
+	var out bytes.Buffer
+	a := &app{asJSON: true, in: strings.NewReader(in.String()), out: &output{w: &out}}
+	if err := a.sendLines(t.Context(), svc, "bob", time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	log, err := alice.Log(t.Context(), api.LogQuery{Target: "bob"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	results := bufio.NewScanner(&out)
+	for i := range lines {
+		var r api.Receipt
+		if !results.Scan() {
+			t.Fatalf("%d results, want %d", i, lines)
+		}
+		if err := json.Unmarshal(results.Bytes(), &r); err != nil {
+			t.Fatal(err)
+		}
+		said := log[10+i]
+		if r.State != api.Delivered || r.Acked != 1 || r.ID != said.ID || said.Text != fmt.Sprintf("line %d", i) {
+			t.Fatalf("result %d is %+v for %q", i, r, said.Text)
+		}
+	}
+}
+
+// A name that appears while the first line waits for it gets every line.
+func TestLinesWaitForTheName(t *testing.T) {
+	t.Parallel()
+	lan := apitest.NewLAN()
+	alice := lan.Join("alice")
+	joined := false
+	svc := sendHook{alice, func(r api.SendRequest) {
+		if r.Wait > 0 && !joined { // the second try, which waits
+			joined = true
+			go lan.Join("bob") // ends at once
+		}
+	}}
+	var out bytes.Buffer
+	a := &app{in: strings.NewReader("one\ntwo\n"), out: &output{w: &out}}
+	if err := a.sendLines(t.Context(), svc, "bob", time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	if got := out.String(); got != "delivered\ndelivered\n" {
+		t.Errorf("results %q", got)
+	}
+}
+
+type sendHook struct {
+	api.Service
+	before func(api.SendRequest)
+}
+
+func (s sendHook) Send(ctx context.Context, r api.SendRequest) (api.Receipt, error) {
+	s.before(r)
+	return s.Service.Send(ctx, r)
+}
+
+func TestReadLine(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", api.MaxText)
+	in := "one\r\n\n" + long + "\n" + long + "x\n" + strings.Repeat("y", 10*api.MaxText) + "\nlast"
+	r := bufio.NewReaderSize(strings.NewReader(in), 16)
+	for i, want := range []struct {
+		line    string
+		tooLong bool
+	}{{"one", false}, {"", false}, {long, false}, {"", true}, {"", true}, {"last", false}} {
+		line, tooLong, err := readLine(r)
+		if err != nil || tooLong != want.tooLong || !tooLong && line != want.line {
+			t.Errorf("line %d: %.20q (%d bytes), %v, %v", i, line, len(line), tooLong, err)
+		}
+	}
+	if _, _, err := readLine(r); err == nil {
+		t.Error("no end")
+	}
+}
