@@ -57,9 +57,8 @@ func escape(in []byte) []byte {
 
 var shortEscapes = map[byte]rune{'b': '\b', 'f': '\f', 'n': '\n', 'r': '\r', 't': '\t'}
 
-// filled returns a copy of v in which no slice or map is nil, at any depth of
-// structs, pointers and slices. Values that marshal themselves stay as they
-// are.
+// filled returns a copy of v in which no slice or map is nil, at any depth.
+// Values that marshal themselves stay as they are.
 func filled(v reflect.Value) reflect.Value {
 	if !v.IsValid() {
 		return reflect.ValueOf((*struct{})(nil)) // encodes as null
@@ -84,6 +83,12 @@ func filled(v reflect.Value) reflect.Value {
 			return v
 		}
 		s := reflect.MakeSlice(v.Type(), v.Len(), v.Len())
+		for i := range v.Len() {
+			s.Index(i).Set(filled(v.Index(i)))
+		}
+		return s
+	case reflect.Array:
+		s := reflect.New(v.Type()).Elem()
 		for i := range v.Len() {
 			s.Index(i).Set(filled(v.Index(i)))
 		}
