@@ -404,3 +404,40 @@ func diagnose(t *testing.T, l *lab.Lab, n *running) (r discovery.Report) {
 	})
 	return r
 }
+
+// Two machines that exchange addresses: each holds the other's old one for
+// its own a while, unless it is told.
+func TestAddressesSwapped(t *testing.T) {
+	t.Parallel()
+	for _, transport := range []string{"quic", "tcp"} {
+		t.Run(transport, func(t *testing.T) {
+			t.Parallel()
+			l := lab.New(t, 2)
+			a, b := start(t, l.Hosts[0], 1, transport), start(t, l.Hosts[1], 2, transport)
+			probed(t, l, "before", startBound, time.Now(), a, b)
+			l.Hosts[0].DelAddrs()
+			l.Hosts[1].SetAddr(l.Switches[0].Addr(1))
+			swapped := time.Now()
+			l.Hosts[0].AddAddr(l.Switches[0].Addr(2))
+			probed(t, l, "addresses swapped over "+transport, recoveryBound, swapped, a, b)
+		})
+	}
+}
+
+// A crowd that is cut in half and comes together again.
+func TestCrowdPartition(t *testing.T) {
+	if testing.Short() {
+		t.Skip("twelve processes")
+	}
+	l := lab.New(t, 12)
+	var nodes []*running
+	for i, h := range l.Hosts {
+		nodes = append(nodes, start(t, h, i+1, "both"))
+	}
+	probed(t, l, "crowd", crowdBound, time.Now(), nodes...)
+	l.Partition(l.Hosts[:6])
+	time.Sleep(lab.Long(20*time.Second, 45*time.Second))
+	l.Heal()
+	probed(t, l, "crowd after a partition", recoveryBound, time.Now(), nodes...)
+	one(t, l, nodes...)
+}

@@ -132,7 +132,7 @@ func (a announcement) append(b *dnsmessage.Builder, query bool, port uint16, ips
 }
 
 // errForeign reports a packet that does not mention our service.
-var errForeign = errors.New("not about " + serviceName)
+var errForeign = errors.New("not about our service")
 
 // decode reads a packet. It returns errForeign for the packets of other
 // services, of which a LAN is full, and another error for malformed ones.

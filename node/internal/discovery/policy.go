@@ -32,7 +32,7 @@ const (
 
 // Bounds of the policy's memory and work.
 const (
-	maxPeers     = 4096 // peers known, by whatever way
+	maxPeers     = 2048 // peers known, by whatever way
 	maxAddrs     = 16   // addresses kept per peer
 	maxSaved     = 8    // of these, in the book
 	maxDials     = 16   // at the same time
@@ -196,21 +196,20 @@ func (p *policy) target(now time.Time, id peer.ID, via Via) *target {
 	return t
 }
 
-// evict forgets the peer that was heard of longest ago and never met.
+// evict forgets, of the peers that were never met, the quarter that was heard
+// of longest ago: many at once, so that a flood of announcements is cheap.
 func (p *policy) evict() bool {
-	var oldest *target
+	var strangers []*target
 	for _, t := range p.peers {
-		if t.keep() || t.dialing || len(t.links) > 0 {
-			continue
-		}
-		if oldest == nil || t.heard.Before(oldest.heard) {
-			oldest = t
+		if !t.keep() && !t.dialing && len(t.links) == 0 {
+			strangers = append(strangers, t)
 		}
 	}
-	if oldest != nil {
-		delete(p.peers, oldest.id)
+	slices.SortFunc(strangers, func(a, b *target) int { return a.heard.Compare(b.heard) })
+	for _, t := range strangers[:(len(strangers)+3)/4] {
+		delete(p.peers, t.id)
 	}
-	return oldest != nil
+	return len(strangers) > 0
 }
 
 // keep reports a peer that is remembered and searched for.

@@ -28,9 +28,9 @@ func testID(n int) peer.ID {
 }
 
 var (
-	t0      = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
-	lanNet  = network{[]Interface{{Name: "eth0", Index: 2, Used: true, Addrs: []netip.Prefix{netip.MustParsePrefix("10.0.0.1/24")}}}}
-	refused = errors.New("refused")
+	t0         = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+	lanNet     = network{[]Interface{{Name: "eth0", Index: 2, Used: true, Addrs: []netip.Prefix{netip.MustParsePrefix("10.0.0.1/24")}}}}
+	errRefused = errors.New("refused")
 )
 
 func onLan(n int) ma.Multiaddr {
@@ -74,7 +74,7 @@ func (w *world) until(end time.Time) (all []command) {
 		for _, c := range out {
 			switch c := c.(type) {
 			case dialCmd:
-				w.pending = append(w.pending, due{w.now.Add(c.timeout), func() { w.dialed(w.now, c.peer, refused) }})
+				w.pending = append(w.pending, due{w.now.Add(c.timeout), func() { w.dialed(w.now, c.peer, errRefused) }})
 			case pingCmd:
 				w.pending = append(w.pending, due{w.now.Add(c.timeout), func() { w.pinged(w.now, c.link, false) }})
 			case closeCmd:
@@ -346,8 +346,8 @@ func TestLimit(t *testing.T) {
 	w.closed(w.now, "c1")
 	w.closed(w.now, "c2")
 	w.hear(101, "a", onLan(101))
-	w.dialed(w.now, testID(100), refused)
-	w.dialed(w.now, testID(102), refused)
+	w.dialed(w.now, testID(100), errRefused)
+	w.dialed(w.now, testID(102), errRefused)
 	if got := dials(w.run(), 101); len(got) != 1 {
 		t.Errorf("room again, but %d dials", len(got))
 	}
@@ -406,7 +406,7 @@ func TestRemove(t *testing.T) {
 	w := newWorld(t, 1)
 	w.addStatic(w.now, peer.AddrInfo{ID: testID(2), Addrs: []ma.Multiaddr{onLan(2)}})
 	w.run()
-	w.dialed(w.now, testID(2), refused)
+	w.dialed(w.now, testID(2), errRefused)
 	w.remove(testID(2))
 	got := w.until(t0.Add(time.Hour))
 	if len(dials(got, 2)) != 0 || !slices.Contains(got, command(removeCmd{testID(2)})) {
@@ -447,11 +447,11 @@ func TestFlood(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 0)
 	w.open(1, "friend", false)
+	var addrs []ma.Multiaddr
+	for i := range 40 {
+		addrs = append(addrs, ma.StringCast(fmt.Sprintf("/ip4/10.0.0.9/tcp/%d", i+1)))
+	}
 	for i := 2; i < 3*maxPeers; i++ {
-		var addrs []ma.Multiaddr
-		for j := range 40 {
-			addrs = append(addrs, ma.StringCast(fmt.Sprintf("/ip4/10.0.0.%d/tcp/%d", i%250+1, j+1)))
-		}
 		w.hear(i, "x", addrs...)
 		w.now = w.now.Add(time.Millisecond)
 	}

@@ -60,8 +60,8 @@ func New(cfg Config) (*Host, error) {
 		libp2p.Muxer(yamux.ID, newYamux()),
 		libp2p.ResourceManager(limits),
 		libp2p.ConnectionManager(conns),
-		libp2p.DialRanker(rankDials),
 		libp2p.SwarmOpts(
+			swarm.WithDialRanker(rankDials),
 			swarm.WithDialTimeout(DialTimeout),
 			swarm.WithDialTimeoutLocal(DialTimeout),
 		),
@@ -146,6 +146,10 @@ func newYamux() *yamux.Transport {
 // of changes, which it otherwise does every five seconds. To be called when an
 // interface or address changed.
 func (h *Host) Refresh() error {
+	// The swarm remembers our interfaces' addresses for a minute as well, and
+	// would take a peer that got one of our old addresses for ourselves.
+	// Closing no listener makes it forget them.
+	h.swarm.ListenClose()
 	// go-libp2p has no method for this. Its address manager recomputes on any
 	// of its events, and without a relay transport this one says nothing else.
 	if err := h.refresh.Emit(event.EvtAutoRelayAddrsUpdated{}); err != nil {
