@@ -20,7 +20,7 @@ func (n *Node) Diagnose(ctx context.Context) ([]api.Finding, error) {
 	out = append(out, multicastFindings(r)...)
 	out = append(out, n.heardFindings(r)...)
 	out = append(out, n.portFinding())
-	return append(out, n.databaseFinding(ctx)), nil
+	return append(out, n.databaseFinding(ctx)), ctx.Err()
 }
 
 func interfaceFindings(r discovery.Report) []api.Finding {

@@ -78,14 +78,14 @@ func (h *hub) after(seq uint64) (changes []api.Change, ok bool, news <-chan stru
 // watch implements api.Service.Watch over the hub.
 func (h *hub) watch(ctx context.Context, since uint64, snapshot func(context.Context) (api.Snapshot, error)) iter.Seq2[api.Change, error] {
 	return func(yield func(api.Change, error) bool) {
-		fresh := since == 0 // the first snapshot is asked for, not a remedy
-		resync := fresh
-		for {
+		told := false // whether the watcher has anything that could be out of date
+		resync := since == 0
+		for ctx.Err() == nil {
 			if resync {
 				// The number is taken first: what changes meanwhile comes
 				// again as a change, and changes may be applied twice.
 				n := h.number()
-				if !fresh && !yield(api.Change{Seq: n, Type: api.ChangeLagged}, nil) {
+				if told && !yield(api.Change{Seq: n - 1, Type: api.ChangeLagged}, nil) {
 					return
 				}
 				s, err := snapshot(ctx)
@@ -96,7 +96,7 @@ func (h *hub) watch(ctx context.Context, since uint64, snapshot func(context.Con
 				if !yield(api.Change{Seq: n, Type: api.ChangeSnapshot, Snapshot: &s}, nil) {
 					return
 				}
-				since, resync, fresh = n, false, false
+				since, resync, told = n, false, true
 			}
 			changes, ok, news, done := h.after(since)
 			switch {
@@ -108,7 +108,7 @@ func (h *hub) watch(ctx context.Context, since uint64, snapshot func(context.Con
 					if !yield(c, nil) {
 						return
 					}
-					since = c.Seq
+					since, told = c.Seq, true
 				}
 				continue
 			case done:
@@ -116,7 +116,6 @@ func (h *hub) watch(ctx context.Context, since uint64, snapshot func(context.Con
 			}
 			select {
 			case <-ctx.Done():
-				return
 			case <-news:
 			}
 		}

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -24,9 +25,12 @@ func (n *Node) Send(ctx context.Context, r api.SendRequest) (api.Receipt, error)
 	if err := n.mayWrite(); err != nil {
 		return api.Receipt{}, err
 	}
+	if err := ctx.Err(); err != nil {
+		return api.Receipt{}, err
+	}
 	waitCtx, cancel := context.WithTimeout(ctx, r.Wait)
 	defer cancel()
-	to, err := n.resolveWaiting(waitCtx, r.Target)
+	to, err := n.resolveWaiting(ctx, waitCtx, r.Target)
 	if err != nil {
 		return api.Receipt{}, err
 	}
@@ -45,6 +49,9 @@ func (n *Node) Send(ctx context.Context, r api.SendRequest) (api.Receipt, error)
 	if r.Wait > 0 {
 		// Running out of time is no error: the state says how far it came.
 		_ = n.delivery.wait(waitCtx, to, e)
+		if err := ctx.Err(); err != nil {
+			return api.Receipt{}, err // the message is kept all the same
+		}
 	}
 	state, err := n.delivery.states(ctx, to)
 	if err != nil {
@@ -57,19 +64,23 @@ func (n *Node) Send(ctx context.Context, r api.SendRequest) (api.Receipt, error)
 	return rec, nil
 }
 
-// resolveWaiting resolves a target, waiting for a name that nobody has yet.
-func (n *Node) resolveWaiting(ctx context.Context, target string) (peer.ID, error) {
+// resolve finds the person a WHO or TARGET names.
+func (n *Node) resolve(target string) (peer.ID, error) { return n.people.resolve(target, n.convs.has) }
+
+// resolveWaiting resolves a target, waiting for a name that nobody has yet
+// until wait ends. Only the end of ctx itself is an error of its own.
+func (n *Node) resolveWaiting(ctx, wait context.Context, target string) (peer.ID, error) {
 	for {
 		// The number is taken first, so that nobody who comes meanwhile is
 		// missed.
 		_, _, news, done := n.hub.after(n.hub.number())
-		id, err := n.people.resolve(target)
+		id, err := n.resolve(target)
 		if !api.IsCode(err, api.CodeNotFound) || done {
 			return id, err
 		}
 		select {
-		case <-ctx.Done():
-			return "", err
+		case <-wait.Done():
+			return "", cmp.Or(ctx.Err(), err)
 		case <-news:
 		}
 	}
@@ -77,7 +88,7 @@ func (n *Node) resolveWaiting(ctx context.Context, target string) (peer.ID, erro
 
 // Log implements [api.Reader].
 func (n *Node) Log(ctx context.Context, q api.LogQuery) ([]api.Message, error) {
-	p, err := n.people.resolve(q.Target)
+	p, err := n.resolve(q.Target)
 	if err != nil {
 		return nil, err
 	}
@@ -97,7 +108,7 @@ func readLog(ctx context.Context, st *store.Store, who *people, self, p peer.ID,
 	if q.Before != "" {
 		id, err := event.ParseID(q.Before)
 		if err != nil {
-			return nil, api.Errorf(api.CodeUsage, "%q is no message ID: %w", q.Before, err)
+			return nil, api.Errorf(api.CodeNotFound, "%q is no message ID: %w", q.Before, err)
 		}
 		sq.Before = &id
 	}
@@ -161,13 +172,16 @@ func (n *Node) stored(e *event.Event, at time.Time) {
 
 // MarkRead implements [api.Service].
 func (n *Node) MarkRead(ctx context.Context, target, id string) error {
-	p, err := n.people.resolve(target)
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	p, err := n.resolve(target)
 	if err != nil {
 		return err
 	}
 	eid, err := event.ParseID(id)
 	if err != nil {
-		return api.Errorf(api.CodeUsage, "%q is no message ID: %w", id, err)
+		return api.Errorf(api.CodeNotFound, "%q is no message ID: %w", id, err)
 	}
 	marks, err := n.convs.markRead(ctx, p, eid)
 	if err != nil {
@@ -185,8 +199,11 @@ func (n *Node) MarkRead(ctx context.Context, target, id string) error {
 }
 
 // Typing implements [api.Service].
-func (n *Node) Typing(_ context.Context, target string) error {
-	p, err := n.people.resolve(target)
+func (n *Node) Typing(ctx context.Context, target string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	p, err := n.resolve(target)
 	if err != nil {
 		return err
 	}

@@ -18,21 +18,21 @@ type person struct {
 }
 
 // resolve finds the person a WHO or TARGET names: `name`, `@name`, `user:name`
-// or a peer ID, which need not be known. Errors: usage, not-found, ambiguous.
+// or a peer ID. Errors: usage, not-found, ambiguous.
 func resolve(target string, self person, people []person) (peer.ID, error) {
 	name := strings.TrimPrefix(target, "user:")
 	if name == target {
 		name = strings.TrimPrefix(target, "@")
 	}
 	if name == "" {
-		return "", api.Errorf(api.CodeUsage, "no name given (a shell may have eaten it: quote names that begin with @ or #)")
+		return "", api.Errorf(api.CodeNotFound, "no name given (a shell may have eaten it: quote names that begin with @ or #)")
 	}
 	if id, err := peer.Decode(name); err == nil {
 		if id == self.id {
 			return "", errSelf
 		}
-		if _, err := identity.PublicKey(id); err != nil {
-			return "", api.Errorf(api.CodeNotFound, "%s is not the peer ID of an Ed25519 key, which every p2pchat account has", name)
+		if !slices.ContainsFunc(people, func(p person) bool { return p.id == id }) {
+			return "", api.Errorf(api.CodeNotFound, "nobody with the peer ID %s has been seen; `p2pchat peers add MULTIADDR` finds a peer beyond this network", name)
 		}
 		return id, nil
 	}
@@ -44,11 +44,16 @@ func resolve(target string, self person, people []person) (peer.ID, error) {
 	case len(found) == 1:
 		return found[0].id, nil
 	case len(found) > 1:
-		e := api.Errorf(api.CodeAmbiguous, "%d people are called %q; use a peer ID, or forget one with `peers remove ID`", len(found), name)
+		var ids, who []string
 		for _, p := range found {
-			e.Candidates = append(e.Candidates, fmt.Sprintf("%s  %s  (fingerprint %s)", p.id, p.name, identity.Fingerprint(p.id)))
+			ids = append(ids, p.id.String())
+			who = append(who, fmt.Sprintf("%s (%s, fingerprint %s)", p.id, p.name, identity.Fingerprint(p.id)))
 		}
-		slices.Sort(e.Candidates)
+		slices.Sort(ids)
+		slices.Sort(who)
+		e := api.Errorf(api.CodeAmbiguous, "%d people are called %q: use a peer ID, or forget one with `p2pchat peers remove ID`: %s",
+			len(found), name, strings.Join(who, ", "))
+		e.Candidates = ids
 		return "", e
 	case identity.SameName(name, self.name):
 		return "", errSelf

@@ -47,13 +47,13 @@ type Node struct {
 	notices  *notices
 	self     *self
 
-	due chan struct{} // 1: a write-behind that is due covers any number
+	due     chan struct{} // 1: a write-behind that is due covers any number
+	writing sync.Mutex    // held while something is written behind
 
 	ctx    context.Context // ends when the node is to stop
 	cancel context.CancelFunc
 	done   chan struct{} // closed when it has
 	err    error         // why, once done
-	stop   sync.Once
 }
 
 var _ api.Service = (*Node)(nil)
@@ -199,7 +199,10 @@ func (n *Node) Close() error {
 func (n *Node) Done() <-chan struct{} { return n.done }
 
 // Shutdown implements [api.Service].
-func (n *Node) Shutdown(context.Context) error {
+func (n *Node) Shutdown(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	n.cancel()
 	return nil
 }
@@ -256,6 +259,8 @@ func (n *Node) persist(ctx context.Context) error {
 }
 
 func (n *Node) writeBehind(ctx context.Context) error {
+	n.writing.Lock()
+	defer n.writing.Unlock()
 	return errors.Join(
 		n.people.flush(ctx, func(ctx context.Context, due []store.Contact) error {
 			return n.store.Update(ctx, func(tx *store.Tx) error {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -163,8 +164,12 @@ func (r *people) verified(id peer.ID) bool {
 	return e != nil && e.Verified
 }
 
-// resolve finds the person a WHO or TARGET names.
-func (r *people) resolve(target string) (peer.ID, error) {
+// resolve finds the person a WHO or TARGET names, among those in the roster
+// and, by peer ID, those one has talked to.
+func (r *people) resolve(target string, talked func(peer.ID) bool) (peer.ID, error) {
+	if id, err := peer.Decode(strings.TrimPrefix(strings.TrimPrefix(target, "user:"), "@")); err == nil && talked(id) {
+		return id, nil
+	}
 	r.mu.Lock()
 	list := make([]person, 0, len(r.entries))
 	for id, e := range r.entries {

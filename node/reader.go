@@ -84,7 +84,7 @@ func (r *Reader) Conversations(ctx context.Context) ([]api.Conversation, error) 
 
 // Log implements [api.Reader].
 func (r *Reader) Log(ctx context.Context, q api.LogQuery) ([]api.Message, error) {
-	p, err := r.people.resolve(q.Target)
+	p, err := r.people.resolve(q.Target, r.convs.has)
 	if err != nil {
 		return nil, err
 	}

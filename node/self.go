@@ -44,6 +44,9 @@ func (s *self) sign() (hello.Self, error) {
 
 // SetAway implements [api.Service].
 func (n *Node) SetAway(ctx context.Context, away bool, text string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	if len(text) > api.MaxStatus {
 		return api.Errorf(api.CodeTooLong, "the status line has %d bytes, at most %d", len(text), api.MaxStatus)
 	}

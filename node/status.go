@@ -2,9 +2,12 @@ package node
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"slices"
+	"strconv"
 
+	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	ma "github.com/multiformats/go-multiaddr"
 	manet "github.com/multiformats/go-multiaddr/net"
@@ -17,7 +20,9 @@ import (
 )
 
 // Whoami implements [api.Reader].
-func (n *Node) Whoami(context.Context) (api.Identity, error) { return whoami(n.self.account()), nil }
+func (n *Node) Whoami(ctx context.Context) (api.Identity, error) {
+	return whoami(n.self.account()), ctx.Err()
+}
 
 func whoami(acc store.Account) api.Identity {
 	return api.Identity{PeerID: acc.Peer.String(), Name: acc.Name, Fingerprint: identity.Fingerprint(acc.Peer)}
@@ -70,14 +75,14 @@ func storedStatus(ctx context.Context, st *store.Store, id api.Identity, version
 }
 
 // Peers implements [api.Reader].
-func (n *Node) Peers(context.Context) ([]api.Peer, error) {
+func (n *Node) Peers(ctx context.Context) ([]api.Peer, error) {
 	rows := n.people.list()
 	for i := range rows {
 		if id, err := peer.Decode(rows[i].PeerID); err == nil {
 			n.live(id, &rows[i])
 		}
 	}
-	return rows, nil
+	return rows, ctx.Err()
 }
 
 func (n *Node) peerRow(id peer.ID) (api.Peer, bool) {
@@ -111,12 +116,15 @@ func first(list []string, s string) []string {
 }
 
 // Conversations implements [api.Reader].
-func (n *Node) Conversations(context.Context) ([]api.Conversation, error) {
-	return conversationRows(n.convs.list(), n.people, n.readBy), nil
+func (n *Node) Conversations(ctx context.Context) ([]api.Conversation, error) {
+	return conversationRows(n.convs.list(), n.people, n.readBy), ctx.Err()
 }
 
 // AddPeer implements [api.Service].
-func (n *Node) AddPeer(_ context.Context, addr string) error {
+func (n *Node) AddPeer(ctx context.Context, addr string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	a, err := ma.NewMultiaddr(addr)
 	if err != nil {
 		return api.Errorf(api.CodeUsage, "%q is no multiaddr such as /ip4/192.168.1.5/tcp/47700/p2p/PEER-ID: %w", addr, err)
@@ -138,7 +146,10 @@ func (n *Node) AddPeer(_ context.Context, addr string) error {
 
 // RemovePeer implements [api.Service].
 func (n *Node) RemovePeer(ctx context.Context, who string) error {
-	id, err := n.people.resolve(who)
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	id, err := n.resolve(who)
 	if err != nil {
 		return err
 	}
@@ -146,8 +157,12 @@ func (n *Node) RemovePeer(ctx context.Context, who string) error {
 		return api.Errorf(api.CodeNotFound, "%s is not in the roster", who)
 	}
 	n.discovery.RemovePeer(id)
+	// A write-behind that is under way would bring the row back.
+	n.writing.Lock()
 	n.people.remove(id)
-	if err := n.store.Update(ctx, func(tx *store.Tx) error { return tx.DeleteContact(id) }); err != nil {
+	err = n.store.Update(ctx, func(tx *store.Tx) error { return tx.DeleteContact(id) })
+	n.writing.Unlock()
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return apiError(err)
 	}
 	_ = n.host.Network().ClosePeer(id)
@@ -164,7 +179,7 @@ func (n *Node) mayWrite() error {
 }
 
 // CaptureTarget implements [api.Service].
-func (n *Node) CaptureTarget(context.Context) (api.CaptureTarget, error) {
+func (n *Node) CaptureTarget(ctx context.Context) (api.CaptureTarget, error) {
 	t := api.CaptureTarget{
 		TCPPorts: ports(n.host.Ports(p2phost.TCP)), UDPPorts: ports(n.host.Ports(p2phost.QUIC)),
 		Interfaces: []string{}, Connections: []api.Flow{}, Names: map[string]string{},
@@ -179,24 +194,44 @@ func (n *Node) CaptureTarget(context.Context) (api.CaptureTarget, error) {
 		}
 	}
 	for _, c := range n.host.Network().Conns() {
-		local, lerr := manet.ToNetAddr(c.LocalMultiaddr())
-		remote, rerr := manet.ToNetAddr(c.RemoteMultiaddr())
-		if lerr != nil || rerr != nil {
-			continue // QUIC below; anything else has no packets of its own
+		f, ok := flow(c)
+		if !ok {
+			continue
 		}
-		t.Connections = append(t.Connections, api.Flow{
-			Network: local.Network(), Local: local.String(), Remote: remote.String(), PeerID: c.RemotePeer().String(),
-		})
-		if ap, err := netip.ParseAddrPort(remote.String()); err == nil {
-			if name := n.people.name(c.RemotePeer()); name != "" {
-				t.Names[ap.Addr().Unmap().String()] = name
-			}
-			if ap.Addr().IsLoopback() && !slices.Contains(t.Interfaces, loopback) {
-				t.Interfaces = append(t.Interfaces, loopback)
-			}
+		t.Connections = append(t.Connections, f)
+		remote := netip.MustParseAddrPort(f.Remote).Addr()
+		if name := n.people.name(c.RemotePeer()); name != "" {
+			t.Names[remote.String()] = name
+		}
+		if remote.IsLoopback() && !slices.Contains(t.Interfaces, loopback) {
+			t.Interfaces = append(t.Interfaces, loopback)
 		}
 	}
-	return t, nil
+	return t, ctx.Err()
+}
+
+// flow is the 4-tuple of a connection; false if it has none.
+func flow(c network.Conn) (api.Flow, bool) {
+	local, localNet, lok := endpoint(c.LocalMultiaddr())
+	remote, remoteNet, rok := endpoint(c.RemoteMultiaddr())
+	f := api.Flow{Network: localNet, Local: local.String(), Remote: remote.String(), PeerID: c.RemotePeer().String()}
+	return f, lok && rok && localNet == remoteNet
+}
+
+// endpoint is the address and port a multiaddr begins with, and tcp or udp.
+func endpoint(a ma.Multiaddr) (at netip.AddrPort, network string, ok bool) {
+	ip, err := manet.ToIP(a)
+	if err != nil {
+		return at, "", false
+	}
+	addr, ok := netip.AddrFromSlice(ip)
+	for code, name := range map[int]string{ma.P_TCP: "tcp", ma.P_UDP: "udp"} {
+		if port, err := a.ValueForProtocol(code); err == nil && ok {
+			n, err := strconv.ParseUint(port, 10, 16)
+			return netip.AddrPortFrom(addr.Unmap(), uint16(n)), name, err == nil
+		}
+	}
+	return at, "", false
 }
 
 // loopback is the interface to capture on when a peer is local.

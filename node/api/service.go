@@ -28,7 +28,7 @@ type Service interface {
 	Status(ctx context.Context) (Status, error)
 
 	// AddPeer remembers a static address and dials it. addr is a multiaddr
-	// with or without a final /p2p/ID. Errors: usage.
+	// that ends in /p2p/ID, as status prints them. Errors: usage.
 	AddPeer(ctx context.Context, addr string) error
 	// RemovePeer forgets a peer's addresses, static ones included, and closes
 	// its connections; what was said stays. Errors: not-found, ambiguous.

@@ -59,12 +59,18 @@ func fold(s string) string {
 	return strings.ToLower(s)
 }
 
-// Confusable tells whether two names look alike to a reader: the same
-// skeleton (Unicode UTS #39, section 4), either as written, where a capital I
-// is an l, or with case folded away before and after, where 0 is an o.
+// Confusable tells whether two names look alike to a reader: one of their
+// [Looks] is the same.
 func Confusable(a, b string) bool {
-	return confusable.Skeleton(a) == confusable.Skeleton(b) ||
-		fold(confusable.Skeleton(fold(a))) == fold(confusable.Skeleton(fold(b)))
+	la, lb := Looks(a), Looks(b)
+	return la[0] == lb[0] || la[1] == lb[1]
+}
+
+// Looks are the skeletons (Unicode UTS #39, section 4) of a name as written,
+// where a capital I is an l, and with case folded away before and after, where
+// 0 is an o. Whoever compares many names keeps them.
+func Looks(name string) [2]string {
+	return [2]string{confusable.Skeleton(name), fold(confusable.Skeleton(fold(name)))}
 }
 
 // validText tells whether s is UTF-8 without control characters.

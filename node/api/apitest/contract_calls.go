@@ -104,7 +104,7 @@ func testCancelledBefore(p *party) {
 	for call, err := range map[string]error{
 		"whoami": whoami, "peers": peers, "conversations": conversations, "log": log, "status": status,
 		"send": send, "diagnose": diagnose, "capture target": capture,
-		"add peer":    p.Alice.AddPeer(ctx, "/ip4/127.0.0.1/tcp/9"),
+		"add peer":    p.Alice.AddPeer(ctx, "/ip4/127.0.0.1/tcp/9/p2p/12D3KooWPjceQrSwdWXPyLLeABRXmuqt69Rg3sBYbU1Nft9HyQ6X"),
 		"remove peer": p.Alice.RemovePeer(ctx, "bob"),
 		"read":        p.Alice.MarkRead(ctx, "bob", "00"),
 		"typing":      p.Alice.Typing(ctx, "bob"),
@@ -156,7 +156,7 @@ func testCancelledWhileWaiting(p *party) {
 
 func testAddPeer(p *party) {
 	for _, addr := range []string{
-		"", "/", "bob", "192.0.2.1:47700", "/ip4/192.0.2.1", "/ip4/192.0.2/tcp/1", "/ip4/192.0.2.1/tcp/x",
+		"", "/", "bob", "192.0.2.1:47700", "/ip4/192.0.2.1", "/ip4/192.0.2/tcp/1", "/ip4/192.0.2.1/tcp/x", "/ip4/192.0.2.1/tcp/47700",
 		"/ip4/192.0.2.1/tcp/47700/p2p/nobody", "\xff",
 	} {
 		p.refused("address "+addr, p.Alice.AddPeer(p.ctx, addr), api.CodeUsage)
@@ -164,9 +164,9 @@ func testAddPeer(p *party) {
 	// Nobody needs to be there, and an address can be told again. The discard
 	// port of this machine, lest a test send anything anywhere.
 	for _, addr := range []string{
-		"/ip4/127.0.0.1/tcp/9", "/ip6/::1/udp/9/quic-v1",
 		"/ip4/127.0.0.1/tcp/9/p2p/12D3KooWPjceQrSwdWXPyLLeABRXmuqt69Rg3sBYbU1Nft9HyQ6X",
-		"/ip4/127.0.0.1/tcp/9",
+		"/ip6/::1/udp/9/quic-v1/p2p/12D3KooWPjceQrSwdWXPyLLeABRXmuqt69Rg3sBYbU1Nft9HyQ6X",
+		"/ip4/127.0.0.1/tcp/9/p2p/12D3KooWPjceQrSwdWXPyLLeABRXmuqt69Rg3sBYbU1Nft9HyQ6X",
 	} {
 		if err := p.Alice.AddPeer(p.ctx, addr); err != nil {
 			p.Errorf("address %s: %v", addr, err)

@@ -232,15 +232,15 @@ func (n *FakeNode) AddPeer(ctx context.Context, addr string) error {
 	defer n.leave()
 	host, peerID, named := strings.Cut(addr, "/p2p/")
 	parts := strings.Split(host, "/")
-	if (named && len(peerID) != len(n.self.PeerID)) || len(parts) < 5 || parts[0] != "" || (parts[3] != "tcp" && parts[3] != "udp") {
-		return api.Errorf(api.CodeUsage, "%q is not an address such as /ip4/10.0.0.2/tcp/47700", addr)
+	if !named || len(peerID) != len(n.self.PeerID) || len(parts) < 5 || parts[0] != "" || (parts[3] != "tcp" && parts[3] != "udp") {
+		return api.Errorf(api.CodeUsage, "%q is not an address such as /ip4/10.0.0.2/tcp/47700/p2p/PEER-ID", addr)
 	}
 	if _, err := netip.ParseAddrPort(net.JoinHostPort(parts[2], parts[4])); err != nil {
 		return api.Errorf(api.CodeUsage, "%q is not an address: %w", addr, err)
 	}
 	for _, other := range n.lan.nodes {
 		if other != n && other.online && n.online && slices.ContainsFunc(other.addrs, func(a string) bool {
-			return a == addr || strings.HasPrefix(a, addr+"/p2p/")
+			return a == addr
 		}) {
 			n.lan.connect(n, other, api.ViaStatic)
 		}

@@ -82,13 +82,14 @@ type Service struct {
 	sessions map[peer.ID]*session
 	dialling map[peer.ID]bool
 	retry    map[peer.ID]time.Duration // delay before the next opening
+	typing   map[peer.ID]bool          // to be said once there is a stream
 }
 
 // New makes a service; it does nothing before Run.
 func New(cfg Config) *Service {
 	return &Service{
 		cfg: cfg, self: cfg.Host.ID(), log: cfg.Logger.With("component", "direct"),
-		sessions: map[peer.ID]*session{}, dialling: map[peer.ID]bool{}, retry: map[peer.ID]time.Duration{},
+		sessions: map[peer.ID]*session{}, dialling: map[peer.ID]bool{}, retry: map[peer.ID]time.Duration{}, typing: map[peer.ID]bool{},
 	}
 }
 
@@ -120,9 +121,15 @@ func (s *Service) Wake(p peer.ID) {
 	s.dialLocked(p)
 }
 
-// Typing tells p that the person here is typing, if there is a stream.
+// Typing tells p that the person here is typing, once there is a stream.
 func (s *Service) Typing(p peer.ID) {
-	s.with(p, func(ses *session) { ses.typingDue = true })
+	if s.with(p, func(ses *session) { ses.typingDue = true }) {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.typing[p] = true
+	s.dialLocked(p)
 }
 
 // MarkRead tells p that the person here has read log k up to h, if there is a
@@ -131,17 +138,20 @@ func (s *Service) MarkRead(p peer.ID, k event.LogKey, h event.Head) {
 	s.with(p, func(ses *session) { ses.readDue[k] = h })
 }
 
-func (s *Service) with(p peer.ID, f func(*session)) {
+// with has the session with p do something at its next turn; false if there is
+// none.
+func (s *Service) with(p peer.ID, f func(*session)) bool {
 	s.mu.Lock()
 	ses := s.sessions[p]
 	s.mu.Unlock()
 	if ses == nil {
-		return
+		return false
 	}
 	ses.mu.Lock()
 	f(ses)
 	ses.mu.Unlock()
 	ses.signal()
+	return true
 }
 
 func (s *Service) incoming(st network.Stream) {
@@ -175,6 +185,7 @@ func (s *Service) dial(p peer.ID) {
 			delete(s.dialling, p)
 			if s.sessions[p] == nil {
 				delete(s.retry, p) // a new connection starts afresh
+				delete(s.typing, p)
 			}
 			s.mu.Unlock()
 			return
@@ -214,6 +225,8 @@ func (s *Service) adopt(st network.Stream, ours bool) {
 	}
 	ctx, cancel := context.WithCancel(s.ctx)
 	ses := newSession(s, st, ours, cancel)
+	ses.typingDue = s.typing[p]
+	delete(s.typing, p)
 	s.sessions[p] = ses
 	s.wg.Go(func() {
 		err := ses.run(ctx)
