@@ -168,7 +168,7 @@ func (c *Capture) openFirst() error {
 		return err
 	}
 	c.scanned = time.Now()
-	c.filter = newFilter(c.target, localAddrs(devices))
+	c.filter = newFilter(c.target, localAddrs(devices), c.scanned)
 	for _, name := range c.opts.Interfaces {
 		if !slices.ContainsFunc(devices, func(d device) bool { return d.name == name }) {
 			return usagef("there is no interface %q; there are: %s", name, strings.Join(deviceNames(devices), ", "))

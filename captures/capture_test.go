@@ -272,8 +272,9 @@ func TestCaptureRefresh(t *testing.T) {
 			t.Error("not captured on the node's interface and loopback")
 		}
 		failing.Store(true)
-		time.Sleep(5 * time.Second)
+		time.Sleep(5500 * time.Millisecond) // between two questions
 		r.sys.see("eth0", hello("still", time.Now()))
+		synctest.Wait()
 		failing.Store(false)
 		port.Store(50000)
 		time.Sleep(2 * time.Second)
@@ -305,8 +306,10 @@ func TestCaptureNewAddress(t *testing.T) {
 		r.sys.devs[1] = nic("eth0", 2, "203.0.113.1/24") // and nobody tells
 		r.sys.mu.Unlock()
 		r.sys.see("eth0", udp("203.0.113.9:9", "203.0.113.1:47700", "new").frame(time.Now(), kindUnicast),
-			udp("192.0.2.9:9", "192.0.2.1:47700", "old").frame(time.Now(), kindUnicast))
-		expect(t, "file", r.stop(t), []string{"new"})
+			hello("old, still on its way", time.Now()))
+		time.Sleep(localFor + 2*time.Second)
+		r.sys.see("eth0", hello("old", time.Now()))
+		expect(t, "file", r.stop(t), []string{"new", "old, still on its way"})
 	})
 }
 

@@ -38,7 +38,7 @@ type system interface {
 type tap interface {
 	link() layers.LinkType
 	// read waits for frames and returns them in the order in which they came;
-	// errStopped after stop. An interface that goes down is not an error.
+	// after stop those that are there, then errStopped. An interface that goes down is not an error.
 	read() ([]frame, error)
 	setPorts(ports portSet) error
 	// counts since the last call, as interfaceStats has them.

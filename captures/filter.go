@@ -15,6 +15,9 @@ const (
 	// reassembly 15 and 60 s).
 	rememberFor = 60 * time.Second
 	maxFlows    = 4096
+	// localFor is how long an address counts as this host's after it has gone:
+	// packets from before are still on their way through the kernel.
+	localFor = 2 * time.Second
 )
 
 // verdict is what the filter says of a packet.
@@ -41,8 +44,8 @@ type filter struct {
 	conns   map[Connection]bool
 	peers   map[netip.AddrPort]bool
 	with    map[netip.Addr]bool
-	locals  map[netip.Addr]bool // this host's addresses
-	pending int                 // flows that are undecided
+	locals  map[netip.Addr]time.Time // this host's addresses, and when they were last seen to be
+	pending int                      // flows that are undecided
 
 	flows     map[Connection]*flow    // by local and remote side
 	fragments map[fragmentID]fragment // first fragments of kept packets
@@ -84,17 +87,24 @@ func newEndpoints(eps []netip.AddrPort) endpoints {
 	return e
 }
 
-func newFilter(t Target, locals []netip.Addr) *filter {
-	f := &filter{flows: map[Connection]*flow{}, fragments: map[fragmentID]fragment{}}
-	f.setLocals(locals)
-	f.setTarget(t, time.Time{})
+func newFilter(t Target, locals []netip.Addr, now time.Time) *filter {
+	f := &filter{
+		flows: map[Connection]*flow{}, fragments: map[fragmentID]fragment{}, locals: map[netip.Addr]time.Time{},
+	}
+	f.setLocals(locals, now)
+	f.setTarget(t, now)
 	return f
 }
 
-func (f *filter) setLocals(locals []netip.Addr) {
-	f.locals = make(map[netip.Addr]bool, len(locals))
+// setLocals takes all addresses that this host has now.
+func (f *filter) setLocals(locals []netip.Addr, now time.Time) {
 	for _, a := range locals {
-		f.locals[cleanAddr(a)] = true
+		f.locals[cleanAddr(a)] = now
+	}
+	for a, seen := range f.locals {
+		if now.Sub(seen) >= localFor {
+			delete(f.locals, a)
+		}
 	}
 }
 
@@ -149,7 +159,10 @@ func (f *filter) expire(now time.Time) {
 }
 
 // local says whether an address is this host's.
-func (f *filter) local(a netip.Addr) bool { return f.locals[a] || a.IsLoopback() }
+func (f *filter) local(a netip.Addr) bool {
+	_, ok := f.locals[a]
+	return ok || a.IsLoopback()
+}
 
 // foreign: neither side of the packet is an address of this host, as far as we
 // know; the caller may want to look at the interfaces again.

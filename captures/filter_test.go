@@ -83,7 +83,7 @@ func TestFilter(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			if got := verdictOf(newFilter(tc.target.clean(), locals), tc.frame, now0); got != tc.want {
+			if got := verdictOf(newFilter(tc.target.clean(), locals, now0), tc.frame, now0); got != tc.want {
 				t.Errorf("verdict %d, want %d", got, tc.want)
 			}
 		})
@@ -102,7 +102,7 @@ func TestFilterDialFromAnotherPort(t *testing.T) {
 
 	t.Run("the node's", func(t *testing.T) {
 		t.Parallel()
-		f := newFilter(node, locals)
+		f := newFilter(node, locals, now0)
 		p, _ := decode(syn.link, syn.bytes())
 		first := f.classify(p, now0)
 		if v := verdictOf(f, answer, now0); v != undecided || f.pending != 1 {
@@ -122,7 +122,7 @@ func TestFilterDialFromAnotherPort(t *testing.T) {
 	})
 	t.Run("another program's", func(t *testing.T) {
 		t.Parallel()
-		f := newFilter(node, locals)
+		f := newFilter(node, locals, now0)
 		p, _ := decode(syn.link, syn.bytes())
 		first := f.classify(p, now0)
 		f.expire(now0.Add(undecidedFor - 1))
@@ -147,7 +147,7 @@ func TestFilterDialFromAnotherPort(t *testing.T) {
 	})
 	t.Run("memory is bounded", func(t *testing.T) {
 		t.Parallel()
-		f := newFilter(node, locals)
+		f := newFilter(node, locals, now0)
 		for port := range uint16(maxFlows + 100) {
 			w := syn
 			w.src = netip.AddrPortFrom(w.src.Addr(), 10000+port)
@@ -162,7 +162,7 @@ func TestFilterDialFromAnotherPort(t *testing.T) {
 func TestFilterFragments(t *testing.T) {
 	t.Parallel()
 	for _, version := range [][2]string{{"192.0.2.9:47700", "192.0.2.1:47700"}, {"[fe80::9]:47700", "[fe80::1]:47700"}} {
-		f := newFilter(Target{UDP: AnyAddr(47700)}.clean(), locals)
+		f := newFilter(Target{UDP: AnyAddr(47700)}.clean(), locals, now0)
 		first := udp(version[0], version[1], "the beginning...")
 		first.id, first.more = 7, true
 		rest := udp(version[0], version[1], "the end")

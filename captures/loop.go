@@ -203,7 +203,7 @@ func (c *Capture) maybeNewAddress(f frame, p packet, now time.Time) bool {
 	if err != nil {
 		return false
 	}
-	c.filter.setLocals(localAddrs(devices))
+	c.filter.setLocals(localAddrs(devices), now)
 	return true
 }
 

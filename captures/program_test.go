@@ -95,7 +95,7 @@ func TestProgramLosesNothing(t *testing.T) {
 			Connections: []Connection{{addrPort("192.0.2.1:50000"), addrPort("192.0.2.2:443"), rapid.Bool().Draw(t, "udp conn")}},
 			Peers:       []netip.AddrPort{addrPort("192.0.2.2:47701"), addrPort("[fd00::2]:443")},
 		}.clean()
-		f := newFilter(target, []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("fd00::1")})
+		f := newFilter(target, []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("fd00::1")}, now0)
 		w := genWire(t)
 		w.payload = []byte(question(&testing.T{}, "_p2pchat._udp.local."))
 		p, ok := decode(w.link, w.bytes())
@@ -171,7 +171,7 @@ func FuzzProgram(f *testing.F) {
 		f.Add(w.link == layers.LinkTypeRaw, w.bytes())
 	}
 	set := newPortSet(Target{TCP: AnyAddr(47700), UDP: AnyAddr(47700)})
-	filter := newFilter(Target{TCP: AnyAddr(47700), UDP: AnyAddr(47700)}, nil)
+	filter := newFilter(Target{TCP: AnyAddr(47700), UDP: AnyAddr(47700)}, nil, now0)
 	f.Fuzz(func(t *testing.T, raw bool, b []byte) {
 		link := layers.LinkTypeEthernet
 		if raw {

@@ -10,7 +10,7 @@ func (c *Capture) reconcile() {
 		return // the next look is a second away
 	}
 	c.scanned = time.Now()
-	c.filter.setLocals(localAddrs(devices))
+	c.filter.setLocals(localAddrs(devices), c.scanned)
 	want := make(map[string]device)
 	for _, d := range c.wanted(devices) {
 		want[d.name] = d

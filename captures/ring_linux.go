@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"sync/atomic"
+	"syscall"
 	"time"
 	"unsafe"
 
@@ -32,12 +33,11 @@ type packetRing struct {
 	loopback bool
 	fd       int // owned by file
 	file     *os.File
-	conn     interface {
-		Read(func(uintptr) bool) error
-	}
-	ring    []byte
-	next    int // block that is read next
-	stopped atomic.Bool
+	conn     syscall.RawConn
+	ring     []byte
+	next     int // block that is read next
+	stopped  atomic.Bool
+	left     int // blocks that are still read after stop: what is full now, not what comes
 }
 
 var _ tap = (*packetRing)(nil)
@@ -153,37 +153,24 @@ func (r *packetRing) mapRing() error {
 	if err != nil {
 		return err
 	}
-	r.ring = ring
+	r.ring, r.left = ring, size/ringBlock
 	return nil
 }
 
 func (r *packetRing) link() layers.LinkType { return r.linkType }
 
-// read waits for the next block and copies its frames out.
+// read waits for the next block and copies its frames out. Stopped, it goes on
+// until the blocks that were full are read.
 func (r *packetRing) read() ([]frame, error) {
 	for {
-		var failed error
-		ready := false
-		err := r.conn.Read(func(uintptr) bool {
-			if ready = atomic.LoadUint32(r.status())&unix.TP_STATUS_USER != 0; ready {
-				return true
+		if r.stopped.Load() {
+			if r.left--; r.left < 0 || !r.ready() {
+				return nil, errStopped
 			}
-			// ENETDOWN comes once when the interface goes; the socket works again
-			// when it is back.
-			code, err := unix.GetsockoptInt(r.fd, unix.SOL_SOCKET, unix.SO_ERROR)
-			if err == nil && code != 0 && unix.Errno(code) != unix.ENETDOWN {
-				err = unix.Errno(code)
-			}
-			failed = err
-			return failed != nil
-		})
-		switch {
-		case r.stopped.Load():
-			return nil, errStopped
-		case err != nil:
+		} else if err := r.wait(); r.stopped.Load() {
+			continue
+		} else if err != nil {
 			return nil, fmt.Errorf("read packets: %w", err)
-		case failed != nil:
-			return nil, fmt.Errorf("read packets: %w", failed)
 		}
 		frames := r.frames()
 		atomic.StoreUint32(r.status(), unix.TP_STATUS_KERNEL)
@@ -193,6 +180,30 @@ func (r *packetRing) read() ([]frame, error) {
 		}
 	}
 }
+
+// wait until the next block is ours.
+func (r *packetRing) wait() error {
+	var failed error
+	err := r.conn.Read(func(uintptr) bool {
+		if r.ready() {
+			return true
+		}
+		// ENETDOWN comes once when the interface goes; the socket works again
+		// when it is back.
+		code, err := unix.GetsockoptInt(r.fd, unix.SOL_SOCKET, unix.SO_ERROR)
+		if err == nil && code != 0 && unix.Errno(code) != unix.ENETDOWN {
+			err = unix.Errno(code)
+		}
+		failed = err
+		return failed != nil
+	})
+	if failed != nil {
+		return failed
+	}
+	return err
+}
+
+func (r *packetRing) ready() bool { return atomic.LoadUint32(r.status())&unix.TP_STATUS_USER != 0 }
 
 // block is the next block's descriptor.
 func (r *packetRing) block() *unix.TpacketHdrV1 {
