@@ -22,12 +22,14 @@ type key = identity.Key
 
 func testKey(t testing.TB, n byte) key {
 	t.Helper()
-	k, err := identity.KeyFromSeed(bytes.Repeat([]byte{n}, 32))
+	k, err := seedKey(n)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return k
 }
+
+func seedKey(n byte) (key, error) { return identity.KeyFromSeed(bytes.Repeat([]byte{n}, 32)) }
 
 // text signs a text; time runs with seq unless h names one.
 func text(t testing.TB, k identity.Key, h event.Header, s string) *event.Event {
