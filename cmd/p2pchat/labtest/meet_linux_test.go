@@ -1,6 +1,7 @@
 package labtest
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -216,9 +217,18 @@ func TestQuiet(t *testing.T) {
 	l := lab.New(t, 4)
 	all := people(t, l)
 	l.Within(3*time.Second, all[0].node.Started, "four online", everyoneSees(all))
-	// Past the first announcements, which come in quick succession.
+	// First a conversation, during which QUIC finds out how large packets may
+	// be; otherwise each heartbeat carries a probe until it knows. Then past
+	// the first announcements, which come in quick succession.
+	bob := all[1]
+	for _, p := range all {
+		if p != bob {
+			p.chatters(bob, 50)
+			bob.chatters(p, 50)
+		}
+	}
 	last(lab.Long(10*time.Second, 30*time.Second))
-	sniff := all[1].Sniff()
+	sniff := bob.Sniff()
 	start := time.Now()
 	last(lab.Long(40*time.Second, 60*time.Second))
 	sniff.Stop()
@@ -234,5 +244,16 @@ func TestQuiet(t *testing.T) {
 	t.Logf("%.2f packets/s in and out per connected peer", rate)
 	if rate > 0.5 {
 		t.Errorf("%.2f packets/s per connected peer, at most 0.5 are fine:\n%s", rate, census(t, sniff.File))
+	}
+}
+
+// chatters sends a number of messages and waits until they are delivered.
+func (p *person) chatters(to *person, n int) {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), lab.Patience())
+	defer cancel()
+	r := p.RunInput(ctx, strings.Repeat("la\n", n), "send", "@"+to.who.Name, "--lines", "--wait", lab.Patience().String(), "--json")
+	if r.Code != exitDone || strings.Count(r.Stdout, `"delivered"`) != n {
+		p.t.Fatal(r)
 	}
 }
