@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"syscall"
 
@@ -35,8 +36,8 @@ var (
 // sentinels are the errors that are answers, not failures of the connection.
 var sentinels = []error{ErrNotFound, ErrTooManyLogs}
 
-// classify gives err, which came from SQLite, the sentinel it stands for. dir
-// is where the database lies.
+// classify gives err, which came from SQLite, the sentinel it stands for, or
+// fs.ErrPermission. dir is where the database lies.
 func classify(dir string, err error) error {
 	if err == nil || errors.Is(err, sql.ErrNoRows) {
 		return err
@@ -49,9 +50,15 @@ func classify(dir string, err error) error {
 	case sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN:
 		// SQLite says FULL only for a plain write that met ENOSPC; a quota, a
 		// file that could not be made and the shared index come as these.
-		if probe := writeProbe(dir); isNoSpace(probe) {
+		probe := writeProbe(dir)
+		if isNoSpace(probe) {
 			return fmt.Errorf("%w: %w", ErrDiskFull, err)
 		}
+		if errors.Is(probe, fs.ErrPermission) {
+			return fmt.Errorf("%w: %w", fs.ErrPermission, err)
+		}
+	case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM:
+		return fmt.Errorf("%w: %w", fs.ErrPermission, err)
 	}
 	return err
 }

@@ -108,6 +108,9 @@ func (s *Store) openWriting(ctx context.Context, migrations []migration) error {
 	if err := s.migrate(ctx, c, migrations); err != nil {
 		return errors.Join(err, c.close(), db.Close())
 	}
+	if err := s.tryWriting(ctx, c, len(migrations)); err != nil {
+		return errors.Join(err, c.close(), db.Close())
+	}
 	readers, err := openReaders(s.path(), "")
 	if err != nil {
 		return errors.Join(err, c.close(), db.Close())
@@ -116,6 +119,17 @@ func (s *Store) openWriting(ctx context.Context, migrations []migration) error {
 	s.writer = newWriter(s.dir, s.log, db)
 	go s.writer.run(context.WithoutCancel(ctx), c) // ends in Close, which waits for it
 	return nil
+}
+
+// tryWriting makes sure that the database can be written to: SQLite opens one
+// that cannot without a word. A full disk may have space again when it matters.
+func (s *Store) tryWriting(ctx context.Context, c *conn, version int) error {
+	_, err := c.c.ExecContext(ctx, fmt.Sprintf(`PRAGMA user_version = %d`, version))
+	if err = classify(s.dir, err); errors.Is(err, ErrDiskFull) {
+		s.log.Warn("opened on a full disk", "err", err)
+		return nil
+	}
+	return err
 }
 
 // plausible refuses what SQLite would not: it says of a directory that there
@@ -166,9 +180,9 @@ func (s *Store) look(ctx context.Context, newest int) error {
 }
 
 // openReadOnly tries, in this order: the file as it stands, sharing it with a
-// process that may be writing; on a file system that cannot be written to, the
-// file as one that nobody changes; and if such a file has an unfinished log, a
-// private copy of both.
+// process that may be writing; on a file system that cannot be written to, or
+// is full, the file as one that nobody changes; and if such a file has an
+// unfinished log, a private copy of both.
 func (s *Store) openReadOnly(ctx context.Context, newest int) error {
 	info, err := os.Stat(s.path())
 	switch {
@@ -182,7 +196,15 @@ func (s *Store) openReadOnly(ctx context.Context, newest int) error {
 	}
 	path, uri := s.path(), ""
 	err = s.tryReadOnly(ctx, path, uri, newest)
-	if code := primaryCode(err); code != sqlite3.SQLITE_CANTOPEN && code != sqlite3.SQLITE_READONLY {
+	switch primaryCode(err) {
+	case sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY:
+	case sqlite3.SQLITE_IOERR:
+		// The shared index of the log could not be made. Had another process
+		// the database open, it would be there.
+		if !errors.Is(err, ErrDiskFull) {
+			return err
+		}
+	default:
 		return err
 	}
 	wal, statErr := os.Stat(path + "-wal")

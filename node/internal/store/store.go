@@ -36,7 +36,8 @@ type Store struct {
 }
 
 // Open opens the database in dir, and makes it if there is none. Errors:
-// ErrNewer, ErrForeign, ErrDamaged, ErrDiskFull; with ReadOnly also ErrNotFound.
+// ErrNewer, ErrForeign, ErrDamaged, ErrDiskFull, fs.ErrPermission; with ReadOnly
+// also ErrNotFound.
 // ctx bounds the opening, migrations included, not the store's life.
 func Open(ctx context.Context, dir string, opt Options) (*Store, error) {
 	return open(ctx, dir, opt, migrations)

@@ -1,0 +1,134 @@
+package node
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"p2pchat/node/api"
+)
+
+// TestRestoredSnapshot: an account put back from an older copy of its data
+// starts a new log once it sees that the old one went on, and neither side
+// loses or doubles a line.
+func TestRestoredSnapshot(t *testing.T) {
+	t.Parallel()
+	aliceDir, bobDir := newAccount(t, "alice"), newAccount(t, "bob")
+	alice := start(t, aliceDir)
+	bob := start(t, bobDir, alice)
+	say := func(n testNode, target, text string) api.Receipt {
+		t.Helper()
+		r, err := n.Send(t.Context(), api.SendRequest{Target: target, Text: text, Wait: api.DefaultWait})
+		if err != nil || r.State != api.Delivered {
+			t.Fatalf("%q: %+v, %v", text, r, err)
+		}
+		return r
+	}
+	say(bob, "alice", "one")
+	bob.halt()
+	copyDir := t.TempDir()
+	if err := os.CopyFS(filepath.Join(copyDir, "d"), os.DirFS(bobDir)); err != nil {
+		t.Fatal(err)
+	}
+	bob = start(t, bobDir, alice)
+	say(bob, "alice", "two")
+	say(bob, "alice", "three")
+	bob.halt()
+
+	bob = start(t, filepath.Join(copyDir, "d"), alice)
+	until(t, bob, func(c api.Change) bool { return c.Type == api.ChangeMessage && c.Message.Text == "three" })
+	say(bob, "alice", "four")
+	want := []string{"one", "two", "three", "four"}
+	for who, log := range map[string][]api.Message{"alice": logOf(t, alice, "bob"), "bob": logOf(t, bob, "alice")} {
+		var got []string
+		for _, m := range log {
+			got = append(got, m.Text)
+			if m.Forked {
+				t.Errorf("%s: %q is forked", who, m.Text)
+			}
+		}
+		if len(got) != len(want) {
+			t.Fatalf("%s has %q, want %q", who, got, want)
+		}
+		for i := range want {
+			if got[i] != want[i] {
+				t.Fatalf("%s has %q, want %q", who, got, want)
+			}
+		}
+		if log[3].Log == log[2].Log || log[3].Seq != 1 {
+			t.Errorf("%s: the line after the restore is %d of log %s", who, log[3].Seq, log[3].Log)
+		}
+	}
+}
+
+func logOf(t *testing.T, n testNode, target string) []api.Message {
+	t.Helper()
+	log, err := n.Log(t.Context(), api.LogQuery{Target: target})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return log
+}
+
+// TestAccounts: each way to get an account or a data directory wrong has its
+// code and changes nothing.
+func TestAccounts(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	code := func(what string, err error, want api.Code) {
+		t.Helper()
+		if !api.IsCode(err, want) {
+			t.Errorf("%s: %v, want %s", what, err, want)
+		}
+	}
+	dir := filepath.Join(t.TempDir(), "new", "dir")
+	_, _, err := Unlock(dir, nil)
+	code("no account", err, api.CodeNoAccount)
+	_, err = OpenReader(ctx, dir, "test")
+	code("no account to read", err, api.CodeNoAccount)
+	for _, name := range []string{"", "a b", "a\x1bb", "#x"} {
+		_, err = CreateAccount(ctx, dir, name, nil)
+		code("name "+name, err, api.CodeBadText)
+	}
+	if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a refused name made the directory: %v", err)
+	}
+	id, err := CreateAccount(ctx, dir, "alice", []byte("secret"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = CreateAccount(ctx, dir, "bob", nil)
+	code("a second account", err, api.CodeAccountExists)
+	for _, pw := range [][]byte{nil, []byte("Secret")} {
+		_, _, err = Unlock(dir, pw)
+		code("wrong password", err, api.CodeWrongPassword)
+	}
+	lock, key, err := Unlock(dir, []byte("secret"))
+	if err != nil || key.ID().String() != id.PeerID {
+		t.Fatalf("unlock: %v", err)
+	}
+	_, _, err = Unlock(dir, []byte("secret"))
+	code("a second process", err, api.CodeInUse)
+	if err := lock.Release(); err != nil {
+		t.Fatal(err)
+	}
+
+	// Somebody else's key: the database says whose it is.
+	other := newAccount(t, "carol")
+	keyFile, err := os.ReadFile(filepath.Join(other, "account.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	mixed := newAccount(t, "dave")
+	if err := os.WriteFile(filepath.Join(mixed, "account.key"), keyFile, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	lock, key, err = Unlock(mixed, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = lock.Release() }()
+	_, err = Start(ctx, Config{Dir: mixed, Key: key, NoMDNS: true, Logger: testLog()})
+	code("a key of another account", err, api.CodeDamaged)
+}
