@@ -1,0 +1,57 @@
+# p2pchat. `make help` lists the targets.
+
+export CGO_ENABLED := 0
+GO      ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+# The race detector is the one thing here that needs a C compiler.
+RACE_PKGS := ./protocol/... ./node/... ./captures/... ./cmd/p2pchat/internal/...
+FUZZTIME ?= 10s
+
+.DEFAULT_GOAL := help
+.PHONY: help build test race lint fuzz bench generate demo cross check clean
+
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## build dist/p2pchat
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o dist/p2pchat ./cmd/p2pchat
+
+test: ## run every test (the LAN lab where the machine allows it)
+	$(GO) test -timeout 20m ./...
+
+race: ## run the tests under the race detector (needs a C compiler)
+	CGO_ENABLED=1 $(GO) test -race -timeout 30m $(RACE_PKGS)
+
+lint: ## vet, formatting, staticcheck, dead code
+	$(GO) vet ./...
+	@test -z "$$($(GO) tool gofumpt -l cmd node protocol captures | grep -v '\.pb\.go$$')" || \
+		{ echo 'not formatted, run: go tool gofumpt -w cmd node protocol captures'; $(GO) tool gofumpt -l cmd node protocol captures; exit 1; }
+	$(GO) tool staticcheck ./...
+	@out="$$($(GO) tool deadcode -test ./... | grep -v '\.pb\.go:')"; test -z "$$out" || { echo "unreachable code:"; echo "$$out"; exit 1; }
+
+fuzz: ## fuzz every decoder for FUZZTIME (10s) each
+	@set -e; for pkg in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u); do \
+		for f in $$(grep -h '^func Fuzz' $$pkg/*_test.go | sed 's/func \(Fuzz[A-Za-z0-9_]*\).*/\1/'); do \
+			echo "$$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$pkg; done; done
+
+bench: ## measure against the yardsticks and write docs/benchmarks/
+	$(GO) run ./node/bench
+
+generate: ## generate the protobuf code anew (needs protoc)
+	@mkdir -p dist
+	$(GO) generate ./...
+
+demo: ## two nodes on this machine, the dialogue, a capture
+	$(GO) run ./cmd/p2pchat demo
+
+cross: ## build for every supported platform into dist/
+	@set -e; for t in linux/amd64 linux/arm64 darwin/arm64 windows/amd64; do \
+		ext=; case $$t in windows/*) ext=.exe;; esac; \
+		out=dist/p2pchat-$${t%/*}-$${t#*/}$$ext; echo $$out; \
+		GOOS=$${t%/*} GOARCH=$${t#*/} $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $$out ./cmd/p2pchat; done
+
+check: lint test cross ## everything a change must pass
+
+clean: ## remove build output
+	rm -rf dist
