@@ -3,6 +3,7 @@ package labtest
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -259,6 +260,69 @@ func TestLossyLink(t *testing.T) {
 				want = append(want, text)
 			}
 			l.Within(15*time.Second, time.Now(), "50 messages over a lossy link", bob.has(alice, want))
+			agree(t, alice, bob, want)
+		})
+	}
+}
+
+// A link of one megabit, as over an old powerline adapter, with a backlog that
+// fills it for seconds: all arrives, and nobody is taken for gone meanwhile.
+func TestSlowLink(t *testing.T) {
+	t.Parallel()
+	for transport, listen := range transports {
+		t.Run(transport, func(t *testing.T) {
+			t.Parallel()
+			l := lab.New(t, 2)
+			alice, bob := pair(t, l, "--listen", listen)
+			l.Hosts[1].RateLimit(1_000_000)
+			before := object[status](alice, "status").Connections
+			input, want := "", []string{}
+			for i := range 100 {
+				text := fmt.Sprintf("%d %s", i+1, strings.Repeat("x", 4<<10))
+				input += text + "\n"
+				want = append(want, text)
+			}
+			ctx, cancel := context.WithTimeout(context.Background(), lab.Patience())
+			defer cancel()
+			if r := alice.RunInput(ctx, input, "send", "@bob", "--lines", "--wait", "0"); r.Code != exitDone {
+				t.Fatal(r)
+			}
+			l.Within(30*time.Second, time.Now(), "400 KiB over a link of 1 Mbit/s", bob.has(alice, want))
+			agree(t, alice, bob, want)
+			after := object[status](alice, "status").Connections
+			if len(before) != 1 || len(after) != 1 || before[0] != after[0] {
+				t.Errorf("connections before %+v, after %+v", before, after)
+			}
+		})
+	}
+}
+
+// Two machines with two cables each, to two switches: still one row and one
+// connection for each other, and when one cable is pulled, the other serves.
+func TestTwoCables(t *testing.T) {
+	t.Parallel()
+	for transport, listen := range transports {
+		t.Run(transport, func(t *testing.T) {
+			t.Parallel()
+			l := lab.New(t, 0)
+			both := lab.On(l.Switches[0], l.AddSwitch())
+			l.AddHost(both)
+			l.AddHost(both)
+			alice, bob := pair(t, l, "--listen", listen)
+			l.Within(10*time.Second, time.Now(), "one connection over two cables", oneConnectionEach([]*person{alice, bob}))
+			if got := alice.peers(); len(got) != 1 || len(got[0].Addrs) < 2 {
+				t.Errorf("alice lists %+v", got)
+			}
+			alice.tell(bob, "two cables")
+			want := []string{"two cables"}
+			for i, nic := range bob.NICs {
+				nic.PortDown()
+				alice.leave(bob, fmt.Sprintf("without cable %d", i+1))
+				want = append(want, fmt.Sprintf("without cable %d", i+1))
+				l.Within(20*time.Second, time.Now(), "by the other cable", bob.has(alice, want))
+				nic.PortUp()
+				l.Within(20*time.Second, time.Now(), "both cables again", everyoneSees([]*person{alice, bob}))
+			}
 			agree(t, alice, bob, want)
 		})
 	}
