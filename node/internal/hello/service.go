@@ -23,6 +23,8 @@ const (
 	maxFrame    = 4 << 10
 	openWithin  = 5 * time.Second // stream negotiation and the first frame
 	writeWithin = 5 * time.Second
+	firstReopen = 100 * time.Millisecond // after being told that there is no such protocol
+	lastReopen  = 10 * time.Second
 	pingEvery   = 8 * time.Second
 	pongWithin  = 4 * time.Second
 	silence     = pingEvery + pongWithin + time.Second

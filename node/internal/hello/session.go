@@ -45,8 +45,16 @@ type session struct {
 // run lasts as long as the session. Whatever ends it closes the connection,
 // unless the other side turns out not to be one of us.
 func (s *session) run(ctx context.Context) error {
-	if s.stream == nil {
-		if err := s.open(ctx); err != nil {
+	if s.dialled {
+		// A node that is only just starting listens before it knows the
+		// protocol, so being told that it does not is not the last word.
+		err := errForeign
+		for wait := firstReopen; errors.Is(err, errForeign) && wait <= lastReopen && !s.conn.IsClosed(); wait *= 2 {
+			if err = s.open(ctx); errors.Is(err, errForeign) && !sleep(ctx, wait) {
+				return ctx.Err()
+			}
+		}
+		if err != nil {
 			return err
 		}
 	}
