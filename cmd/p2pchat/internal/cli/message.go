@@ -33,7 +33,7 @@ func (t *transcript) print(m api.Message) error {
 			return err
 		}
 	}
-	name := term.Clean(m.Name)
+	name := nameOf(m.Name, m.Author)
 	if m.Verified {
 		name += " (verified)"
 	}

@@ -22,7 +22,7 @@ func (a *app) peersCmd() *cobra.Command {
 last seen, round trip, fingerprint. Names are claims: fingerprints decide.`,
 		Example: `  p2pchat peers
   p2pchat peers --json
-  p2pchat peers add '/ip4/192.168.7.2/tcp/47700'
+  p2pchat peers add '/ip4/192.168.7.2/tcp/47700/p2p/12D3KooWFB51PRY9BxcXSH6khFXw1BZeszeLDy7C8GciskqCTZn5'
   p2pchat peers remove '@alice'`,
 		Args: none,
 		RunE: a.run(func(ctx context.Context, _ []string) error {
@@ -43,8 +43,10 @@ func (a *app) peersAddCmd() *cobra.Command {
 	return &cobra.Command{
 		Use:   "add MULTIADDR",
 		Short: "Remember an address and dial it, for subnets without multicast",
-		Example: `  p2pchat peers add '/ip4/192.168.7.2/tcp/47700'
-  p2pchat peers add '/ip4/192.168.7.2/udp/47700/quic-v1' --json`,
+		Long: `Remember an address and dial it, for subnets without multicast. It ends in
+/p2p/ and a peer ID, as p2pchat status prints it on the other machine.`,
+		Example: `  p2pchat peers add '/ip4/192.168.7.2/tcp/47700/p2p/12D3KooWFB51PRY9BxcXSH6khFXw1BZeszeLDy7C8GciskqCTZn5'
+  p2pchat peers add '/ip4/192.168.7.2/udp/47700/quic-v1/p2p/12D3KooWFB51PRY9BxcXSH6khFXw1BZeszeLDy7C8GciskqCTZn5' --json`,
 		Args:              exactly("MULTIADDR"),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: a.run(func(ctx context.Context, args []string) error {
@@ -125,7 +127,7 @@ func (a *app) printPeers(peers []api.Peer, now time.Time) error {
 		if p.Warning == "" {
 			continue
 		}
-		line := fmt.Sprintf("! %s (%s): %s", term.Clean(p.Name), term.Clean(p.Fingerprint), term.Clean(p.Warning))
+		line := fmt.Sprintf("! %s (%s): %s", nameOf(p.Name, p.PeerID), term.Clean(p.Fingerprint), term.Clean(p.Warning))
 		if err := a.printf("%s\n", style.Yellow(line)); err != nil {
 			return err
 		}
@@ -135,7 +137,7 @@ func (a *app) printPeers(peers []api.Peer, now time.Time) error {
 
 func peerRow(p api.Peer, now time.Time) []string {
 	where := bestAddr(p)
-	name, state := p.Name, p.State
+	name, state := nameOf(p.Name, p.PeerID), p.State
 	if p.Verified {
 		name += " (verified)"
 	}
@@ -150,6 +152,16 @@ func peerRow(p api.Peer, now time.Time) []string {
 		name, where.ip, where.port, where.transport, state,
 		ago(p.LastSeen.Time, now), rtt, p.Fingerprint, p.Status,
 	}
+}
+
+// nameOf is what people call somebody: the cleaned username, or the end of the
+// peer ID if no username is known.
+func nameOf(name, peerID string) string {
+	const shown = 8 // characters: enough to tell apart those one knows
+	if name == "" && len(peerID) > shown {
+		return "…" + term.Clean(peerID[len(peerID)-shown:])
+	}
+	return term.Clean(name)
 }
 
 // place is a multiaddr in the words of the table.

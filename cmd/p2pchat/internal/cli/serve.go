@@ -26,14 +26,15 @@ attach to it. Interrupt and termination stop it cleanly (exit 0).
 Without --listen it uses port 47700, TCP and UDP, or a free one if that is
 taken. With --listen only the transports given are used, for dialling too.`,
 		Example: `  p2pchat serve
-  p2pchat serve --listen '/ip4/0.0.0.0/udp/47701/quic-v1' --peer '/ip4/192.168.7.2/tcp/47700'`,
+  p2pchat serve --listen '/ip4/0.0.0.0/udp/47701/quic-v1' --interface 'eth0'
+  p2pchat serve --peer '/ip4/192.168.7.2/tcp/47700/p2p/12D3KooWFB51PRY9BxcXSH6khFXw1BZeszeLDy7C8GciskqCTZn5'`,
 		Args: none,
 		RunE: a.run(func(ctx context.Context, _ []string) error { return a.serve(ctx, cfg) }),
 	}
 	f := cmd.Flags()
 	f.StringArrayVar(&cfg.Listen, "listen", nil, "listen on `MULTIADDR` (may be repeated)")
 	f.StringArrayVar(&cfg.Interfaces, "interface", nil, "use only network interface `NAME` (may be repeated)")
-	f.StringArrayVar(&cfg.Peers, "peer", nil, "dial `MULTIADDR` (may be repeated)")
+	f.StringArrayVar(&cfg.Peers, "peer", nil, "dial `MULTIADDR`, which ends in /p2p/ID (may be repeated)")
 	f.BoolVar(&cfg.NoMDNS, "no-mdns", false, "do not look for peers by multicast")
 	noCompletion(cmd, "listen", "peer")
 	_ = cmd.RegisterFlagCompletionFunc("interface", completeInterfaces)
