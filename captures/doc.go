@@ -19,7 +19,8 @@
 //   - it is multicast DNS (UDP port 5353) and a name in it belongs to the
 //     service _p2pchat._udp.
 //
-// Later fragments of a datagram are kept if its first fragment was. A remote
+// Addresses are this host's own as the system lists them now, or did until 2 s
+// ago. Later fragments of a datagram are kept if its first fragment was. A remote
 // port that happens to equal the node's says nothing: the local side decides.
 // A TCP connection from this host to the listening address of a known peer
 // whose local port is not the node's may be the node's (go-libp2p dials from
