@@ -182,7 +182,7 @@ func (m *model) load() tea.Cmd {
 	if t == nil || t.log.loading || m.gone || t.log.loaded && !t.log.stale {
 		return nil
 	}
-	t.log.stale = false
+	t.log.ask()
 	return m.askPage(t, "")
 }
 

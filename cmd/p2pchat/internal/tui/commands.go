@@ -30,7 +30,7 @@ func commandList(o Options) []command {
 		{"away", "[TEXT]", "tell others that you are away", cmdAway},
 		{"back", "", "you are back", cmdBack},
 		{"peers", "", "everybody known, with addresses", cmdPeers},
-		{"add", "MULTIADDR", "connect to an address, such as /ip4/10.0.0.2/tcp/47700", cmdAdd},
+		{"add", "MULTIADDR", "connect to an address, such as /ip4/10.0.0.2/tcp/47700/p2p/ID", cmdAdd},
 		{"whoami", "", "your name, peer ID and fingerprint", cmdWhoami},
 		{"status", "", "this node: addresses, connections, what is queued", cmdStatus},
 		{"doctor", "", "why don't I see the others? looks at network and storage", cmdDoctor},
@@ -168,7 +168,7 @@ func (m *model) setAway(away bool, text string) tea.Cmd {
 
 func cmdAdd(m *model, arg string) (tea.Cmd, error) {
 	if arg == "" {
-		return nil, errors.New("say which address: /add MULTIADDR, such as /ip4/10.0.0.2/tcp/47700")
+		return nil, errors.New("say which address: /add MULTIADDR, such as /ip4/10.0.0.2/tcp/47700/p2p/ID")
 	}
 	return tea.Batch(m.tell("connecting to "+clean(arg)+m.signs.queued), m.calls.do(dialTime, func(ctx context.Context) tea.Msg {
 		err := m.svc.AddPeer(ctx, arg)

@@ -122,13 +122,13 @@ func (f *form) keyPress(msg tea.KeyPressMsg) tea.Cmd {
 		f.state = formLeft
 		return tea.Quit
 	case f.state == formBusy:
-	case key.Matches(msg, keys.Send):
+	case key.Matches(msg, keys.Send), key.Matches(msg, keys.Newline): // typed ahead, Enter is a line feed
 		return f.next()
 	case key.Matches(msg, keys.Up) && f.state == formPassword:
 		f.state = formName
 	case key.Matches(msg, keys.Complete) && f.state == formPassword:
 		f.shown = !f.shown
-	case key.Matches(msg, keys.Newline), key.Matches(msg, keys.Up), key.Matches(msg, keys.Down):
+	case key.Matches(msg, keys.Up), key.Matches(msg, keys.Down):
 	case msg.Text != "" && msg.Mod&(tea.ModCtrl|tea.ModAlt) == 0:
 		f.write(msg.Text)
 	default:

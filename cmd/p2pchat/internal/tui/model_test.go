@@ -7,6 +7,7 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -318,7 +319,7 @@ func TestCommands(t *testing.T) {
 		}
 		h.settle()
 		h.hides("bruno")
-		h.enter("/add /ip4/10.0.0.2/tcp/47700")
+		h.enter("/add /ip4/10.0.0.2/tcp/47700/p2p/" + bruno.PeerID())
 		h.shows("● bruno")
 		h.enter("/add nonsense")
 		h.shows("is not an address")
@@ -523,7 +524,7 @@ func TestScrollback(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		lan := apitest.NewLAN()
 		anna, bruno := lan.Join("anna"), lan.Join("bruno")
-		const n = 450
+		const n = 250
 		for i := range n {
 			say(t, bruno, anna, fmt.Sprintf("line %03d", i))
 		}
@@ -536,7 +537,7 @@ func TestScrollback(t *testing.T) {
 			}
 		}
 		look()
-		for range n {
+		for range n / 10 {
 			h.press("pgup")
 			look()
 		}
@@ -628,17 +629,18 @@ func TestNodeComesBack(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		lan := apitest.NewLAN()
 		anna, bruno := lan.Join("anna"), lan.Join("bruno")
-		svc := &flaky{Service: anna, broken: make(chan struct{})}
+		svc := &flaky{Service: anna}
+		mend := svc.breakable()
 		h := newHarness(t, svc, 80, 24, Options{})
 		h.settle()
 		h.enter("before")
-		close(svc.broken)
+		close(*svc.broken.Load())
 		h.settle()
 		h.shows("no node", "the node does not answer", "○ bruno")
 		say(t, bruno, anna, "while away")
 		h.pass(time.Minute)
 		h.hides("while away")
-		svc.broken = make(chan struct{})
+		mend()
 		h.pass(lastRetry)
 		h.shows("the node answers again", "● bruno", "before", "while away")
 		h.hides("no node")
@@ -648,12 +650,22 @@ func TestNodeComesBack(t *testing.T) {
 // flaky is a service that cannot be reached while broken is closed.
 type flaky struct {
 	api.Service
-	broken chan struct{}
+	broken atomic.Pointer[chan struct{}]
+}
+
+// breakable makes it work; it returns how to do so again.
+func (f *flaky) breakable() (mend func()) {
+	mend = func() {
+		c := make(chan struct{})
+		f.broken.Store(&c)
+	}
+	mend()
+	return mend
 }
 
 func (f *flaky) Watch(ctx context.Context, since uint64) iter.Seq2[api.Change, error] {
 	return func(yield func(api.Change, error) bool) {
-		broken := f.broken
+		broken := *f.broken.Load()
 		select {
 		case <-broken:
 			yield(api.Change{}, errors.New("connection refused"))

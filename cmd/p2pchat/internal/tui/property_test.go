@@ -207,8 +207,8 @@ func TestEverySize(t *testing.T) {
 		h.enter("/msg bruno")
 		h.pass(time.Minute)
 		check := func() {
-			for _, w := range []int{1, 2, 3, 5, 8, 13, 20, 29, 30, 40, 43, 44, 59, 60, 79, 80, 81, 103, 104, 120, 200, 300} {
-				for _, hh := range []int{1, 2, 3, 4, 5, 6, 7, 8, 12, 24, 50, 100} {
+			for _, w := range []int{1, 2, 5, 13, 29, 30, 43, 44, 59, 60, 80, 103, 104, 300} {
+				for _, hh := range []int{1, 2, 3, 4, 5, 6, 8, 24, 100} {
 					h.m.Update(tea.WindowSizeMsg{Width: w, Height: hh})
 					if wrong := checkScreen(h.m); wrong != "" {
 						t.Fatalf("%dx%d: %s", w, hh, wrong)

@@ -21,10 +21,11 @@ type transcript struct {
 	lines []*line
 	byID  map[string]*line
 
-	loaded  bool // the newest page has arrived once
-	stale   bool // changes were missed: load the newest page again
-	loading bool // a page has been asked for
-	whole   bool // there is nothing older
+	loaded  bool  // the newest page has arrived once
+	stale   bool  // changes were missed: load the newest page again
+	loading bool  // a page has been asked for
+	known   *line // the newest line when the newest page was asked for
+	whole   bool  // there is nothing older
 
 	// reached is the highest sequence number per log and state that a change
 	// has told of: a page read before the change may arrive after it.
@@ -95,44 +96,36 @@ func (t *transcript) lift(l *line) {
 	}
 }
 
-// newest takes the newest page. What arrived while it was on its way stays
-// behind it; if it does not touch what was loaded before, that is dropped, so
+// ask notes that the newest page is asked for: what arrives from now on is
+// newer than whatever of it is known.
+func (t *transcript) ask() {
+	t.stale, t.known = false, nil
+	if n := len(t.lines); n > 0 {
+		t.known = t.lines[n-1]
+	}
+}
+
+// newest takes the newest page. What arrived since it was asked for stays
+// behind it; what was loaded before is dropped unless the page reaches it, so
 // that there is never a hole.
 func (t *transcript) newest(page []api.Message, asked int) {
 	t.loaded = true
-	inPage := make(map[string]bool, len(page))
-	touches := len(t.lines) == 0
-	for _, m := range page {
-		inPage[m.ID] = true
-		touches = touches || t.byID[m.ID] != nil
-	}
-	var before, after []*line
-	if len(page) > 0 {
-		seen := false // a line of the page has been passed
-		for _, l := range t.lines {
-			switch {
-			case inPage[l.ID]:
-				seen = true
-			case seen || !touches && l.Time.After(page[len(page)-1].Time.Time):
-				after = append(after, l)
-			case touches:
-				before = append(before, l)
-			}
-		}
-	} else {
-		after = t.lines
-	}
 	kept := t.byID
+	known := slices.Index(t.lines, t.known) + 1 // lines that there were when it was asked for
+	before, after := t.lines[:known], t.lines[known:]
 	t.lines, t.byID = nil, map[string]*line{}
-	put := func(ls ...*line) {
-		for _, l := range ls {
-			if t.byID[l.ID] == nil {
-				t.byID[l.ID] = l
-				t.lines = append(t.lines, l)
-			}
+	put := func(l *line) {
+		if t.byID[l.ID] == nil {
+			t.byID[l.ID] = l
+			t.lines = append(t.lines, l)
 		}
 	}
-	put(before...)
+	if len(page) > 0 {
+		first := slices.IndexFunc(before, func(l *line) bool { return l.ID == page[0].ID })
+		for _, l := range before[:max(first, 0)] {
+			put(l)
+		}
+	}
 	for _, m := range page {
 		l := newLine(m)
 		if old := kept[m.ID]; old != nil { // the anchor may point at it
@@ -145,11 +138,13 @@ func (t *transcript) newest(page []api.Message, asked int) {
 		t.lift(l)
 		put(l)
 	}
-	put(after...)
+	for _, l := range after {
+		put(l)
+	}
 	if len(page) < asked {
 		t.whole = true
-	} else if !touches {
-		t.whole = false
+	} else if len(t.lines) > 0 && t.lines[0].ID == page[0].ID {
+		t.whole = false // the page goes back at least as far as was known
 	}
 	if t.bottom.line != nil && t.byID[t.bottom.line.ID] != t.bottom.line {
 		t.bottom = anchor{}

@@ -71,20 +71,21 @@ func wrap(gs []glyph, width int) []span {
 			start, w, brk = i+1, 0, i+1
 			continue
 		case w+g.w > width && g.space:
-			w = width // hangs over: what follows starts a row
+			w = width + 1 // hangs over: what follows starts a row
 		case w+g.w > width:
-			switch {
-			case brk > start:
+			if brk > start {
 				rows = append(rows, span{start, brk})
 				start = brk
-			case i > start:
+				w = 0
+				for _, h := range gs[start:i] {
+					w += h.w
+				}
+			}
+			if w+g.w > width && i > start { // within a word
 				rows = append(rows, span{start, i})
-				start = i
+				start, w = i, 0
 			}
-			w = g.w
-			for _, h := range gs[start:i] {
-				w += h.w
-			}
+			w += g.w
 		default:
 			w += g.w
 		}
