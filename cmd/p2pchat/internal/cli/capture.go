@@ -201,7 +201,11 @@ const eraseLine = "\r\x1b[K"
 func (c *counters) show(s captures.Stats) {
 	if c.on {
 		c.shown = true
-		fmt.Fprintf(c.app.err, "%s%s", eraseLine, countersLine(s))
+		line := countersLine(s)
+		if width := term.Columns(c.app.err); width > 0 {
+			line = term.Truncate(line, width-1) // a wrapped line could not be erased
+		}
+		fmt.Fprintf(c.app.err, "%s%s", eraseLine, line)
 	}
 }
 

@@ -14,10 +14,12 @@ import (
 	"p2pchat/node/api"
 )
 
+var deps = Deps{Demo: func(context.Context, DemoOptions) (DemoResult, error) { return DemoResult{}, nil }}
+
 func run(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, errs bytes.Buffer
-	code = Main(context.Background(), Deps{}, args, strings.NewReader(""), &out, &errs)
+	code = Main(context.Background(), deps, args, strings.NewReader(""), &out, &errs)
 	return code, out.String(), errs.String()
 }
 
@@ -38,7 +40,7 @@ func TestEveryCommandHasAnExample(t *testing.T) {
 			visit(sub)
 		}
 	}
-	a := &app{out: &output{}}
+	a := &app{out: &output{}, deps: deps}
 	visit(a.rootCmd())
 }
 

@@ -24,7 +24,7 @@ type Deps struct {
 	// false if the user gave up.
 	FirstRun func(ctx context.Context, create CreateFunc) (created bool, err error)
 	// Demo runs the demonstration and returns its table. Together with an
-	// error it may return the part that was done.
+	// error it may return the part that was done. nil: there is no `demo`.
 	Demo func(ctx context.Context, opts DemoOptions) (DemoResult, error)
 	// Capture runs a capture; nil means captures.Run.
 	Capture func(ctx context.Context, opts captures.Options) (captures.Stats, error)

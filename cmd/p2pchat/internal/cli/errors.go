@@ -64,10 +64,11 @@ func usagef(format string, args ...any) *api.Error {
 // eaten ends the message about a missing argument.
 const eaten = "quote names, since shells eat an unquoted '#' and PowerShell '@'"
 
-// exactly checks the number of arguments; names are those of the arguments.
+// exactly checks the number of arguments, of which the first may not be empty;
+// names are those of the arguments.
 func exactly(names ...string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
-		if len(args) < len(names) {
+		if len(args) < len(names) || args[0] == "" {
 			return usagef("%s needs %s: %s", cmd.CommandPath(), strings.Join(names, " and "), eaten)
 		}
 		if len(args) > len(names) {

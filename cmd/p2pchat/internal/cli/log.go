@@ -55,6 +55,9 @@ func (a *app) printLog(ctx context.Context, r api.Reader, q api.LogQuery) error 
 			return err
 		}
 	}
+	if !q.Since.IsZero() && q.Last > 0 && len(messages) == q.Last && !a.asJSON {
+		a.notef("these are the newest %d, and there may be more (--last 0 lists all)", q.Last)
+	}
 	return nil
 }
 

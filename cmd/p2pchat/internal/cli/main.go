@@ -107,8 +107,11 @@ and PowerShell '@'.`,
 	root.AddCommand(
 		a.initCmd(), a.serveCmd(), a.statusCmd(), a.whoamiCmd(), a.peersCmd(),
 		a.sendCmd(), a.logCmd(), a.tailCmd(), a.awayCmd(), a.backCmd(),
-		a.doctorCmd(), a.captureCmd(), a.demoCmd(), a.versionCmd(), a.completionCmd(),
+		a.doctorCmd(), a.captureCmd(), a.versionCmd(), a.completionCmd(),
 	)
+	if a.deps.Demo != nil {
+		root.AddCommand(a.demoCmd())
+	}
 	root.SetHelpCommand(a.helpCmd(root))
 	return root
 }

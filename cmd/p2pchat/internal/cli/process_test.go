@@ -320,6 +320,18 @@ func TestBare(t *testing.T) {
 	node.code(0)
 }
 
+// Live counters are written over on a terminal, and gone at the end.
+func TestCaptureCounters(t *testing.T) {
+	t.Parallel()
+	p := newProgram(t, account(t, ""), "capture", "-w", filepath.Join(t.TempDir(), "x.pcap"), "--duration", "1s")
+	shown := p.onTerminal()
+	p.code(0)
+	const erase = "\r\x1b[K"
+	if !strings.Contains(shown, erase+"12 packets, 3.5 kB, 1 dropped, 2 conversations, 2s"+erase) || !strings.Contains(shown, "x.pcap: 12 packets") {
+		t.Errorf("shown: %q", shown)
+	}
+}
+
 // syncBuffer is written to by a process and read meanwhile.
 type syncBuffer struct {
 	mu  sync.Mutex

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"log/slog"
 	"sync"
 
 	"p2pchat/cmd/p2pchat/internal/term"
@@ -24,6 +25,9 @@ func (a *app) runUI(ctx context.Context) error {
 	notices := &collected{}
 	cfg := a.nodeConfig(dir, "off")
 	cfg.Notify = notices.add
+	if term.IsTerminal(a.err) {
+		cfg.Logger = slog.New(slog.DiscardHandler) // the UI has the screen
+	}
 	if cfg.Password, err = a.ensureAccount(ctx, dir); err != nil {
 		return err
 	}

@@ -12,8 +12,8 @@ func TestClean(t *testing.T) {
 	for _, c := range []struct{ name, in, line, text string }{
 		{"plain", "Hi! server, need help", "", ""},
 		{"letters", "Žluťoučký kůň 你好 नमस्ते שלום", "", ""},
-		{"emoji", "👩‍👩‍👧 ❤️ 1️⃣ 👍🏽 🏳️‍🌈", "", ""},
-		{"joiners in Persian and Hindi", "می‌خواهم क्‍ष", "", ""},
+		{"emoji", "👩\u200d👩\u200d👧 ❤\ufe0f 1\ufe0f⃣ 👍🏽 🏳\ufe0f\u200d🌈", "", ""},
+		{"joiners in Persian and Hindi", "می\u200cخواهم क्\u200dष", "", ""},
 		{"ideograph variant", "葛\U000E0100", "", ""},
 		{"escape sequence", "\x1b[2J\x1b]0;title\x07", "␛[2J␛]0;title␇", "␛[2J␛]0;title␇"},
 		{"C1 CSI", "a\u009b31mb", "a\ufffd31mb", "a\ufffd31mb"},
@@ -54,7 +54,7 @@ func dangerous(r rune) bool {
 }
 
 func FuzzClean(f *testing.F) {
-	for _, s := range []string{"", "plain", "\x1b[31m\n", "a\u202eb\u0301\u0301", "👩‍👩‍👧", "\xff\xfe", "\r\n\r\t", "❤️‍🔥", "\u0301\u200d\ufe0f"} {
+	for _, s := range []string{"", "plain", "\x1b[31m\n", "a\u202eb\u0301\u0301", "👩\u200d👩\u200d👧", "\xff\xfe", "\r\n\r\t", "❤\ufe0f\u200d🔥", "\u0301\u200d\ufe0f"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -82,7 +82,7 @@ func FuzzClean(f *testing.F) {
 
 func TestWidths(t *testing.T) {
 	t.Parallel()
-	for s, want := range map[string]int{"": 0, "abc": 3, "你好": 4, "é": 1, "e\u0301": 1, "👩‍👩‍👧": 2, "␛": 1} {
+	for s, want := range map[string]int{"": 0, "abc": 3, "你好": 4, "é": 1, "e\u0301": 1, "👩\u200d👩\u200d👧": 2, "␛": 1} {
 		if got := Width(s); got != want {
 			t.Errorf("Width(%q) = %d, want %d", s, got, want)
 		}
