@@ -191,11 +191,18 @@ func TestHostilePeer(t *testing.T) {
 		t.Fatalf("mallory tried nothing: %s", r)
 	}
 	alice.screens(bob)
+	nameless := 0
 	for _, row := range alice.peers() {
-		// Her honest name is all that may have come through.
-		if row.PeerID != bob.who.PeerID && row.Name != "mallory" {
+		switch {
+		case row.PeerID == bob.who.PeerID:
+		case row.Name == "":
+			nameless++
+		case row.Name != "mallory": // her honest name is all that may come through
 			t.Errorf("alice lists %+v", row)
 		}
+	}
+	if nameless > 0 {
+		t.Errorf("alice lists %d who never introduced themselves properly", nameless)
 	}
 	alice.tell(bob, "who was that?")
 	bob.tell(alice, "never mind")
