@@ -40,6 +40,9 @@ func (n *Node) Send(ctx context.Context, r api.SendRequest) (api.Receipt, error)
 	}
 	e, err := n.ledger.Append(ctx, conv, event.KindText, body)
 	if err != nil {
+		if errors.Is(err, store.ErrDiskFull) {
+			n.diskFull()
+		}
 		return api.Receipt{}, apiError(err)
 	}
 	n.direct.Wake(to)
@@ -159,6 +162,7 @@ func cutAction(text string) (string, bool) {
 // stored tells the faces of an event that has just entered the history. It
 // runs in the order of commits.
 func (n *Node) stored(e *event.Event, at time.Time) {
+	n.notices.set(causeDisk, "") // something was written
 	m := message(e, at, n.people)
 	m.State = api.Queued
 	if e.Author != n.key.ID() {

@@ -112,11 +112,14 @@ func (n *Node) notice(cause, text string) {
 
 // diskFull tells the person; what is said now is refused until there is space.
 func (n *Node) diskFull() {
-	n.notice("disk", "the disk is full: messages cannot be kept until there is space; those not kept are not acknowledged and will come again")
+	n.notice(causeDisk, "the disk is full: messages cannot be kept until there is space; those not kept are not acknowledged and will come again")
 }
 
-// causeTwin: another live node has our key.
-const causeTwin = "twin"
+// Causes of notices.
+const (
+	causeTwin = "twin" // another live node has our key
+	causeDisk = "disk" // the disk is full
+)
 
 func (x *notices) stands(cause string) bool {
 	x.mu.Lock()

@@ -65,6 +65,7 @@ const (
 	Connected    EventKind = "connected"    // the first connection is open
 	Disconnected EventKind = "disconnected" // the last connection is closed
 	Twin         EventKind = "twin"         // another running node has our identity; Addrs are its
+	TwinGone     EventKind = "twin-gone"    // and said that it is stopping
 )
 
 // Event tells what happened to a peer.

@@ -67,7 +67,7 @@ func (s *Service) received(now time.Time, m message, ifIndex int, from netip.Add
 	for _, a := range m.Announced {
 		if a.Peer == self {
 			s.heard.self(now, i, a.Boot == s.boot)
-			if a.Boot != s.boot && !a.Goodbye && a.Boot != "" {
+			if a.Boot != s.boot && a.Boot != "" {
 				s.twin(now, a)
 			}
 			return // our own echo
@@ -117,8 +117,13 @@ func (s *Service) answers(asker *target) bool {
 	return true
 }
 
-// twin reports a second node with our identity.
+// twin reports a second node with our identity, or its end.
 func (s *Service) twin(now time.Time, a announcement) {
+	if a.Goodbye {
+		s.heard.twinTold = time.Time{}
+		s.carryOut(context.Background(), eventCmd{Event{Kind: TwinGone, Peer: a.Peer, Via: MDNS, At: now}})
+		return
+	}
 	if now.Sub(s.heard.twinTold) < 10*time.Second {
 		return
 	}
