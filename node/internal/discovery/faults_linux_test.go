@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -440,4 +441,46 @@ func TestCrowdPartition(t *testing.T) {
 	l.Heal()
 	probed(t, l, "crowd after a partition", recoveryBound, time.Now(), nodes...)
 	one(t, l, nodes...)
+}
+
+// Two nodes with one identity both learn of it.
+func TestTwin(t *testing.T) {
+	t.Parallel()
+	l := lab.New(t, 2)
+	a, b := start(t, l.Hosts[0], 1, "both"), start(t, l.Hosts[1], 1, "both")
+	l.Within(recoveryBound, time.Now(), "twins noticed", func(context.Context) error {
+		for _, n := range []*running{a, b} {
+			if !strings.Contains(n.Stdout.String(), "event twin "+idOf(1).String()) {
+				return fmt.Errorf("not on %s", n.host.Name)
+			}
+		}
+		return nil
+	})
+}
+
+// A peer that leaves in good order is not searched for.
+func TestLeave(t *testing.T) {
+	t.Parallel()
+	l := lab.New(t, 2)
+	a, b := start(t, l.Hosts[0], 1, "both"), start(t, l.Hosts[1], 2, "both")
+	probed(t, l, "before", startBound, time.Now(), a, b)
+	time.Sleep(6 * time.Second) // the bursts are over
+	ctx, cancel := context.WithTimeout(context.Background(), lab.Patience())
+	defer cancel()
+	if r := b.Interrupt(ctx, syscall.SIGTERM); r.Code != 0 {
+		t.Errorf("stopped with %d", r.Code)
+	}
+	l.Within(startBound, time.Now(), "left", func(context.Context) error {
+		if !strings.Contains(a.Stdout.String(), "event disconnected "+idOf(2).String()) {
+			return errors.New("still connected")
+		}
+		return nil
+	})
+	sniff := l.Hosts[0].Sniff()
+	time.Sleep(5 * time.Second)
+	sniff.Stop()
+	// A node alone asks every ten seconds; one that searches, every second.
+	if n := multicasts(t, sniff.File); n > 2 {
+		t.Errorf("%d multicast packets in the five seconds after", n)
+	}
 }
