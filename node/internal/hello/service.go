@@ -26,8 +26,8 @@ const (
 	firstReopen = 100 * time.Millisecond // after being told that there is no such protocol
 	lastReopen  = 10 * time.Second
 	pingEvery   = 8 * time.Second
-	pongWithin  = 4 * time.Second
-	silence     = pingEvery + pongWithin + time.Second
+	pongWithin  = 3 * time.Second
+	silence     = pingEvery + pongWithin + time.Second/2
 	ridesEvery  = 4*pingEvery - time.Second
 	// profileEvery spaces the profile changes accepted from one peer, each of
 	// which costs the handler a commit.
