@@ -28,8 +28,8 @@ type Contact struct {
 	PinnedName  string // the name first seen
 }
 
-const contactQuery = `SELECT p.id, c.name, c.status, c.away, c.profile, c.profile_time, c.addrs, c.via, c.static,
-	c.first_seen, c.last_seen, c.verified, c.blocked, c.pinned_name FROM contact c JOIN peer p ON p.n = c.peer`
+const contactColumns = `p.id, c.name, c.status, c.away, c.profile, c.profile_time, c.addrs, c.via, c.static,
+	c.first_seen, c.last_seen, c.verified, c.blocked, c.pinned_name`
 
 func scanContact(scan func(...any) error) (Contact, error) {
 	var c Contact
@@ -51,7 +51,8 @@ func scanContact(scan func(...any) error) (Contact, error) {
 // Contacts lists all contacts by peer ID.
 func (r *Reader) Contacts() ([]Contact, error) {
 	var out []Contact
-	err := r.rows(contactQuery+` ORDER BY p.id`, nil, func(scan func(...any) error) (bool, error) {
+	// CROSS JOIN: the contacts are sorted rather than all peers walked through.
+	err := r.rows(`SELECT `+contactColumns+` FROM contact c CROSS JOIN peer p ON p.n = c.peer ORDER BY p.id`, nil, func(scan func(...any) error) (bool, error) {
 		c, err := scanContact(scan)
 		out = append(out, c)
 		return true, err
@@ -68,7 +69,7 @@ func (s *Store) Contacts(ctx context.Context) ([]Contact, error) {
 func (r *Reader) Contact(p peer.ID) (Contact, error) {
 	var out Contact
 	found := false
-	err := r.rows(contactQuery+` WHERE p.id = ?`, []any{[]byte(p)}, func(scan func(...any) error) (bool, error) {
+	err := r.rows(`SELECT `+contactColumns+` FROM contact c JOIN peer p ON p.n = c.peer WHERE p.id = ?`, []any{[]byte(p)}, func(scan func(...any) error) (bool, error) {
 		var err error
 		out, err = scanContact(scan)
 		found = err == nil

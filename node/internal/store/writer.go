@@ -109,7 +109,18 @@ func (w *writer) update(ctx context.Context, fn func(*Tx) error) error {
 			return ErrClosed
 		}
 	}
-	return <-j.done
+	select {
+	case err := <-j.done:
+		return err
+	case <-w.ended:
+	}
+	select {
+	case err := <-j.done: // ended comes after it
+		return err
+	default:
+		// A function ended the goroutine, as a test's FailNow does.
+		return ErrClosed
+	}
 }
 
 // close has run finish what is queued, and waits for it.

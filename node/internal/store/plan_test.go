@@ -1,0 +1,135 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"p2pchat/protocol/event"
+)
+
+// lists are the queries for which a table is wanted whole, or has one row.
+var lists = []string{
+	"FROM account a", "FROM clock", "FROM static_addr", "FROM contact c CROSS JOIN peer", "FROM conversation c LEFT JOIN", "FROM sqlite_schema",
+}
+
+// TestNothingScans looks at how SQLite would run every statement that the tests
+// of this file make it prepare: a search in an index, never a walk over all
+// events, logs or marks, nor a sort of them.
+func TestNothingScans(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, t.TempDir(), Options{})
+	writeFrozen(t, s)
+	forked := forks(t, testKey(t, 2), 9, 1, 3)
+	insert(t, s, forked[2], forked[1], forked[0]) // evicts
+	whole := chain(t, testKey(t, 2), 8, 3)
+	dropped, err := event.Decode(whole[2].Raw, whole[2].Signature, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	insert(t, s, dropped, whole[2], whole[0], whole[1]) // completes a body, closes a gap
+	update(t, s, func(tx *Tx) error {
+		if err := tx.SetLow(conv1, whole[0].Key(), 3); err != nil {
+			return err
+		}
+		if err := tx.RemoveStaticAddr("/ip4/10.0.0.9/tcp/1"); err != nil {
+			return err
+		}
+		return tx.DeleteContact(frozenContact(t).Peer)
+	})
+	checked := 0
+	check := func(c *conn) error {
+		for _, query := range slices.Sorted(maps.Keys(c.stmts)) {
+			if word, _, _ := strings.Cut(query, " "); !slices.Contains([]string{"SELECT", "INSERT", "UPDATE", "DELETE"}, word) {
+				continue
+			}
+			checked++
+			// The driver wants a value for every parameter.
+			rows, err := c.c.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query, make([]any, strings.Count(query, "?"))...)
+			if err != nil {
+				return fmt.Errorf("%s: %w", query, err)
+			}
+			for rows.Next() {
+				var id, parent, unused int
+				var detail string
+				if err := rows.Scan(&id, &parent, &unused, &detail); err != nil {
+					return err
+				}
+				name, _, _ := strings.Cut(strings.TrimPrefix(detail, "SCAN "), " ")
+				list := slices.ContainsFunc(lists, func(l string) bool { return strings.Contains(query, l) }) && name != "p" && name != "l" && name != "e"
+				// The last terms of the display order are sorted among equals only.
+				slow := strings.HasPrefix(detail, "SCAN") && detail != "SCAN CONSTANT ROW" && detail != "SCAN account" ||
+					strings.Contains(detail, "TEMP B-TREE FOR ORDER BY") || strings.Contains(detail, "AUTOMATIC")
+				if slow && !list {
+					t.Errorf("%s\nin: %s", detail, query)
+				}
+			}
+			if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	update(t, s, func(tx *Tx) error { return check(tx.c) })
+
+	before := whole[2].ID
+	err = s.View(t.Context(), func(r *Reader) error {
+		for _, q := range []LogQuery{
+			{Conv: conv1}, {Conv: conv1, Last: 5}, {Conv: conv1, Since: start}, {Conv: conv1, Before: &before, Last: 5, Since: start},
+		} {
+			if _, err := r.Log(q); err != nil {
+				return err
+			}
+		}
+		rg := event.Range{LogKey: whole[0].Key(), From: 1, To: 9}
+		for _, read := range []func() error{
+			func() error { _, err := r.Account(); return err },
+			func() error { _, err := r.Clock(); return err },
+			func() error { _, err := r.Range(conv1, rg, 1); return err },
+			func() error { _, err := r.Frontier(conv1); return err },
+			func() error { _, err := r.HasEvent(before); return err },
+			func() error { _, err := r.Ack(conv1, whole[0].Author); return err },
+			func() error { _, err := r.Conversations(); return err },
+			func() error { _, err := r.Conversation(conv1); return err },
+			func() error { _, err := r.QueuedCount(); return err },
+			func() error { _, err := r.Contacts(); return err },
+			func() error { _, err := r.StaticAddrs(); return err },
+			func() error { _, _, err := r.OwnLog(conv1); return err },
+			func() error { _, err := r.IsOwnLog(conv1, event.LogID{1}); return err },
+		} {
+			if err := read(); err != nil {
+				return err
+			}
+		}
+		return check(r.c)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if checked < 40 {
+		t.Errorf("only %d statements were looked at", checked)
+	}
+}
+
+// TestPragmas: what the promises of the package rest on.
+func TestPragmas(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, t.TempDir(), Options{})
+	update(t, s, func(tx *Tx) error {
+		for pragma, want := range map[string]string{
+			"journal_mode": "wal", "synchronous": "2", "foreign_keys": "1", "application_id": "1882353763",
+		} {
+			var got string
+			if err := tx.c.c.QueryRowContext(t.Context(), "PRAGMA "+pragma).Scan(&got); err != nil {
+				return err
+			}
+			if got != want {
+				t.Errorf("%s is %s, want %s", pragma, got, want)
+			}
+		}
+		return nil
+	})
+}
