@@ -120,6 +120,10 @@ func suffer(t *testing.T, f fault, listen string) time.Duration {
 		}
 	}
 	last(lab.Long(f.short, f.full))
+	if !f.gone {
+		// The fault is one: nothing came through.
+		l.Within(time.Second, time.Now(), "nothing heard during "+f.name, bob.heard(alice, fromAlice[:1]))
+	}
 	f.mend(l, bob)
 	mended := time.Now()
 
@@ -162,6 +166,9 @@ func TestNoLinkAtFirstStart(t *testing.T) {
 					alice := newPerson(t, l.Hosts[0], "alice").serve("--listen", listen)
 					bob := newPerson(t, l.AddHost(late.opts), "bob").serve("--listen", listen)
 					last(lab.Long(2*time.Second, 10*time.Second))
+					if got := alice.peers(); len(got) != 0 {
+						t.Errorf("without %s alice sees %+v", name, got)
+					}
 					late.mend(l, bob.Host)
 					took := l.Within(10*time.Second, time.Now(), "met after the "+name+" came",
 						everyoneSees([]*person{alice, bob}))
