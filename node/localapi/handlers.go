@@ -77,11 +77,9 @@ func call[Request, Answer any](method func(context.Context, Request) (Answer, er
 			fail(w, status(err.Code), err)
 			return
 		}
-		// A call may take as long as its client waits.
-		rc := http.NewResponseController(w)
-		_ = rc.SetWriteDeadline(time.Time{})
 		answer, failed := method(r.Context(), request)
-		_ = rc.SetWriteDeadline(time.Now().Add(writeTimeout))
+		// The call took as long as its client liked to wait.
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout))
 		if failed != nil {
 			err := explain(r.Context(), failed)
 			fail(w, status(err.Code), err)
@@ -93,11 +91,12 @@ func call[Request, Answer any](method func(context.Context, Request) (Answer, er
 
 // read decodes a request's body.
 func read[Request any](w http.ResponseWriter, r *http.Request) (request Request, _ *api.Error) {
-	rc := http.NewResponseController(w)
-	_ = rc.SetReadDeadline(time.Now().Add(headerTimeout))
+	if r.Body != http.NoBody {
+		// net/http lifts it at the end of the body, where it begins to watch
+		// for the client's end; without a body it has begun already.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(headerTimeout))
+	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequest))
-	// What is read next only shows that the client is still there.
-	_ = rc.SetReadDeadline(time.Time{})
 	var tooBig *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooBig):

@@ -1,21 +1,17 @@
 package localapi
 
 import (
-	"context"
 	"encoding/json"
 	"net/http"
 	"time"
 )
 
 // stream begins an answer of JSON lines and returns what writes one. Writing
-// has no deadline until the server stops: a face that is suspended for an hour
-// reads on where it was.
-func (s *Server) stream(w http.ResponseWriter, r *http.Request) (write func(any) error, end func()) {
+// has no deadline: a face that is suspended for an hour reads on where it was.
+// A server that stops closes the connection under one that does not read.
+func (s *Server) stream(w http.ResponseWriter) (write func(any) error) {
 	rc := http.NewResponseController(w)
 	_ = rc.SetWriteDeadline(time.Time{})
-	stop := context.AfterFunc(r.Context(), func() {
-		_ = rc.SetWriteDeadline(time.Now().Add(stopTimeout / 2))
-	})
 	w.Header().Set("Content-Type", "application/jsonl")
 	encoder := json.NewEncoder(w)
 	return func(value any) error {
@@ -23,7 +19,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) (write func(any)
 			return err
 		}
 		return rc.Flush()
-	}, func() { stop() }
+	}
 }
 
 // attach holds the node until the client goes away or the server stops.
@@ -32,8 +28,7 @@ func (s *Server) attach(w http.ResponseWriter, r *http.Request) {
 		fail(w, status(err.Code), err)
 		return
 	}
-	write, end := s.stream(w, r)
-	defer end()
+	write := s.stream(w)
 	if write(hello{API: apiVersion}) == nil {
 		<-r.Context().Done()
 	}
@@ -46,15 +41,14 @@ func (s *Server) watch(w http.ResponseWriter, r *http.Request) {
 		fail(w, status(err.Code), err)
 		return
 	}
-	write, end := s.stream(w, r)
-	defer end()
+	write := s.stream(w)
 	for change, failed := range s.svc.Watch(r.Context(), request.Since) {
 		if failed != nil {
 			_ = write(failure{Error: explain(r.Context(), failed)})
 			return
 		}
 		if write(line{Change: change}) != nil {
-			return // the client is gone, or reads too slowly for a server that stops
+			return // the client is gone
 		}
 	}
 }
