@@ -26,10 +26,9 @@ import (
 
 // Node is a running peer. It implements [api.Service].
 type Node struct {
-	cfg     Config
-	key     identity.Key
-	log     *slog.Logger
-	started time.Time
+	cfg Config
+	key identity.Key
+	log *slog.Logger
 
 	// Parts; none of them knows another.
 	store     *store.Store
@@ -72,7 +71,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 		cfg.Notify = func(string) {}
 	}
 	n := &Node{
-		cfg: cfg, key: cfg.Key, log: cfg.Logger.With("component", "node"), started: time.Now(),
+		cfg: cfg, key: cfg.Key, log: cfg.Logger.With("component", "node"),
 		hub: newHub(), due: make(chan struct{}, 1), done: make(chan struct{}),
 	}
 	n.twinGone = time.AfterFunc(twinSilence, func() { n.notices.set(causeTwin, "") })
@@ -96,7 +95,7 @@ func (n *Node) open(ctx context.Context) error {
 		return err
 	}
 	n.host, err = p2phost.New(p2phost.Config{
-		Key: n.key.Libp2p(), Version: n.cfg.Version, Listen: n.cfg.Listen, Log: n.cfg.Logger,
+		Key: n.key.Libp2p(), Version: n.cfg.Version, Listen: n.cfg.Listen, Only: n.cfg.Only, Log: n.cfg.Logger,
 		LocalAddrs: func() []netip.Addr { return discovery.LocalAddrs(n.cfg.Interfaces) },
 	})
 	if err != nil {
@@ -106,7 +105,7 @@ func (n *Node) open(ctx context.Context) error {
 		n.cfg.Notify(fmt.Sprintf("port %d is taken; this node uses port %d", p2phost.DefaultPort, port))
 	}
 	n.discovery, err = discovery.New(discovery.Config{
-		Host: n.host, MDNS: !n.cfg.NoMDNS, Interfaces: n.cfg.Interfaces, Static: n.cfg.Peers, Book: book{n},
+		Host: n.host, MDNS: !n.cfg.NoMDNS, Interfaces: n.cfg.Interfaces, Static: n.cfg.Peers, Only: n.cfg.Only, Book: book{n},
 		OnEvent: n.discovered,
 		OnAddrsChanged: func() {
 			if err := n.host.Refresh(); err != nil {

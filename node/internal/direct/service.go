@@ -26,7 +26,7 @@ const (
 	writeWithin = 30 * time.Second
 	// A stream that failed is opened again after firstRetry, doubling up to
 	// lastRetry; one that lived for lastRetry starts over.
-	firstRetry = 500 * time.Millisecond
+	firstRetry = 100 * time.Millisecond
 	lastRetry  = 30 * time.Second
 	// maxLogs bounds the frontier of a conversation of two.
 	maxLogs = 2 * event.MaxLogs
