@@ -84,10 +84,14 @@ type Config struct {
 	// MDNS announces this node on the LAN and listens for others.
 	MDNS bool
 	// Interfaces are the names of those to use. Empty: those that are up and
-	// carry multicast, without tunnels, container bridges and loopback.
+	// carry multicast, without tunnels, container bridges and loopback. The
+	// loopback interface, if named, is a LAN of the nodes on this machine.
 	Interfaces []string
 	// Static are peers to keep connected to, each address ending in /p2p/ID.
 	Static []ma.Multiaddr
+	// Only, if not empty, are the only peers there are: what others multicast
+	// is passed over.
+	Only []peer.ID
 	// Book remembers peers across restarts. Nil: nothing is remembered.
 	Book Book
 	// MaxConns is the number of connections above which discovery opens no

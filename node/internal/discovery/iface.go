@@ -194,9 +194,10 @@ func networkOf(all []Interface) network {
 }
 
 // onLink reports whether an address is in a subnet of an interface in use.
-// IPv6 link-local addresses are on every link and go-libp2p dials none.
+// IPv6 link-local addresses are on every link and go-libp2p dials none; those
+// of loopback are on its interface, should that be in use.
 func (n network) onLink(ip netip.Addr) bool {
-	if ip.IsLoopback() || ip.Is6() && ip.IsLinkLocalUnicast() {
+	if ip.Is6() && ip.IsLinkLocalUnicast() {
 		return false
 	}
 	for _, i := range n.ifaces {

@@ -72,6 +72,9 @@ func (s *Service) received(now time.Time, m message, ifIndex int, from netip.Add
 			}
 			return // our own echo
 		}
+		if !s.policy.admits(a.Peer) {
+			return
+		}
 		before, known := s.policy.peers[a.Peer]
 		rebooted := known && before.boot != a.Boot
 		s.policy.heardFrom(now, a, i.Name)
@@ -174,7 +177,7 @@ func (s *Service) send(m sending, goodbye bool) {
 		}
 		data, err := msg.encode(port, ips)
 		if err == nil {
-			err = s.sockets.send(data, i)
+			err = s.sockets.send(data, i, sourceOn(i, ips))
 		}
 		s.heard.sent(i, err)
 		if err != nil {
@@ -192,21 +195,36 @@ func (s *Service) goodbye() {
 	s.sockets.close()
 }
 
+// sourceOn is the address that a packet leaves from, the zero one if the system
+// may choose. On loopback it would choose another interface's address.
+func sourceOn(i Interface, ips []netip.Addr) netip.Addr {
+	if i.Kind == Loopback && len(ips) > 0 {
+		return ips[0]
+	}
+	return netip.Addr{}
+}
+
 // addrsOn lists where we can be dialled on an interface, its addresses, and
 // the port for an SRV record.
 func addrsOn(i Interface, listen []ma.Multiaddr) (addrs []ma.Multiaddr, ips []netip.Addr, port uint16) {
 	for _, p := range i.Addrs {
 		ip := p.Addr()
-		if ip.Is6() && ip.IsLinkLocalUnicast() || ip.IsLoopback() {
+		if ip.Is6() && ip.IsLinkLocalUnicast() {
 			continue
 		}
-		found := false
 		for _, l := range listen {
 			lip, ok := addrIP(l)
-			if !ok || lip.Is4() != ip.Is4() || (!lip.IsUnspecified() && lip != ip) {
+			if !ok || lip.Is4() != ip.Is4() {
 				continue
 			}
-			host, err := manet.FromIP(ip.AsSlice())
+			at := ip
+			switch {
+			case lip.IsLoopback() && p.Contains(lip):
+				at = lip // all of 127.0.0.0/8 is this machine's, of which the interface lists one
+			case !lip.IsUnspecified() && lip != ip:
+				continue
+			}
+			host, err := manet.FromIP(at.AsSlice())
 			if err != nil {
 				continue
 			}
@@ -215,13 +233,13 @@ func addrsOn(i Interface, listen []ma.Multiaddr) (addrs []ma.Multiaddr, ips []ne
 			if !dialable(a) {
 				continue
 			}
-			addrs, found = append(addrs, a), true
+			addrs = append(addrs, a)
+			if len(ips) < maxOwnAddrs && !slices.Contains(ips, at) {
+				ips = append(ips, at)
+			}
 			if n, err := strconv.ParseUint(a[1].Value(), 10, 16); err == nil {
 				port = uint16(n)
 			}
-		}
-		if found && len(ips) < maxOwnAddrs {
-			ips = append(ips, ip)
 		}
 	}
 	return addrs, ips, port

@@ -110,6 +110,7 @@ type target struct {
 type policy struct {
 	self  peer.ID
 	limit int // connections above which none is opened unasked
+	only  []peer.ID // if any, the only peers there are
 	rand  *rand.Rand
 	net   network
 	peers map[peer.ID]*target
@@ -153,6 +154,9 @@ func newPolicy(self peer.ID, limit int, r *rand.Rand) *policy {
 	return &policy{self: self, limit: limit, rand: r, peers: map[peer.ID]*target{}, links: map[string]*link{}}
 }
 
+// admits reports a peer that may exist for us.
+func (p *policy) admits(id peer.ID) bool { return len(p.only) == 0 || slices.Contains(p.only, id) }
+
 // take returns the commands since the last call, in order.
 func (p *policy) take() []command {
 	out := p.out
@@ -176,9 +180,9 @@ func (p *policy) jitter(d time.Duration) time.Duration {
 }
 
 // target returns what is known of a peer, making a place for it. Nil: it is us,
-// or there is no place.
+// it is not admitted, or there is no place.
 func (p *policy) target(now time.Time, id peer.ID, via Via) *target {
-	if id == p.self || id == "" {
+	if id == p.self || id == "" || !p.admits(id) {
 		return nil
 	}
 	t := p.peers[id]

@@ -64,6 +64,8 @@ func New(cfg Config) (*Service, error) {
 		return nil, fmt.Errorf("discovery: %w", err)
 	}
 	random := mrand.New(mrand.NewChaCha8([32]byte(seed[:32])))
+	p := newPolicy(cfg.Host.ID(), cfg.MaxConns, random)
+	p.only = cfg.Only
 	return &Service{
 		cfg:       cfg,
 		log:       log,
@@ -72,7 +74,7 @@ func New(cfg Config) (*Service, error) {
 		stopped:   make(chan struct{}),
 		events:    newMailbox[Event](),
 		saves:     newMailbox[command](),
-		policy:    newPolicy(cfg.Host.ID(), cfg.MaxConns, random),
+		policy:    p,
 		announcer: newAnnouncer(cfg.Host.ID(), random),
 		conns:     map[string]lnet.Conn{},
 		dials:     map[peer.ID]context.CancelFunc{},

@@ -137,8 +137,9 @@ func (s *sockets) leave(k joinKey) {
 
 // send multicasts a packet on one interface. IPv4 carries it if the interface
 // has an IPv4 address, IPv6 if it has none or one that can be dialled: who has
-// both families hears a packet once in each.
-func (s *sockets) send(data []byte, i Interface) error {
+// both families hears a packet once in each. The source is the system's choice
+// if src is the zero Addr, which it always is on Windows.
+func (s *sockets) send(data []byte, i Interface, src netip.Addr) error {
 	has4, has6 := false, false
 	for _, p := range i.Addrs {
 		has4 = has4 || p.Addr().Is4()
@@ -147,7 +148,7 @@ func (s *sockets) send(data []byte, i Interface) error {
 	ifi := &net.Interface{Index: i.Index, Name: i.Name}
 	var errs []error
 	if has4 && s.v4 != nil {
-		errs = append(errs, s.send4(data, ifi))
+		errs = append(errs, s.send4(data, ifi, src))
 	}
 	if (has6 || !has4) && s.v6 != nil {
 		errs = append(errs, s.send6(data, ifi))
@@ -158,7 +159,7 @@ func (s *sockets) send(data []byte, i Interface) error {
 	return nil
 }
 
-func (s *sockets) send4(data []byte, ifi *net.Interface) error {
+func (s *sockets) send4(data []byte, ifi *net.Interface, src netip.Addr) error {
 	var cm *ipv4.ControlMessage
 	if runtime.GOOS == "windows" {
 		s.mu.Lock()
@@ -168,6 +169,9 @@ func (s *sockets) send4(data []byte, ifi *net.Interface) error {
 		}
 	} else {
 		cm = &ipv4.ControlMessage{IfIndex: ifi.Index}
+		if src.Is4() {
+			cm.Src = src.AsSlice()
+		}
 	}
 	_, err := s.v4.WriteTo(data, cm, group4)
 	return err
