@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io/fs"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -154,6 +155,8 @@ func apiError(err error) error {
 		return api.Errorf(api.CodeDamaged, "the database is another program's and was not touched: use another directory with --data (%w)", err)
 	case errors.Is(err, store.ErrDamaged), errors.Is(err, account.ErrDamaged):
 		return api.Errorf(api.CodeDamaged, "%w: restore it from a backup, or start anew in another directory with --data", err)
+	case errors.Is(err, fs.ErrPermission):
+		return api.Errorf(api.CodeNoPermission, "the operating system forbids it: %w; the data directory must belong to you, or name another with --data", err)
 	case errors.Is(err, account.ErrWrongPassword):
 		return api.Errorf(api.CodeWrongPassword, "%w; nothing was changed", err)
 	}

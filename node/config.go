@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 
+	"github.com/libp2p/go-libp2p/core/peer"
 	ma "github.com/multiformats/go-multiaddr"
 
 	"p2pchat/protocol/identity"
@@ -28,6 +29,9 @@ type Config struct {
 	Peers []ma.Multiaddr
 	// NoMDNS switches discovery by multicast off.
 	NoMDNS bool
+	// Only, if not empty, are the only peers there are for this node: others
+	// are neither answered, dialled nor let in.
+	Only   []peer.ID
 	Logger *slog.Logger
 	// Notify is told sentences a person should read; nil: nobody is.
 	Notify func(sentence string)

@@ -52,11 +52,9 @@ func (n *Node) Send(ctx context.Context, r api.SendRequest) (api.Receipt, error)
 	if r.Wait > 0 {
 		// Running out of time is no error: the state says how far it came.
 		_ = n.delivery.wait(waitCtx, to, e)
-		if err := ctx.Err(); err != nil {
-			return api.Receipt{}, err // the message is kept all the same
-		}
 	}
-	state, err := n.delivery.states(ctx, to)
+	// Whatever became of the caller, the message is kept.
+	state, err := n.delivery.states(context.WithoutCancel(ctx), to)
 	if err != nil {
 		return api.Receipt{}, apiError(err)
 	}
@@ -64,7 +62,7 @@ func (n *Node) Send(ctx context.Context, r api.SendRequest) (api.Receipt, error)
 	if rec.State == api.Delivered || rec.State == api.Read {
 		rec.Acked = 1
 	}
-	return rec, nil
+	return rec, ctx.Err()
 }
 
 // resolve finds the person a WHO or TARGET names.

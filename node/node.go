@@ -303,7 +303,10 @@ const twinSilence = 150 * time.Second
 func (n *Node) discovered(e discovery.Event) {
 	n.log.Debug("discovery", "what", e.Kind, "peer", e.Peer, "via", e.Via, "err", e.Err)
 	switch e.Kind {
-	case discovery.Connected, discovery.Disconnected:
+	case discovery.Connected:
+		n.rosterChanged(e.Peer)
+	case discovery.Disconnected:
+		n.people.parted(e.Peer)
 		n.rosterChanged(e.Peer)
 	case discovery.Twin:
 		n.notice(causeTwin, fmt.Sprintf("another node with this account's key runs at %v: nothing can be sent until one of the two stops", e.Addrs))

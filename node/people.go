@@ -27,7 +27,15 @@ type people struct {
 	looks   [2]string // of self.name
 	entries map[peer.ID]*entry
 	dirty   map[peer.ID]bool
+	// strangers are those with a connection who have not introduced
+	// themselves: anybody can have one. What discovery says of them is kept
+	// for when they do.
+	strangers map[peer.ID]discovery.Remembered
 }
+
+// maxStrangers is far above the connections a node has, and bounds what
+// somebody with many keys can fill.
+const maxStrangers = 1024
 
 type entry struct {
 	store.Contact
@@ -39,6 +47,7 @@ func newPeople(self person, contacts []store.Contact) *people {
 	r := &people{
 		self: self, looks: identity.Looks(self.name),
 		entries: make(map[peer.ID]*entry, len(contacts)), dirty: map[peer.ID]bool{},
+		strangers: map[peer.ID]discovery.Remembered{},
 	}
 	for _, c := range contacts {
 		r.entries[c.Peer] = &entry{Contact: c, looks: identity.Looks(c.Name)}
@@ -54,6 +63,10 @@ func (r *people) met(p identity.Profile, signed []byte, away bool, now time.Time
 	if e == nil {
 		e = &entry{Contact: store.Contact{Peer: p.Peer, FirstSeen: now}}
 		r.entries[p.Peer] = e
+		if m, ok := r.strangers[p.Peer]; ok {
+			e.found(m)
+			delete(r.strangers, p.Peer)
+		}
 	}
 	// Of two profiles the newer counts, whichever arrives last.
 	if !p.Time.Before(e.ProfileTime) {
@@ -70,24 +83,43 @@ func (r *people) met(p identity.Profile, signed []byte, away bool, now time.Time
 	r.dirty[p.Peer] = true
 }
 
-// remember notes what discovery keeps of somebody.
+// remember notes what discovery keeps of somebody. Only those who introduced
+// themselves, and those a person named, are in the roster.
 func (r *people) remember(m discovery.Remembered) {
-	addrs := make([]string, len(m.Addrs))
-	for i, a := range m.Addrs {
-		addrs[i] = a.String()
-	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	e := r.entries[m.Peer]
 	if e == nil {
+		if !m.Static {
+			if len(r.strangers) < maxStrangers {
+				r.strangers[m.Peer] = m
+			}
+			return
+		}
 		e = &entry{Contact: store.Contact{Peer: m.Peer, FirstSeen: time.Now()}, looks: identity.Looks("")}
 		r.entries[m.Peer] = e
 	}
-	e.Addrs, e.Via, e.Static = addrs, string(m.Via), m.Static
+	e.found(m)
+	r.dirty[m.Peer] = true
+}
+
+// found notes where somebody was found.
+func (e *entry) found(m discovery.Remembered) {
+	e.Addrs = make([]string, len(m.Addrs))
+	for i, a := range m.Addrs {
+		e.Addrs[i] = a.String()
+	}
+	e.Via, e.Static = string(m.Via), m.Static
 	if m.LastSeen.After(e.LastSeen) {
 		e.LastSeen = m.LastSeen
 	}
-	r.dirty[m.Peer] = true
+}
+
+// parted forgets a stranger whose connection is gone.
+func (r *people) parted(id peer.ID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.strangers, id)
 }
 
 // remembered is what discovery starts from.

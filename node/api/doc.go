@@ -5,8 +5,7 @@
 //
 // The JSON form of every type is part of the command-line contract: fields may
 // be added, never renamed. Times are RFC 3339 in UTC with milliseconds, IDs
-// lower-case hex, peer IDs base58, durations as Go prints them (see
-// [Time]). Unknown scalars are null, arrays never null.
+// lower-case hex, peer IDs base58 (see [Time]). Unknown scalars are null, arrays never null.
 //
 // The package does no I/O and holds no state.
 package api

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"encoding/json"
 	"fmt"
 	"time"
 )
@@ -97,6 +98,27 @@ type Peer struct {
 	Warning string `json:"warning"`
 }
 
+// MarshalJSON implements json.Marshaler: the name of somebody who never
+// introduced himself is null.
+func (p Peer) MarshalJSON() ([]byte, error) {
+	type plain Peer
+	if p.Addrs == nil {
+		p.Addrs = []string{}
+	}
+	return json.Marshal(struct {
+		Name *string `json:"name"`
+		plain
+	}{known(p.Name), plain(p)})
+}
+
+// known is nil for the empty string, whose JSON form is null.
+func known(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
 // Conversation kinds.
 const (
 	KindDirect = "direct"
@@ -114,6 +136,16 @@ type Conversation struct {
 	LastTime Time   `json:"last_time"`
 	// ReadByOther is the ID of our newest message the other side has read.
 	ReadByOther string `json:"read_by_other"`
+}
+
+// MarshalJSON implements json.Marshaler: what is not known is null.
+func (c Conversation) MarshalJSON() ([]byte, error) {
+	type plain Conversation
+	return json.Marshal(struct {
+		Name        *string `json:"name"`
+		ReadByOther *string `json:"read_by_other"`
+		plain
+	}{known(c.Name), known(c.ReadByOther), plain(c)})
 }
 
 // Delivery states of one's own messages; others' are [Received].
@@ -151,6 +183,16 @@ type Message struct {
 	// Forked marks proof of equivocation: another event of the same author,
 	// log and seq exists.
 	Forked bool `json:"forked"`
+}
+
+// MarshalJSON implements json.Marshaler: the name of an author who was
+// forgotten is null.
+func (m Message) MarshalJSON() ([]byte, error) {
+	type plain Message
+	return json.Marshal(struct {
+		Name *string `json:"name"`
+		plain
+	}{known(m.Name), plain(m)})
 }
 
 // Receipt is what became of a message that was sent.
