@@ -2,7 +2,6 @@ package tui
 
 import (
 	"context"
-	"strconv"
 	"strings"
 	"time"
 
@@ -55,6 +54,10 @@ type (
 	captureMsg struct {
 		summary string
 		err     error
+	}
+	captureNewsMsg struct {
+		of    *capture
+		state string
 	}
 	doneMsg struct { // something without an answer
 		text string // clean
@@ -139,6 +142,9 @@ func (m *model) takeResult(msg tea.Msg) tea.Cmd {
 			return m.fail(msg.err)
 		}
 		m.away = msg.away
+	case captureNewsMsg:
+		msg.of.state = clean(msg.state)
+		return m.captureNews(msg.of)
 	case captureMsg:
 		file := clean(m.capture.file)
 		m.capture = nil
@@ -172,8 +178,6 @@ func (m *model) fail(err error) tea.Cmd {
 }
 
 func (m *model) clearNote() { m.note = note{id: m.note.id + 1} }
-
-func itoa(n int) string { return strconv.Itoa(n) }
 
 // load asks for the newest messages of the focused conversation if they are
 // not there or may be out of date.

@@ -94,7 +94,11 @@ func (m *model) topRight(l layout) string {
 		warn("no node")
 	}
 	if m.capture != nil {
-		warn(m.signs.rec + " capture")
+		state := "capture"
+		if m.capture.state != "" && l.w >= minPeople {
+			state = m.capture.state
+		}
+		warn(m.signs.rec + " " + clip(m.width, state, 24))
 	}
 	if n := m.status.Queued; n > 0 {
 		tell(fmt.Sprintf("%d queued", n))

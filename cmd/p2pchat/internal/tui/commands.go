@@ -107,6 +107,7 @@ func (m *model) say(t *talk, text string) (tea.Cmd, error) {
 		return nil, err
 	}
 	t.log.bottom, t.log.fresh = anchor{}, "" // whoever writes has read, and wants to see it
+	delete(m.noticed, t.key)                 // the next word is news again
 	m.outbox = append(m.outbox, outgoing{t, text, typed})
 	return m.sendNext(), nil
 }
@@ -211,13 +212,28 @@ func cmdCapture(m *model, arg string) (tea.Cmd, error) {
 		}
 	}
 	ctx, cancel := context.WithCancel(m.calls.ctx)
-	m.capture = &capture{file: file, stop: cancel}
-	return tea.Batch(m.tell("capturing into "+clean(file)+"; /stop-capture ends it"),
+	c := &capture{file: file, stop: cancel, news: make(chan string, 1), ended: make(chan struct{})}
+	m.capture = c
+	return tea.Batch(m.tell("capturing into "+clean(file)+"; /stop-capture ends it"), m.captureNews(c),
 		m.calls.do(0, func(context.Context) tea.Msg {
 			defer cancel()
-			summary, err := m.opts.Capture(ctx, file)
+			defer close(c.ended)
+			summary, err := m.opts.Capture(ctx, file, c.tell)
 			return captureMsg{summary, err}
 		})), nil
+}
+
+// captureNews waits for the next news of a capture.
+func (m *model) captureNews(c *capture) tea.Cmd {
+	return m.calls.do(0, func(ctx context.Context) tea.Msg {
+		select {
+		case s := <-c.news:
+			return captureNewsMsg{c, s}
+		case <-c.ended:
+		case <-ctx.Done():
+		}
+		return nil
+	})
 }
 
 func cmdStopCapture(m *model, _ string) (tea.Cmd, error) {

@@ -6,6 +6,7 @@
 //
 // One model (model.go) holds the state and hands every message to small units:
 //
+//	screen.go       the panes put together
 //	people.go       who one can talk to: order, unread counts, the left pane
 //	transcript.go   the messages of one conversation: merging, paging, scrolling
 //	lines.go        how one message looks: separators, names, wrapping, marks

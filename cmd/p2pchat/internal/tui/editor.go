@@ -282,10 +282,26 @@ func (in *input) edit(d *draft, mw measure, width int, msg tea.KeyPressMsg) bool
 		d.insert("\n")
 	case msg.Text != "" && msg.Mod&(tea.ModCtrl|tea.ModAlt|tea.ModMeta|tea.ModSuper) == 0:
 		d.insert(msg.Text)
+	case afterEsc(msg) != "":
+		d.insert(afterEsc(msg))
 	default:
 		return false
 	}
 	return true
+}
+
+// afterEsc is the character of Alt and a key without a meaning of its own,
+// else "". Esc and a key pressed soon after arrive as the same bytes, within
+// tmux up to half a second after; the character must not be lost, least of all
+// a slash.
+func afterEsc(msg tea.KeyPressMsg) string {
+	if msg.Mod&^tea.ModShift != tea.ModAlt || !unicode.IsPrint(msg.Code) {
+		return ""
+	}
+	if msg.Mod&tea.ModShift != 0 {
+		return string(unicode.ToUpper(msg.Code))
+	}
+	return string(msg.Code)
 }
 
 // view renders rows rows of w columns and says where the cursor is in them.

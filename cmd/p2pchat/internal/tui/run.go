@@ -26,8 +26,10 @@ type Options struct {
 	// Notices are sentences to show at the start.
 	Notices []string
 	// Capture records the node's packets into a file until ctx ends, and
-	// returns one sentence about what it recorded. Nil: there is no /capture.
-	Capture func(ctx context.Context, file string) (summary string, err error)
+	// returns one sentence about what it recorded. Until then it may call tell,
+	// which returns at once, with a few words on how far it is, such as
+	// "120 packets". Nil: there is no /capture.
+	Capture func(ctx context.Context, file string, tell func(string)) (summary string, err error)
 }
 
 func (o Options) environ() []string {

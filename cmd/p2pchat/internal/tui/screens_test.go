@@ -6,6 +6,7 @@ import (
 	"time"
 
 	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/x/ansi"
 
 	"p2pchat/node/api"
 	"p2pchat/node/api/apitest"
@@ -133,7 +134,9 @@ func TestScreens(t *testing.T) {
 }
 
 // untilStopped is a capture of nothing.
-func untilStopped(ctx context.Context, _ string) (string, error) {
+func untilStopped(ctx context.Context, _ string, tell func(string)) (string, error) {
+	tell("11 packets")
+	tell("12 packets")
 	<-ctx.Done()
 	return "12 packets.", nil
 }
@@ -185,7 +188,7 @@ func TestScreenWide(t *testing.T) {
 			name := "wide-wcwidth-64x16"
 			if grapheme {
 				name = "wide-grapheme-64x16"
-				h.send(tea.ModeReportMsg{Mode: modeUnicodeCore, Value: modeReset})
+				h.send(tea.ModeReportMsg{Mode: ansi.ModeUnicodeCore, Value: ansi.ModeReset})
 			}
 			h.golden(name)
 		}
