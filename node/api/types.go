@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -105,10 +106,20 @@ func (p Peer) MarshalJSON() ([]byte, error) {
 	if p.Addrs == nil {
 		p.Addrs = []string{}
 	}
-	return json.Marshal(struct {
+	return marshal(struct {
 		Name *string `json:"name"`
 		plain
 	}{known(p.Name), plain(p)})
+}
+
+// marshal leaves <, > and & to whoever encodes the whole: an encoder that does
+// not escape them would otherwise find them escaped.
+func marshal(v any) ([]byte, error) {
+	var buf bytes.Buffer
+	enc := json.NewEncoder(&buf)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(v)
+	return bytes.TrimSpace(buf.Bytes()), err
 }
 
 // known is nil for the empty string, whose JSON form is null.
@@ -141,11 +152,14 @@ type Conversation struct {
 // MarshalJSON implements json.Marshaler: what is not known is null.
 func (c Conversation) MarshalJSON() ([]byte, error) {
 	type plain Conversation
-	return json.Marshal(struct {
-		Name        *string `json:"name"`
-		ReadByOther *string `json:"read_by_other"`
+	return marshal(struct {
+		ID     string  `json:"id"` // these, for their place
+		Kind   string  `json:"kind"`
+		Target string  `json:"target"`
+		Name   *string `json:"name"`
 		plain
-	}{known(c.Name), known(c.ReadByOther), plain(c)})
+		ReadByOther *string `json:"read_by_other"`
+	}{c.ID, c.Kind, c.Target, known(c.Name), plain(c), known(c.ReadByOther)})
 }
 
 // Delivery states of one's own messages; others' are [Received].
@@ -189,10 +203,13 @@ type Message struct {
 // forgotten is null.
 func (m Message) MarshalJSON() ([]byte, error) {
 	type plain Message
-	return json.Marshal(struct {
-		Name *string `json:"name"`
+	return marshal(struct {
+		ID           string  `json:"id"` // these, for their place
+		Conversation string  `json:"conversation"`
+		Author       string  `json:"author"`
+		Name         *string `json:"name"`
 		plain
-	}{known(m.Name), plain(m)})
+	}{m.ID, m.Conversation, m.Author, known(m.Name), plain(m)})
 }
 
 // Receipt is what became of a message that was sent.
