@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/crypto"
+	"github.com/libp2p/go-libp2p/core/peer"
 	ma "github.com/multiformats/go-multiaddr"
 )
 
@@ -40,6 +41,8 @@ type Config struct {
 	// HighWater is the number of connections above which idle ones are
 	// trimmed to three quarters of it. 0: DefaultHighWater.
 	HighWater int
+	// Only, if not empty, are the only peers that connections exist with.
+	Only []peer.ID
 	// Log receives what go-libp2p reports of this host. Nil: nothing.
 	Log *slog.Logger
 }

@@ -96,6 +96,10 @@ func New(cfg Config) (*Host, error) {
 		opts = append(opts, libp2p.Transport(tcp.NewTCPTransport))
 	}
 
+	if len(cfg.Only) > 0 {
+		opts = append(opts, libp2p.ConnectionGater(only(cfg.Only)))
+	}
+
 	lh, err := libp2p.New(opts...)
 	if err != nil {
 		return nil, fmt.Errorf("libp2p host: %w", err)
