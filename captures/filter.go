@@ -39,13 +39,15 @@ var kept = &flow{verdict: keep}
 
 // filter decides which packets are the node's. It is used by one goroutine.
 type filter struct {
-	tcp     endpoints
-	udp     endpoints
-	conns   map[Connection]bool
-	peers   map[netip.AddrPort]bool
-	with    map[netip.Addr]bool
-	locals  map[netip.Addr]time.Time // this host's addresses, and when they were last seen to be
-	pending int                      // flows that are undecided
+	tcp   endpoints
+	udp   endpoints
+	conns map[Connection]bool
+	peers map[netip.AddrPort]bool
+	with  map[netip.Addr]bool
+	// announcers are the mDNS instances to keep; none: all of the service
+	announcers []string
+	locals     map[netip.Addr]time.Time // this host's addresses, and when they were last seen to be
+	pending    int                      // flows that are undecided
 
 	flows     map[Connection]*flow    // by local and remote side
 	fragments map[fragmentID]fragment // first fragments of kept packets
@@ -130,6 +132,7 @@ func (f *filter) setTarget(t Target, now time.Time) {
 	for _, a := range t.With {
 		f.with[a] = true
 	}
+	f.announcers = t.Announcers
 }
 
 func (f *filter) decide(fl *flow, v verdict) {
@@ -187,7 +190,7 @@ func (p packet) fragmentID() fragmentID {
 
 func (f *filter) whole(p packet, now time.Time) *flow {
 	if p.proto == protoUDP && (p.src.Port() == mdnsPort || p.dst.Port() == mdnsPort) {
-		if f.wantsMDNS(p) && namesService(p.payload) {
+		if f.wantsMDNS(p) && namesService(p.payload, f.announcers) {
 			return kept
 		}
 	}

@@ -1,6 +1,7 @@
 package captures
 
 import (
+	"slices"
 	"strings"
 
 	"golang.org/x/net/dns/dnsmessage"
@@ -11,9 +12,9 @@ const service = "_p2pchat._udp."
 
 // namesService says whether a multicast DNS message (RFC 6762) asks for or
 // tells about our service: a question's or record's name or the target of a
-// pointer lies in it. Of a damaged or cut message, what precedes the damage
-// counts.
-func namesService(msg []byte) bool {
+// pointer lies in it, and if instances are given, belongs to one of them. Of a
+// damaged or cut message, what precedes the damage counts.
+func namesService(msg []byte, instances []string) bool {
 	var p dnsmessage.Parser
 	if _, err := p.Start(msg); err != nil {
 		return false
@@ -26,7 +27,7 @@ func namesService(msg []byte) bool {
 		if err != nil {
 			return false
 		}
-		if inService(q.Name) {
+		if inService(q.Name, instances) {
 			return true
 		}
 	}
@@ -46,7 +47,7 @@ func namesService(msg []byte) bool {
 			if err != nil {
 				return false
 			}
-			if inService(h.Name) {
+			if inService(h.Name, instances) {
 				return true
 			}
 			if h.Type == dnsmessage.TypePTR {
@@ -54,7 +55,7 @@ func namesService(msg []byte) bool {
 				if err != nil {
 					return false
 				}
-				if inService(ptr.PTR) {
+				if inService(ptr.PTR, instances) {
 					return true
 				}
 				continue
@@ -67,8 +68,13 @@ func namesService(msg []byte) bool {
 	return false
 }
 
-// inService: the service itself, one of its instances or subtypes.
-func inService(n dnsmessage.Name) bool {
+// inService: the service itself, one of its instances or subtypes; if instances
+// are given, only these.
+func inService(n dnsmessage.Name, instances []string) bool {
 	s := strings.ToLower(n.String())
-	return strings.HasPrefix(s, service) || strings.Contains(s, "."+service)
+	if len(instances) == 0 {
+		return strings.HasPrefix(s, service) || strings.Contains(s, "."+service)
+	}
+	label, _, ok := strings.Cut(s, "."+service)
+	return ok && slices.ContainsFunc(instances, func(i string) bool { return strings.EqualFold(i, label) })
 }

@@ -29,7 +29,29 @@ func TestNamesService(t *testing.T) {
 		{"in the additional section", additional(t), true},
 		{"text that looks like it", announcement(t, "x.local.", "y.local.") + "_p2pchat._udp.local.", false},
 	} {
-		if got := namesService([]byte(tc.msg)); got != tc.want {
+		if got := namesService([]byte(tc.msg), nil); got != tc.want {
+			t.Errorf("%s: %v, want %v", tc.name, got, tc.want)
+		}
+	}
+}
+
+func TestNamesInstances(t *testing.T) {
+	t.Parallel()
+	instances := []string{"QmABC", "QmDEF"}
+	for _, tc := range []struct {
+		name, msg string
+		want      bool
+	}{
+		{"question to all", question(t, "_p2pchat._udp.local."), false},
+		{"question for one", question(t, "QmDEF._p2pchat._udp.local."), true},
+		{"in another case", question(t, "qmdef._P2PCHAT._udp.local."), true},
+		{"question for another", question(t, "QmXYZ._p2pchat._udp.local."), false},
+		{"one of another service", question(t, "QmABC._p2p._udp.local."), false},
+		{"longer name", question(t, "xQmABC._p2pchat._udp.local."), false},
+		{"pointer to one", announcement(t, "_p2pchat._udp.local.", "QmABC._p2pchat._udp.local."), true},
+		{"pointer to another", announcement(t, "_p2pchat._udp.local.", "QmXYZ._p2pchat._udp.local."), false},
+	} {
+		if got := namesService([]byte(tc.msg), instances); got != tc.want {
 			t.Errorf("%s: %v, want %v", tc.name, got, tc.want)
 		}
 	}
@@ -59,5 +81,5 @@ func additional(t *testing.T) string {
 func FuzzNamesService(f *testing.F) {
 	f.Add([]byte(question(f, "_p2pchat._udp.local.")))
 	f.Add([]byte(announcement(f, "_services._dns-sd._udp.local.", "_p2pchat._udp.local.")))
-	f.Fuzz(func(_ *testing.T, msg []byte) { namesService(msg) })
+	f.Fuzz(func(_ *testing.T, msg []byte) { namesService(msg, nil); namesService(msg, []string{"abc"}) })
 }

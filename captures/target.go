@@ -31,6 +31,10 @@ type Target struct {
 	// multicast DNS what they or this host sent.
 	With []netip.Addr
 
+	// Announcers, if not empty, are DNS-SD instances (a node's is its peer ID):
+	// of multicast DNS only what names one of them is kept.
+	Announcers []string
+
 	// Names are usernames by address, for the name resolution block.
 	Names map[netip.Addr]string
 }
