@@ -32,11 +32,12 @@ func TestThreeMeet(t *testing.T) {
 	}
 }
 
-func TestTwentyMeet(t *testing.T) {
+// Twenty machines are switched on at once.
+func TestCrowdMeets(t *testing.T) {
 	if testing.Short() {
 		t.Skip("twenty processes")
 	}
-	l := lab.New(t, 20)
+	l := lab.New(t, crowd)
 	began := time.Now()
 	var nodes []*running
 	for i, h := range l.Hosts {

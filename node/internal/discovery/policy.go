@@ -39,10 +39,44 @@ const (
 	maxDialAddrs = 8    // addresses tried in one dial
 )
 
-// dialTimeouts of successive attempts. Short, since a new attempt costs little
-// and an old one may be waiting in a retransmission; now and then longer, for
-// machines so busy that a handshake takes a second.
-var dialTimeouts = []time.Duration{1200 * time.Millisecond, 1600 * time.Millisecond, 1200 * time.Millisecond, 3 * time.Second}
+// dialTimeouts of successive attempts, over and over. Short, since a new
+// attempt costs little and an old one may be waiting in a retransmission; now
+// and then long, for a peer so busy that a handshake takes seconds.
+var dialTimeouts = []time.Duration{
+	1200 * time.Millisecond, 1600 * time.Millisecond, 1200 * time.Millisecond, 3 * time.Second,
+	1200 * time.Millisecond, 1600 * time.Millisecond, 1200 * time.Millisecond, maxTimeout,
+}
+
+// maxTimeout bounds dials and pings on the busiest machine.
+const maxTimeout = 5 * time.Second
+
+// pace is how slow things are at the moment, on this machine and with its
+// peers. Timeouts that are right for a LAN would, on a machine with too much
+// to do, give up handshakes and connections that only need time, and cause
+// more work than they end.
+type pace struct {
+	lag  time.Duration // how late our own timers are
+	dial time.Duration // how long a successful dial takes
+}
+
+// late takes in how late a timer was.
+func (p *pace) late(d time.Duration) { p.lag = max(d, p.lag*7/8) }
+
+// took takes in how long a successful dial took.
+func (p *pace) took(d time.Duration) { p.dial = max(d, p.dial*7/8) }
+
+// stretch makes a timeout as long as it has to be.
+func (p *pace) stretch(d time.Duration) time.Duration {
+	return min(d+3*p.dial+8*p.lag, maxTimeout)
+}
+
+// dials is how many dials at the same time make sense.
+func (p *pace) dials() int {
+	if p.lag > 20*time.Millisecond || p.dial > 250*time.Millisecond {
+		return maxDials / 4
+	}
+	return maxDials
+}
 
 // source is where an address came from.
 type source int
@@ -109,12 +143,13 @@ type target struct {
 // outputs are collected in out until taken. One goroutine owns it.
 type policy struct {
 	self  peer.ID
-	limit int // connections above which none is opened unasked
+	limit int       // connections above which none is opened unasked
 	only  []peer.ID // if any, the only peers there are
 	rand  *rand.Rand
 	net   network
 	peers map[peer.ID]*target
 	links map[string]*link
+	pace  pace
 	dials int
 	out   []command
 }

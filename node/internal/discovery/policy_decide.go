@@ -107,7 +107,7 @@ func (p *policy) pingNow(now time.Time, l *link, timeout time.Duration) {
 		return
 	}
 	l.pinging, l.asked = true, now
-	p.do(pingCmd{l.id, timeout})
+	p.do(pingCmd{l.id, p.pace.stretch(timeout)})
 }
 
 func (p *policy) close(l *link, why string) {
@@ -203,7 +203,7 @@ func (p *policy) tick(now time.Time) (next time.Time) {
 		return cmp.Or(b.wanted.Compare(a.wanted), a.next.Compare(b.next), cmp.Compare(a.id, b.id))
 	})
 	for _, t := range due {
-		if p.dials >= maxDials {
+		if p.dials >= p.pace.dials() {
 			break // the end of a dial brings the next tick
 		}
 		p.dial(now, t)
@@ -224,7 +224,7 @@ func (p *policy) dial(now time.Time, t *target) {
 	}
 	t.dialing, t.started, t.next = true, now, time.Time{}
 	p.dials++
-	p.do(dialCmd{t.id, addrs, dialTimeouts[t.tries%len(dialTimeouts)]})
+	p.do(dialCmd{t.id, addrs, p.pace.stretch(dialTimeouts[t.tries%len(dialTimeouts)])})
 }
 
 // missing lists the peers worth asking for by name, with the time since when

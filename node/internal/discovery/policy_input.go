@@ -282,6 +282,9 @@ func (p *policy) dialed(now time.Time, id peer.ID, err error) {
 		return
 	}
 	t.dialing = false
+	if err == nil {
+		p.pace.took(now.Sub(t.started))
+	}
 	if t.connected() {
 		return
 	}

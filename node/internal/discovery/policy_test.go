@@ -179,7 +179,7 @@ func TestHigherIDLeavesItToTheOther(t *testing.T) {
 	}
 }
 
-// At least a dial in three seconds for ten minutes, then about one a minute.
+// A dial every few seconds for ten minutes, then about one a minute.
 func TestRedialRate(t *testing.T) {
 	t.Parallel()
 	for _, self := range []int{1, 3} {
@@ -193,7 +193,7 @@ func TestRedialRate(t *testing.T) {
 		for w.now.Before(lost.Add(fullRateFor)) {
 			step := w.now.Add(100 * time.Millisecond)
 			if len(dials(w.until(step), 2)) > 0 {
-				if gap := w.now.Sub(last); gap > 6*time.Second {
+				if gap := w.now.Sub(last); gap > 7*time.Second {
 					t.Errorf("node %d: no dial for %v at %v after the loss", self, gap, w.now.Sub(lost))
 				}
 				last = w.now
@@ -479,5 +479,33 @@ func TestFlood(t *testing.T) {
 	w.run()
 	if len(w.peers) != 1 {
 		t.Errorf("%d peers remembered, want the one we met", len(w.peers))
+	}
+}
+
+// On a machine with too much to do, timeouts grow and dials get fewer; as soon
+// as things go fast again, both go back.
+func TestPace(t *testing.T) {
+	t.Parallel()
+	var p pace
+	idle := p.stretch(time.Second)
+	if idle != time.Second || p.dials() != maxDials {
+		t.Errorf("idle: %v, %d dials", idle, p.dials())
+	}
+	p.late(300 * time.Millisecond)
+	if got := p.stretch(time.Second); got < 3*time.Second || got > maxTimeout || p.dials() >= maxDials {
+		t.Errorf("timers late: %v, %d dials", got, p.dials())
+	}
+	for range 100 {
+		p.late(0)
+	}
+	p.took(800 * time.Millisecond)
+	if got := p.stretch(time.Second); got < 3*time.Second || p.dials() >= maxDials {
+		t.Errorf("slow handshakes: %v, %d dials", got, p.dials())
+	}
+	for range 100 {
+		p.took(5 * time.Millisecond)
+	}
+	if got := p.stretch(time.Second); got > 1100*time.Millisecond || p.dials() != maxDials {
+		t.Errorf("fast again: %v, %d dials", got, p.dials())
 	}
 }

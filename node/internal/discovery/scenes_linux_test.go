@@ -137,15 +137,15 @@ func TestAddressesSwapped(t *testing.T) {
 // A crowd that is cut in half and comes together again.
 func TestCrowdPartition(t *testing.T) {
 	if testing.Short() {
-		t.Skip("twelve processes")
+		t.Skip("many processes")
 	}
-	l := lab.New(t, 12)
+	l := lab.New(t, crowd)
 	var nodes []*running
 	for i, h := range l.Hosts {
 		nodes = append(nodes, start(t, h, i+1, "both"))
 	}
 	probed(t, l, "crowd", crowdBound, time.Now(), nodes...)
-	l.Partition(l.Hosts[:6])
+	l.Partition(l.Hosts[:crowd/2])
 	time.Sleep(lab.Long(20*time.Second, 45*time.Second))
 	l.Heal()
 	probed(t, l, "crowd after a partition", recoveryBound, time.Now(), nodes...)

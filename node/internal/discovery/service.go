@@ -210,6 +210,7 @@ func (s *Service) decide(ctx context.Context, changed <-chan struct{}) {
 	lookGap := time.NewTimer(0)
 	defer lookGap.Stop()
 	lookNow := lookGap.C
+	var planned time.Time // when timer should fire
 	for {
 		select {
 		case <-ctx.Done():
@@ -244,11 +245,18 @@ func (s *Service) decide(ctx context.Context, changed <-chan struct{}) {
 			s.look(now)
 		case <-timer.C:
 			now = time.Now()
+			if !planned.IsZero() {
+				s.policy.pace.late(now.Sub(planned))
+			}
 		}
-		if next := s.act(ctx, now); next.IsZero() {
+		if planned = s.act(ctx, now); planned.IsZero() {
 			timer.Stop()
 		} else {
-			timer.Reset(max(time.Until(next), 0))
+			// What is due already starts the clock for pace only now.
+			if at := time.Now(); planned.Before(at) {
+				planned = at
+			}
+			timer.Reset(time.Until(planned))
 		}
 	}
 }
