@@ -43,12 +43,16 @@ func FirstRun(ctx context.Context, in io.Reader, out io.Writer, check func(name 
 		if len(password) == 0 {
 			password = nil
 		}
-		return c.do(0, func(ctx context.Context) tea.Msg { return createdMsg{create(ctx, name, password)} })
+		return c.do(0, func(ctx context.Context) tea.Msg {
+			err := create(ctx, name, password)
+			created = err == nil
+			return createdMsg{err}
+		})
 	}
-	_, err = tea.NewProgram(f, append(programOptions(in, out, os.Environ()), tea.WithContext(ctx))...).Run()
+	err = runProgram(ctx, newProgram(f, in, out, os.Environ()))
 	c.close()
 	switch {
-	case f.state == formDone:
+	case created: // also when the person left while it was being made
 		return true, nil
 	case f.fatal != nil:
 		return false, f.fatal

@@ -45,14 +45,13 @@ func (o Options) environ() []string {
 func Run(ctx context.Context, svc api.Service, o Options) error {
 	c := newCalls(ctx)
 	m := newModel(svc, o, c)
-	p := tea.NewProgram(m, append(programOptions(o.Input, o.Output, o.environ()), tea.WithContext(ctx))...)
-
+	p := newProgram(m, o.Input, o.Output, o.environ())
 	watched := make(chan struct{})
 	go func() { // ends when c does
 		defer close(watched)
 		watch(c.ctx, svc, p.Send)
 	}()
-	_, err := p.Run()
+	err := runProgram(ctx, p)
 	c.close()
 	<-watched
 
@@ -67,7 +66,7 @@ func Run(ctx context.Context, svc api.Service, o Options) error {
 	return err
 }
 
-func programOptions(in io.Reader, out io.Writer, environ []string) []tea.ProgramOption {
+func newProgram(m tea.Model, in io.Reader, out io.Writer, environ []string) *tea.Program {
 	opts := []tea.ProgramOption{tea.WithEnvironment(environ), tea.WithoutSignalHandler()}
 	if in != nil {
 		opts = append(opts, tea.WithInput(in))
@@ -75,7 +74,25 @@ func programOptions(in io.Reader, out io.Writer, environ []string) []tea.Program
 	if out != nil {
 		opts = append(opts, tea.WithOutput(out))
 	}
-	return opts
+	return tea.NewProgram(m, opts...)
+}
+
+// runProgram runs p until it ends, by itself or because ctx does. A context
+// given to Bubble Tea would kill p, and leave it reading from the terminal.
+func runProgram(ctx context.Context, p *tea.Program) error {
+	over, told := make(chan struct{}), make(chan struct{})
+	go func() { // ends with p
+		defer close(told)
+		select {
+		case <-ctx.Done():
+			p.Quit()
+		case <-over:
+		}
+	}()
+	_, err := p.Run()
+	close(over)
+	<-told
+	return err
 }
 
 // How long to wait before a node that is gone is looked for again.
