@@ -25,8 +25,9 @@ func run() int {
 		Version: version,
 		Backend: backend{},
 		TUI: func(ctx context.Context, svc api.Service, o cli.TUIOptions) error {
-			return tui.Run(ctx, svc, tui.Options{Version: o.Version, Notices: o.Notices})
+			return tui.Run(ctx, svc, tui.Options{Version: o.Version, Notices: o.Notices, Capture: o.Capture})
 		},
+		Demo: runDemo,
 		FirstRun: func(ctx context.Context, create cli.CreateFunc) (bool, error) {
 			return tui.FirstRun(ctx, nil, nil, node.CheckName, create)
 		},

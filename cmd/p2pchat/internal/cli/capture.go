@@ -84,26 +84,46 @@ func (a *app) capture(ctx context.Context, flags captureFlags) error {
 		opts.Ring = ring
 	}
 	return a.withCaptured(ctx, func(ctx context.Context, svc api.Service) error {
-		target := func(ctx context.Context) (captures.Target, error) { return captureTarget(ctx, svc, flags.with) }
-		var err error
-		if opts.Target, err = target(ctx); err != nil {
-			return err
-		}
-		opts.Refresh = target
 		live := &counters{app: a, on: term.IsTerminal(a.err)}
 		opts.Progress = live.show
 		opts.Notice = func(n captures.Notice) { live.clear(); a.notef("%s", n.Text) }
-		run := a.deps.Capture
-		if run == nil {
-			run = captures.Run
-		}
-		stats, err := run(ctx, opts)
+		stats, err := a.record(ctx, svc, flags.with, opts)
 		live.clear()
 		if err != nil {
-			return captureError(err)
+			return err
 		}
 		return a.printCaptured(stats, flags.file == "-")
 	})
+}
+
+// captureInUI is capture for the terminal UI, which has the screen.
+func (a *app) captureInUI(ctx context.Context, svc api.Service, file string, tell func(string)) (summary string, err error) {
+	stats, err := a.record(ctx, svc, nil, captures.Options{
+		Path: file, Application: "p2pchat " + a.deps.Version,
+		Progress: func(s captures.Stats) { tell(fmt.Sprintf("%d %s", s.Packets, plural(int(s.Packets), "packet", "packets"))) },
+		Notice:   func(n captures.Notice) { tell(n.Text) },
+	})
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%s: %s", stats.File, countersLine(stats)), nil
+}
+
+// record captures svc's node, or only its traffic with some people, until ctx
+// ends.
+func (a *app) record(ctx context.Context, svc api.Service, with []string, opts captures.Options) (captures.Stats, error) {
+	target := func(ctx context.Context) (captures.Target, error) { return captureTarget(ctx, svc, with) }
+	var err error
+	if opts.Target, err = target(ctx); err != nil {
+		return captures.Stats{}, err
+	}
+	opts.Refresh = target
+	run := a.deps.Capture
+	if run == nil {
+		run = captures.Run
+	}
+	stats, err := run(ctx, opts)
+	return stats, captureError(err)
 }
 
 // withCaptured is withService for the account whose node is captured. Under
@@ -123,8 +143,8 @@ func (a *app) withCaptured(ctx context.Context, f func(context.Context, api.Serv
 	c, err := dial(ctx, dir)
 	if api.IsCode(err, api.CodeNoNode) {
 		return api.Errorf(api.CodeNoNode,
-			"no node of %s is running on %s, and sudo does not start one: run p2pchat or p2pchat serve as that user first (%w)",
-			os.Getenv("SUDO_USER"), dir, err)
+			"no node of %s is running on %s, and sudo does not start one: run p2pchat or p2pchat serve as that user first",
+			os.Getenv("SUDO_USER"), dir)
 	}
 	if err != nil {
 		return err

@@ -23,13 +23,11 @@ observation differs from what was expected, 7 if the system forbids capturing
   p2pchat demo -w 'demo.pcapng' --say 'one more line'`,
 		Args: none,
 		RunE: a.run(func(ctx context.Context, _ []string) error {
-			opts.Progress = func(sentence string) { a.notef("%s", sentence) }
+			opts.Progress, opts.Logger = func(sentence string) { a.notef("%s", sentence) }, a.logger("off")
 			result, err := a.deps.Demo(ctx, opts)
+			err = captureError(err)
 			if len(result.Rows) > 0 || err == nil {
-				err = first(a.printDemo(result), err)
-			}
-			if err == nil && !result.Success {
-				err = api.Errorf(api.CodeInternal, "what was observed is not what was expected")
+				err = first(a.printDemo(result), mismatch(result), err)
 			}
 			return err
 		}),
@@ -38,6 +36,16 @@ observation differs from what was expected, 7 if the system forbids capturing
 	cmd.Flags().StringVar(&opts.Say, "say", "", "have the client say `TEXT` too")
 	noCompletion(cmd, "say")
 	return cmd
+}
+
+// mismatch is an error if a row's observation is not the expected one.
+func mismatch(r DemoResult) error {
+	for _, row := range r.Rows {
+		if row.Observed != row.Expected {
+			return api.Errorf(api.CodeInternal, "what %s observed over %s is not what was expected", row.To, row.Transport)
+		}
+	}
+	return nil
 }
 
 func (a *app) printDemo(r DemoResult) error {
@@ -51,25 +59,7 @@ func (a *app) printDemo(r DemoResult) error {
 			File *string `json:"file"` // null if none
 		}{r, file})
 	}
-	style := a.style()
-	t := &term.Table{
-		Header: []string{"TRANSPORT", "INPUT", "EXPECTED", "OBSERVED", "RESULT"},
-		Paint: func(row, col int, cell string) string {
-			switch {
-			case row < 0:
-				return style.Bold(cell)
-			case col < 4:
-				return cell
-			case r.Rows[row].Result == "Success":
-				return style.Green(cell)
-			}
-			return style.Red(cell)
-		},
-	}
-	for _, row := range r.Rows {
-		t.Rows = append(t.Rows, []string{row.Transport, row.Input, row.Expected, row.Observed, row.Result})
-	}
-	if err := a.table(t); err != nil {
+	if err := a.table(demoTable(r, term.Columns(a.out.w), a.style())); err != nil {
 		return err
 	}
 	if r.File != "" {
@@ -83,4 +73,50 @@ func (a *app) printDemo(r DemoResult) error {
 		}
 	}
 	return nil
+}
+
+// demoLines is how many lines of the screen one text of the table may have.
+const demoLines = 4
+
+// demoTable is the table for people, whose texts are wrapped to fit the columns
+// of a terminal; 0: there is none.
+func demoTable(r DemoResult, columns int, style term.Style) *term.Table {
+	const others = len("TRANSPORT") + len("Success") + 4*2 // the other columns, and the gaps
+	t := &term.Table{
+		Header: []string{"TRANSPORT", "INPUT", "EXPECTED", "OBSERVED", "RESULT"},
+		Paint: func(row, col int, cell string) string {
+			switch {
+			case row < 0:
+				return style.Bold(cell)
+			case col < 4:
+				return cell
+			case cell == "Success":
+				return style.Green(cell)
+			}
+			return style.Red(cell)
+		},
+	}
+	for _, row := range r.Rows {
+		texts := [][]string{{row.Input}, {row.Expected}, {row.Observed}}
+		lines := 1
+		if columns > 0 {
+			for i := range texts {
+				texts[i] = term.Wrap(term.Clean(texts[i][0]), max((columns-others)/3, 8), demoLines)
+				lines = max(lines, len(texts[i]))
+			}
+		}
+		for i := range lines {
+			cells := make([]string, 5)
+			for c, text := range texts {
+				if i < len(text) {
+					cells[1+c] = text[i]
+				}
+			}
+			if i == 0 {
+				cells[0], cells[4] = row.Transport, row.Result
+			}
+			t.Rows = append(t.Rows, cells)
+		}
+	}
+	return t
 }

@@ -24,7 +24,8 @@ type Deps struct {
 	// false if the user gave up.
 	FirstRun func(ctx context.Context, create CreateFunc) (created bool, err error)
 	// Demo runs the demonstration and returns its table. Together with an
-	// error it may return the part that was done. nil: there is no `demo`.
+	// error, which may be one of package captures, it may return the part that
+	// was done. nil: there is no `demo`.
 	Demo func(ctx context.Context, opts DemoOptions) (DemoResult, error)
 	// Capture runs a capture; nil means captures.Run.
 	Capture func(ctx context.Context, opts captures.Options) (captures.Stats, error)
@@ -41,6 +42,10 @@ type TUIOptions struct {
 	Started bool
 	// Notices are the sentences the node gave while it started.
 	Notices []string
+	// Capture records the node's packets into a file until ctx ends, and
+	// returns one sentence about what it recorded. It calls tell, which returns
+	// at once, with a few words on how far it is.
+	Capture func(ctx context.Context, file string, tell func(string)) (summary string, err error)
 }
 
 // Backend opens accounts and starts nodes. dir is the data directory, an
@@ -122,8 +127,10 @@ type DemoOptions struct {
 	File string
 	// Say is one more line for the client to say; "" for none.
 	Say string
-	// Progress is told sentences about what is being done; never nil.
+	// Progress is told sentences about what is being done, Logger is its
+	// nodes'; neither is nil.
 	Progress func(sentence string)
+	Logger   *slog.Logger
 }
 
 // DemoResult is what the demonstration found.
@@ -140,6 +147,8 @@ type DemoResult struct {
 // DemoRow is one line of the assignment's table.
 type DemoRow struct {
 	Transport string `json:"transport"` // quic-v1 or tcp
+	From      string `json:"from"`      // whose input it is
+	To        string `json:"to"`        // whose log was observed
 	Input     string `json:"input"`
 	Expected  string `json:"expected"`
 	Observed  string `json:"observed"`

@@ -326,7 +326,7 @@ func fakeDemo(_ context.Context, opts cli.DemoOptions) (cli.DemoResult, error) {
 	opts.Progress("client and server look for each other")
 	r := cli.DemoResult{
 		Rows: []cli.DemoRow{
-			{Transport: "tcp", Input: "Hi! server, need help", Expected: "Hi! server, need help", Observed: "Hi! server, need help", Result: "Success"},
+			{Transport: "tcp", From: "client", To: "server", Input: "Hi! server, need help", Expected: "Hi! server, need help", Observed: "Hi! server, need help", Result: "Success"},
 		},
 		File: "demo.pcapng", Success: true, Hints: []string{"wireshark demo.pcapng"},
 	}
@@ -334,14 +334,14 @@ func fakeDemo(_ context.Context, opts cli.DemoOptions) (cli.DemoResult, error) {
 		r.File = opts.File
 	}
 	if opts.Say != "" {
-		r.Rows = append(r.Rows, cli.DemoRow{Transport: "tcp", Input: opts.Say, Expected: opts.Say, Observed: opts.Say, Result: "Success"})
+		r.Rows = append(r.Rows, cli.DemoRow{Transport: "tcp", From: "client", To: "server", Input: opts.Say, Expected: opts.Say, Observed: opts.Say, Result: "Success"})
 	}
 	switch os.Getenv(envDemo) {
 	case "mismatch":
 		r.Rows[0].Observed, r.Rows[0].Result, r.Success = "", "Failure", false
 	case "permission":
 		r.File = ""
-		return r, api.Errorf(api.CodeNoPermission, "no permission to capture: run setcap")
+		return r, fmt.Errorf("%w: run setcap", captures.ErrPermission)
 	}
 	return r, nil
 }

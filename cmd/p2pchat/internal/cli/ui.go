@@ -35,7 +35,12 @@ func (a *app) runUI(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	err = a.deps.TUI(ctx, s, TUIOptions{Version: a.deps.Version, Started: s.node != nil, Notices: notices.take()})
+	err = a.deps.TUI(ctx, s, TUIOptions{
+		Version: a.deps.Version, Started: s.node != nil, Notices: notices.take(),
+		Capture: func(ctx context.Context, file string, tell func(string)) (string, error) {
+			return a.captureInUI(ctx, s, file, tell)
+		},
+	})
 	if ctx.Err() != nil {
 		err = nil // stopped as asked, from outside
 	}

@@ -20,3 +20,15 @@ func Pad(s string, width int) string {
 	}
 	return s
 }
+
+// Wrap breaks cleaned s, between words where possible, into at most lines
+// lines of at most width columns. If that is not enough, the last one ends in
+// an ellipsis.
+func Wrap(s string, width, lines int) []string {
+	all := strings.Split(ansi.Wrap(s, width, ""), "\n")
+	if len(all) > lines {
+		all = all[:lines]
+		all[lines-1] = Truncate(all[lines-1]+"…", width)
+	}
+	return all
+}

@@ -1,0 +1,99 @@
+package demo
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"p2pchat/captures"
+)
+
+// recording is a capture that runs.
+type recording struct {
+	cancel context.CancelFunc
+	ended  chan error // 1: its end is told once
+}
+
+// record begins the capture: what the nodes send from now on will be in it. ctx
+// bounds the beginning only.
+func (s *stage) record(ctx context.Context, o Options) (*recording, error) {
+	c, err := captures.Open(ctx, captures.Options{
+		Path: o.File, Target: s.target(), Interfaces: []string{s.loopback},
+		Application: "p2pchat " + o.Version,
+		Comment:     "p2pchat demo: client and server find each other and talk, first over TCP, then over QUIC",
+		Notice:      func(n captures.Notice) { o.Progress(n.Text) },
+	})
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	r := &recording{cancel: cancel, ended: make(chan error, 1)}
+	go func() { // ends when stop cancels, or the file cannot be written
+		_, err := c.Run(ctx)
+		r.ended <- err
+	}()
+	return r, nil
+}
+
+// stop ends the capture when it has written all that was sent before.
+func (r *recording) stop() error {
+	r.cancel()
+	return <-r.ended
+}
+
+// target is the nodes of all acts.
+func (s *stage) target() captures.Target {
+	t := captures.Target{Names: map[netip.Addr]string{}}
+	for _, a := range s.acts {
+		places := []netip.AddrPort{a.client.at, a.server.at}
+		if a.transport == tcp {
+			t.TCP = append(t.TCP, places...)
+		} else {
+			t.UDP = append(t.UDP, places...)
+		}
+	}
+	for _, p := range s.actors() {
+		t.Announcers = append(t.Announcers, p.key.ID().String())
+		if name, taken := t.Names[p.at.Addr()]; taken && name != p.name {
+			p.name = client + " and " + server
+		}
+		t.Names[p.at.Addr()] = p.name
+	}
+	return t
+}
+
+// hints say how to look at the capture.
+func (s *stage) hints(file string) []string {
+	hints := []string{
+		"Open it: wireshark " + shellWord(file),
+		"Display filters to try there, or as tshark -r FILE -Y FILTER:",
+	}
+	hint := func(filter, what string) { hints = append(hints, fmt.Sprintf("  %-22s %s", filter, what)) }
+	hint("mdns", "how they found each other")
+	for _, a := range s.acts {
+		if a.transport == tcp {
+			hint(fmt.Sprintf("tcp.port == %d", a.server.at.Port()), "the conversation over TCP")
+			hint("tcp.flags.syn == 1", "how its connection was opened")
+		} else {
+			hint("quic", "the conversation over QUIC")
+		}
+	}
+	hint("tls.handshake", "how the keys were agreed on")
+	hint(`frame contains "help"`, "nothing: what was said is encrypted")
+	if len(s.target().Names) > 1 && strings.HasSuffix(strings.ToLower(file), ".pcapng") {
+		hints = append(hints, "View > Name Resolution > Resolve Network Addresses shows client and server by name.")
+	}
+	return hints
+}
+
+// shellWord quotes s for a POSIX shell if it needs it.
+func shellWord(s string) string {
+	plain := func(r rune) bool {
+		return r < 0x80 && (r == '/' || r == '.' || r == '-' || r == '_' || r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z')
+	}
+	if strings.IndexFunc(s, func(r rune) bool { return !plain(r) }) < 0 {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
