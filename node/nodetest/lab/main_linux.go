@@ -54,9 +54,14 @@ func WithBinary(importPath string) Option {
 	return func(c *config) { c.binary = importPath }
 }
 
+// Tests is what Main runs: a *testing.M, or something else that may make labs.
+type Tests interface{ Run() (code int) }
+
+var _ Tests = (*testing.M)(nil)
+
 // Main is to be called from TestMain. It runs the tests inside private
 // namespaces and never returns.
-func Main(m *testing.M, opts ...Option) {
+func Main(m Tests, opts ...Option) {
 	c := config{programs: map[string]func([]string) int{}}
 	for _, o := range opts {
 		o(&c)
@@ -81,7 +86,7 @@ func Main(m *testing.M, opts ...Option) {
 // outside builds the binary, runs this program again inside the namespaces
 // and returns its exit code. If there can be no such namespaces the tests run
 // here and New skips them.
-func outside(m *testing.M, c *config) int {
+func outside(m Tests, c *config) int {
 	dir, err := os.MkdirTemp("", "p2pchat-lab")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "lab:", err)

@@ -1,0 +1,172 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// figures in the order of the table.
+var figures = []figure{
+	{"round-trip", "Direct message, round trip", roundTrip},
+	{"pipelined", "Direct messages, pipelined", pipelined},
+	{"start", "Start to first message", firstMessage},
+	{"recovery", "Recovery after a fault", recovery},
+	{"idle", "Idle node with one peer", idle},
+	{"program", "The program", program},
+}
+
+// figure is one thing that is measured. It returns a skipped error where the
+// machine cannot do it.
+type figure struct {
+	name, title string
+	measure     func(context.Context, *bench) (table, error)
+}
+
+// bench is what figures are told.
+type bench struct {
+	runs int
+	dir  string // scratch, on the file system of the checkout
+	root string // of the checkout
+}
+
+// Set for the copy of this program that runs inside the lab's namespaces.
+const (
+	binaryEnv = "P2PCHAT_BIN"   // the program that is measured
+	bareEnv   = "P2PCHAT_BARE"  // node/bench/bare
+	dirEnv    = "P2PCHAT_BENCH" // scratch directory
+)
+
+func main() {
+	run := flag.String("run", "", "measure only figures whose name matches this `regexp`, and write no file")
+	runs := flag.Int("runs", 5, "measure each figure this many `times`")
+	flag.Parse()
+	want, err := regexp.Compile(*run)
+	if err == nil && (*runs < 1 || flag.NArg() > 0) {
+		err = fmt.Errorf("-runs is %d and there are %d arguments; want at least 1, and none", *runs, flag.NArg())
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(2)
+	}
+	if os.Getenv(dirEnv) != "" { // the copy
+		enterLab(func() int { return measure(want, *run == "", *runs) })
+		return
+	}
+	os.Exit(outside())
+}
+
+// outside builds the programs and starts the copy that measures.
+func outside() int {
+	err := func() error {
+		root, err := moduleRoot()
+		if err != nil {
+			return err
+		}
+		out := filepath.Join(root, "dist", "bench")
+		if err := os.MkdirAll(out, 0o755); err != nil {
+			return err
+		}
+		dir, err := os.MkdirTemp(out, "run-")
+		if err != nil {
+			return err
+		}
+		defer os.RemoveAll(dir)
+		for env, pkg := range map[string]string{binaryEnv: "./cmd/p2pchat", bareEnv: "./node/bench/bare"} {
+			bin := filepath.Join(out, filepath.Base(pkg))
+			// As releases are built.
+			if err := command(root, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", bin, pkg).Run(); err != nil {
+				return fmt.Errorf("build %s: %w", pkg, err)
+			}
+			os.Setenv(env, bin)
+		}
+		os.Setenv(dirEnv, dir)
+		self, err := os.Executable()
+		if err != nil {
+			return err
+		}
+		return command(root, self, os.Args[1:]...).Run()
+	}()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		return 1
+	}
+	return 0
+}
+
+// scratch makes a directory for one figure.
+func (b *bench) scratch(name string) (string, error) {
+	dir := filepath.Join(b.dir, name)
+	return dir, os.MkdirAll(dir, 0o755)
+}
+
+func command(dir, name string, args ...string) *exec.Cmd {
+	cmd := exec.Command(name, args...)
+	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, os.Stdout, os.Stderr
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	return cmd
+}
+
+func moduleRoot() (string, error) {
+	out, err := exec.Command("go", "env", "GOMOD").Output()
+	mod := strings.TrimSpace(string(out))
+	if err != nil || filepath.Base(mod) != "go.mod" {
+		return "", fmt.Errorf("run it in the checkout: no go.mod (%w)", err)
+	}
+	return filepath.Dir(mod), nil
+}
+
+// measure runs the figures and returns the exit code. They run on a goroutine
+// of their own: the lab keeps the main one on the main thread, where every
+// switch of goroutines is a switch of threads.
+func measure(want *regexp.Regexp, write bool, runs int) int {
+	code := make(chan int, 1) // one answer
+	go func() {               // ends with its answer
+		if err := measureAll(want, write, runs); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			code <- 1
+			return
+		}
+		code <- 0
+	}()
+	return <-code
+}
+
+func measureAll(want *regexp.Regexp, write bool, runs int) error {
+	root, err := moduleRoot()
+	if err != nil {
+		return err
+	}
+	b := &bench{runs: runs, dir: os.Getenv(dirEnv), root: root}
+	ctx := context.Background()
+	var tables []table
+	for _, f := range figures {
+		if !want.MatchString(f.name) {
+			continue
+		}
+		began := time.Now()
+		t, err := f.measure(ctx, b)
+		if err != nil && !isSkip(err) {
+			return fmt.Errorf("%s: %w", f.name, err)
+		}
+		t.Title, t.Skipped = f.title, err
+		fmt.Fprintf(os.Stderr, "%s: %.0f s\n", f.name, time.Since(began).Seconds())
+		tables = append(tables, t)
+	}
+	text := report(machine(b), tables)
+	fmt.Print(text)
+	if !write {
+		return nil
+	}
+	dir := filepath.Join(root, "docs", "benchmarks")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, "README.md"), []byte(text), 0o644)
+}

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// trips of each kind in a run.
+const trips = 100
+
+// roundTrip measures Send until delivered, which is a commit here, the way to
+// the other, a commit there and the way back.
+func roundTrip(ctx context.Context, b *bench) (t table, err error) {
+	raw, err := newTCPEcho()
+	if err != nil {
+		return t, err
+	}
+	defer raw.close()
+	var tcp []float64
+	for _, tr := range transports {
+		r, err := meet(ctx, b, "trip-"+tr.name, tr.listen)
+		if err != nil {
+			return t, err
+		}
+		half := row{What: tr.name + ", p50", Unit: "ms", Aim: 1.5}
+		tail := row{What: tr.name + ", p99", Unit: "ms"}
+		for range b.runs {
+			yard, err1 := timed(trips, func() error { return r.trip(payload) })
+			subj, err2 := timed(trips, func() error { return r.send(ctx, text) })
+			bare, err3 := timed(trips, func() error { return raw.trip(payload) })
+			if err := errors.Join(err1, err2, err3); err != nil {
+				return t, errors.Join(err, r.close())
+			}
+			half.Subject, half.Yardstick = append(half.Subject, median(subj)), append(half.Yardstick, median(yard))
+			tail.Subject, tail.Yardstick = append(tail.Subject, quantile(subj, 0.99)), append(tail.Yardstick, quantile(yard, 0.99))
+			tcp = append(tcp, median(bare))
+			settle()
+		}
+		t.Rows = append(t.Rows, half, tail)
+		if err := r.close(); err != nil {
+			return t, err
+		}
+	}
+	t.Rows = append(t.Rows, row{What: "raw TCP echo, nothing committed, p50", Unit: "ms", Yardstick: tcp})
+	t.Notes = []string{
+		"`Send` with a wait, until *delivered*: on disk on both sides, two nodes in one process, loopback.\n" +
+			"Yardstick: one row committed (SQLite, WAL, `synchronous=FULL`), sent over a bare go-libp2p\n" +
+			"stream on the same transport, committed there, answered; same file system.",
+	}
+	return t, nil
+}
+
+// timed calls f n times and returns how long each took, in milliseconds.
+func timed(n int, f func() error) ([]float64, error) {
+	out := make([]float64, 0, n)
+	for range n {
+		start := time.Now()
+		if err := f(); err != nil {
+			return nil, err
+		}
+		out = append(out, millis(time.Since(start)))
+	}
+	return out, nil
+}
+
+func millis(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
