@@ -40,7 +40,7 @@ func (a *app) tail(ctx context.Context, target string, last int) error {
 	if err != nil {
 		if api.IsCode(err, api.CodeNoNode) {
 			err = first(a.needAccount(dir),
-				api.Errorf(api.CodeNoNode, "no node is running to be followed: start one with p2pchat serve, or read with p2pchat log (%w)", err))
+				api.Errorf(api.CodeNoNode, "no node is running to be followed: start one with p2pchat serve, or read with p2pchat log"))
 		}
 		return stoppedEarly(ctx, err)
 	}
