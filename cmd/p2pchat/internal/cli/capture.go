@@ -100,8 +100,10 @@ func (a *app) capture(ctx context.Context, flags captureFlags) error {
 func (a *app) captureInUI(ctx context.Context, svc api.Service, file string, tell func(string)) (summary string, err error) {
 	stats, err := a.record(ctx, svc, nil, captures.Options{
 		Path: file, Application: "p2pchat " + a.deps.Version,
-		Progress: func(s captures.Stats) { tell(fmt.Sprintf("%d %s", s.Packets, plural(int(s.Packets), "packet", "packets"))) },
-		Notice:   func(n captures.Notice) { tell(n.Text) },
+		Progress: func(s captures.Stats) {
+			tell(fmt.Sprintf("%d %s", s.Packets, plural(int(s.Packets), "packet", "packets")))
+		},
+		Notice: func(n captures.Notice) { tell(n.Text) },
 	})
 	if err != nil {
 		return "", err
