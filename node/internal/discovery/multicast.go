@@ -32,11 +32,23 @@ func (s *Service) multicast(ctx context.Context) {
 			}
 			continue
 		}
+		handed := make(chan struct{})
 		s.post(func(now time.Time) {
 			s.sockets, s.heard.socketErr = socks, err
 			s.joinGroups(s.policy.net, true)
 			s.announcer.appear(now)
+			close(handed)
 		})
+		select {
+		case <-handed:
+		case <-s.stopped:
+			select {
+			case <-handed:
+			default: // nobody took them any more
+				socks.close()
+				return
+			}
+		}
 		// The deciding goroutine says goodbye over the sockets, then closes them.
 		socks.read(s.arrived)
 		return
