@@ -34,7 +34,6 @@ type Tx interface {
 	// before.
 	OwnLog(event.Conversation) (event.LogID, bool, error)
 	SetOwnLog(event.Conversation, event.LogID) error
-	Head(event.Conversation, event.LogKey) (event.Head, bool, error)
 	Frontier(event.Conversation) (event.Frontier, error)
 	HasEvent(event.ID) (bool, error)
 	// Insert keeps an event; false says it was held already.
@@ -80,9 +79,6 @@ func (l *Ledger) Append(ctx context.Context, conv event.Conversation, kind event
 		if err := l.place(tx, &h); err != nil {
 			return err
 		}
-		if h.Heads, err = l.heads(tx, conv, h.Key()); err != nil {
-			return err
-		}
 		if e, err = event.Sign(l.cfg.Key, h, body); err != nil {
 			return err
 		}
@@ -101,7 +97,9 @@ func (l *Ledger) Append(ctx context.Context, conv event.Conversation, kind event
 	return e, nil
 }
 
-// place fills in log, seq and prev.
+// place fills in log, seq, prev and heads: the latest events seen of the other
+// logs. They are advisory, so a conversation with more logs than fit names any
+// of them.
 func (l *Ledger) place(tx Tx, h *event.Header) error {
 	h.Author = l.self
 	log, ok, err := tx.OwnLog(h.Conversation)
@@ -114,11 +112,14 @@ func (l *Ledger) place(tx Tx, h *event.Header) error {
 		}
 	}
 	h.Log = log
-	head, _, err := tx.Head(h.Conversation, h.Key())
+	f, err := tx.Frontier(h.Conversation)
 	if err != nil {
 		return err
 	}
+	head := f[h.Key()]
 	h.Seq, h.Prev = head.Seq+1, head.ID
+	delete(f, h.Key())
+	h.Heads = f.IDs(event.MaxHeads)
 	return nil
 }
 
@@ -130,17 +131,6 @@ func (l *Ledger) newLog(tx Tx, conv event.Conversation) (event.LogID, error) {
 		}
 	}
 	return log, tx.SetOwnLog(conv, log)
-}
-
-// heads lists the latest events seen of the other logs: advisory, so a
-// conversation with more logs than fit names any of them.
-func (l *Ledger) heads(tx Tx, conv event.Conversation, own event.LogKey) ([]event.ID, error) {
-	f, err := tx.Frontier(conv)
-	if err != nil {
-		return nil, err
-	}
-	delete(f, own)
-	return f.IDs(event.MaxHeads), nil
 }
 
 // Ingest verifies and commits events of conv that arrived from elsewhere, all

@@ -25,7 +25,8 @@
 // shares one fsync (group commit). Each member has a savepoint of its own, so
 // one that fails takes nothing with it. Readers use a small pool of further
 // connections, opened when needed and closed when idle; each read sees one
-// committed state and never waits for the writer.
+// committed state and never waits for the writer. Frontiers and the events of
+// the latest commits are answered from memory (recent.go).
 //
 // The database file must not be opened other than through SQLite while a store
 // of this process has it open: closing it would drop SQLite's POSIX locks.

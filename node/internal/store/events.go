@@ -109,8 +109,13 @@ func (r *Reader) Range(conv event.Conversation, rg event.Range, limitBytes int) 
 
 // Range gives what is held of a piece of a log, by seq, then ID: both events
 // where it has forked. It stops before the first seq that would take it over
-// limitBytes, but gives one seq at least.
+// limitBytes, but gives one seq at least. The events are not to be changed.
 func (s *Store) Range(ctx context.Context, conv event.Conversation, rg event.Range, limitBytes int) ([]*event.Event, error) {
+	if s.recent != nil {
+		if out, ok := s.recent.span(conv, rg, limitBytes); ok {
+			return out, nil
+		}
+	}
 	return read(ctx, s, "read a range", func(r *Reader) ([]*event.Event, error) { return r.Range(conv, rg, limitBytes) })
 }
 

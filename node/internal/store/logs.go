@@ -82,7 +82,13 @@ func (r *Reader) Frontier(conv event.Conversation) (event.Frontier, error) {
 
 // Frontier is how far each log of conv is held without a gap.
 func (s *Store) Frontier(ctx context.Context, conv event.Conversation) (event.Frontier, error) {
-	return read(ctx, s, "read a frontier", func(r *Reader) (event.Frontier, error) { return r.Frontier(conv) })
+	fresh := func() (event.Frontier, error) {
+		return read(ctx, s, "read a frontier", func(r *Reader) (event.Frontier, error) { return r.Frontier(conv) })
+	}
+	if s.recent == nil {
+		return fresh()
+	}
+	return s.recent.frontier(conv, fresh)
 }
 
 // scanHead reads author, log, seq and ID.
@@ -185,7 +191,10 @@ func (tx *Tx) Insert(e *event.Event, received time.Time) (bool, error) {
 		return false, err
 	}
 	replaces := false
-	if int64(e.Seq) <= l.top {
+	if int64(e.Seq) > l.top {
+		tx.news.added = append(tx.news.added, e)
+	} else {
+		tx.news.spoilt = append(tx.news.spoilt, place{e.Conversation, e.Key(), e.Seq})
 		known, evicts, err := tx.makeRoom(&l, e)
 		if err != nil || known {
 			return false, err
@@ -209,6 +218,7 @@ func (tx *Tx) Insert(e *event.Event, received time.Time) (bool, error) {
 	if err := tx.saveLog(&l); err != nil {
 		return false, err
 	}
+	tx.headMoved(e.Conversation, e.Key(), &l)
 	_, err = tx.exec(`UPDATE conversation SET last = max(ifnull(last, ?1), ?1), active = max(ifnull(active, ?2), ?2) WHERE n = ?3`,
 		clockIn(e.Time), received.UnixMilli(), l.conv)
 	if err == nil && replaces {
@@ -244,7 +254,17 @@ func (tx *Tx) SetLow(conv event.Conversation, k event.LogKey, low uint64) error 
 			return err
 		}
 	}
+	tx.headMoved(conv, k, &l)
 	return tx.saveLog(&l)
+}
+
+// headMoved has what is remembered follow the log, once this is committed.
+func (tx *Tx) headMoved(conv event.Conversation, k event.LogKey, l *logRow) {
+	n := headNews{conv: conv, log: k, head: event.Head{Seq: uint64(l.head)}}
+	if l.headID != nil {
+		n.head.ID, n.held = *l.headID, true
+	}
+	tx.news.heads = append(tx.news.heads, n)
 }
 
 // makeRoom looks at what is held at e's place. known: e is, or has no claim to

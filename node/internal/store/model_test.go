@@ -211,18 +211,43 @@ func TestAgainstModel(t *testing.T) {
 				m.low[k] = max(m.low[k], low)
 				do(func(tx *Tx) error { return tx.SetLow(conv1, k, low) })
 			},
+			"look": func(rt *rapid.T) {
+				rg := event.Range{LogKey: pick.Draw(rt, "log").Key(), From: rapid.Uint64Range(1, 3).Draw(rt, "from")}
+				rg.To = rg.From + rapid.Uint64Range(0, 3).Draw(rt, "length")
+				sameAsOnDisk(t, rt, s, rg, rapid.IntRange(1, 2000).Draw(rt, "limit"))
+			},
 			"register": func(*rapid.T) {
 				do(func(tx *Tx) error { return tx.PutConversation(conv1, KindDirect, other) })
 			},
 		}
 		names := slices.Sorted(maps.Keys(step))
-		names = append(names, "insert", "insert", "insert") // more often than the rest
+		names = append(names, "insert", "insert", "insert", "look") // more often than the rest
 		for range rapid.IntRange(1, 25).Draw(rt, "steps") {
 			step[rapid.SampledFrom(names).Draw(rt, "step")](rt)
 		}
 		step["register"](rt)
 		compareWithModel(t, rt, s, m)
 	})
+}
+
+// sameAsOnDisk compares what may come from memory with what is in the file.
+func sameAsOnDisk(t *testing.T, rt *rapid.T, s *Store, rg event.Range, limit int) {
+	f, err1 := s.Frontier(t.Context(), conv1)
+	events, err2 := s.Range(t.Context(), conv1, rg, limit)
+	err3 := s.View(t.Context(), func(r *Reader) error {
+		want, err := r.Frontier(conv1)
+		if !maps.Equal(f, want) {
+			rt.Errorf("frontier %v, on disk %v", f, want)
+		}
+		stored, err2 := r.Range(conv1, rg, limit)
+		if !slices.EqualFunc(events, stored, func(a, b *event.Event) bool { return a.ID == b.ID && a.HasBody() == b.HasBody() }) {
+			rt.Errorf("range %v: %v, on disk %v", rg, events, stored)
+		}
+		return errors.Join(err, err2)
+	})
+	if err := errors.Join(err1, err2, err3); err != nil {
+		rt.Fatal(err)
+	}
 }
 
 func ids(events []*event.Event) map[event.ID]bool {

@@ -116,7 +116,8 @@ func (s *Store) openWriting(ctx context.Context, migrations []migration) error {
 		return errors.Join(err, c.close(), db.Close())
 	}
 	s.readers = newPool(readers, s.dir)
-	s.writer = newWriter(s.dir, s.log, db)
+	s.recent = newRecent()
+	s.writer = newWriter(s.dir, s.log, db, s.recent)
 	go s.writer.run(context.WithoutCancel(ctx), c) // ends in Close, which waits for it
 	return nil
 }

@@ -215,9 +215,14 @@ func TestDamage(t *testing.T) {
 		`UPDATE event SET signature = zeroblob(64)`,
 		`UPDATE event SET signature = zeroblob(63)`,
 	} {
-		s := openStore(t, t.TempDir(), Options{})
+		dir := t.TempDir()
+		s := openStore(t, dir, Options{})
 		insert(t, s, e)
 		update(t, s, func(tx *Tx) error { _, err := tx.exec(query); return err })
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		s = openStore(t, dir, Options{}) // one that remembers nothing
 		if _, err := s.EventByID(t.Context(), e.ID); !errors.Is(err, ErrDamaged) {
 			t.Errorf("%s: %v", query, err)
 		}

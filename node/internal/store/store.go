@@ -29,6 +29,7 @@ type Store struct {
 	log     *slog.Logger
 	readers *pool
 	writer  *writer // nil if ReadOnly
+	recent  *recent // nil if ReadOnly: then another process commits
 	scratch string  // directory of a private copy, removed at the end; or empty
 
 	closing  sync.Once

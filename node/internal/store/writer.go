@@ -22,6 +22,7 @@ type Tx struct {
 	Reader
 	bytes int // of events inserted
 	after []func()
+	news  news
 }
 
 // OnCommit has f called once what this Update does is on disk, before Update
@@ -50,6 +51,7 @@ type job struct {
 	done  chan error // takes the one result, hence a buffer of 1
 	err   error      // fn's, until the group is committed
 	after []func()   // to be called once it is
+	news  news
 }
 
 // writer owns the writing connection.
@@ -60,12 +62,13 @@ type writer struct {
 	queue chan *job     // one group's worth; who finds it full waits for a commit anyway
 	stop  chan struct{} // closed by close
 	ended chan struct{} // closed when run returns
+	seen  *recent
 	err   error         // of closing the connection; read after ended
 }
 
-func newWriter(dir string, log *slog.Logger, db *sql.DB) *writer {
+func newWriter(dir string, log *slog.Logger, db *sql.DB, seen *recent) *writer {
 	return &writer{
-		dir: dir, log: log, db: db,
+		dir: dir, log: log, db: db, seen: seen,
 		queue: make(chan *job, maxGroup), stop: make(chan struct{}), ended: make(chan struct{}),
 	}
 }
@@ -185,10 +188,17 @@ func (w *writer) group(ctx context.Context, c *conn, first *job) *conn {
 			c = w.recover(ctx, c)
 		}
 	}
+	var changed []news
 	for _, j := range members {
 		if j.err == nil {
 			j.err = err
 		}
+		if j.err == nil {
+			changed = append(changed, j.news)
+		}
+	}
+	w.seen.committed(changed)
+	for _, j := range members {
 		if j.err == nil {
 			for _, f := range j.after {
 				f()
@@ -225,7 +235,7 @@ func (tx *Tx) run(j *job) error {
 	if j.err == nil && tx.err != nil {
 		j.err = tx.err
 	}
-	j.after = tx.after
+	j.after, j.news = tx.after, tx.news
 	if j.err != nil {
 		// Fails if SQLite has already undone the whole transaction.
 		if _, err := tx.c.exec(tx.ctx, `ROLLBACK TO member`); err != nil {
