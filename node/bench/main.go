@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime/pprof"
 	"strings"
 	"time"
 )
@@ -46,6 +47,7 @@ const (
 func main() {
 	run := flag.String("run", "", "measure only figures whose name matches this `regexp`, and write no file")
 	runs := flag.Int("runs", 5, "measure each figure this many `times`")
+	profile := flag.String("cpuprofile", "", "write a CPU profile of this program, in which both nodes of the direct messages run, to `file`")
 	flag.Parse()
 	want, err := regexp.Compile(*run)
 	if err == nil && (*runs < 1 || flag.NArg() > 0) {
@@ -56,10 +58,32 @@ func main() {
 		os.Exit(2)
 	}
 	if os.Getenv(dirEnv) != "" { // the copy
-		enterLab(func() int { return measure(want, *run == "", *runs) })
+		enterLab(func() int {
+			defer profiled(*profile)()
+			return measure(want, *run == "", *runs)
+		})
 		return
 	}
 	os.Exit(outside())
+}
+
+// profiled starts a CPU profile, and returns what ends it.
+func profiled(name string) (stop func()) {
+	if name == "" {
+		return func() {}
+	}
+	f, err := os.Create(name)
+	if err == nil {
+		err = pprof.StartCPUProfile(f)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench: profile:", err)
+		return func() {}
+	}
+	return func() {
+		pprof.StopCPUProfile()
+		_ = f.Close()
+	}
 }
 
 // outside builds the programs and starts the copy that measures.
