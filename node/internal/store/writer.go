@@ -63,7 +63,7 @@ type writer struct {
 	stop  chan struct{} // closed by close
 	ended chan struct{} // closed when run returns
 	seen  *recent
-	err   error         // of closing the connection; read after ended
+	err   error // of closing the connection; read after ended
 }
 
 func newWriter(dir string, log *slog.Logger, db *sql.DB, seen *recent) *writer {
