@@ -10,8 +10,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/google/gopacket/layers"
 )
 
 // Capture is a capture that has been opened: frames are being collected.
@@ -150,7 +148,7 @@ func (c *Capture) newSink() *sink {
 		ring:   c.opts.Ring,
 		owner:  sudoOwner(os.Geteuid(), os.Getenv),
 		now:    time.Now,
-		link:   layers.LinkTypeEthernet,
+		link:   linkEthernet,
 		filter: c.target.expression(),
 		known:  c.target.Names,
 		enc:    pcapng{application: c.opts.Application, comment: c.opts.Comment, os: c.sys.name()},
@@ -266,8 +264,8 @@ func (c *Capture) oneLinkType() error {
 	return nil
 }
 
-func linkName(l layers.LinkType) string {
-	if l == layers.LinkTypeRaw {
+func linkName(l linkType) string {
+	if l == linkRaw {
 		return "bare IP"
 	}
 	return "Ethernet"

@@ -16,8 +16,6 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"github.com/google/gopacket/layers"
 )
 
 // running is a capture on a fake system, under synctest's clock.
@@ -88,7 +86,7 @@ func contents(t *testing.T, path string) []string {
 	data, _, _ := read(t, path)
 	got := []string{}
 	for _, b := range data {
-		p, ok := decode(layers.LinkTypeEthernet, b)
+		p, ok := decode(linkEthernet, b)
 		switch {
 		case !ok:
 			got = append(got, fmt.Sprintf("%x", b))
@@ -363,7 +361,7 @@ func TestCaptureRefusals(t *testing.T) {
 	denied := newPermissionError("/usr/bin/p2pchat", syscall.EPERM)
 	mixed := func() *fakeSystem {
 		sys := newFakeSystem(nic("lo", 1, "127.0.0.1/8"), nic("wg0", 5, "192.0.2.1/24"))
-		sys.links["wg0"] = layers.LinkTypeRaw
+		sys.links["wg0"] = linkRaw
 		return sys
 	}
 	usage := func(err error) bool { var u *UsageError; return errors.As(err, &u) }
@@ -420,7 +418,7 @@ func TestCaptureGoesOnWithout(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		sys := refusing(machine(), ErrUnsupported, "eth1")
-		sys.links["wg0"] = layers.LinkTypeRaw
+		sys.links["wg0"] = linkRaw
 		r := run(t, sys, func(o *Options) { o.Path = strings.TrimSuffix(o.Path, "ng") })
 		time.Sleep(3 * time.Second)
 		sys.set(append(slices.Clone(sys.devs), nic("wg0", 9, "192.0.2.8/32"))...)

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-
-	"github.com/google/gopacket/layers"
 )
 
 // device is a network interface as it was when it was looked at.
@@ -36,7 +34,7 @@ type system interface {
 // tap delivers the frames of one interface. read is called by one goroutine,
 // everything else by another.
 type tap interface {
-	link() layers.LinkType
+	link() linkType
 	// read waits for frames and returns them in the order in which they came;
 	// after stop those that are there, then errStopped. An interface that goes down is not an error.
 	read() ([]frame, error)

@@ -5,8 +5,6 @@ import (
 	"net/netip"
 	"sync"
 	"time"
-
-	"github.com/google/gopacket/layers"
 )
 
 // fakeSystem is a machine whose interfaces a test plugs in and out.
@@ -14,7 +12,7 @@ type fakeSystem struct {
 	mu      sync.Mutex
 	devs    []device
 	taps    map[string]*fakeTap // open ones
-	links   map[string]layers.LinkType
+	links   map[string]linkType
 	refuse  map[string]error
 	changed func()
 }
@@ -22,7 +20,7 @@ type fakeSystem struct {
 func newFakeSystem(devs ...device) *fakeSystem {
 	return &fakeSystem{
 		devs: devs, taps: map[string]*fakeTap{},
-		links: map[string]layers.LinkType{}, refuse: map[string]error{},
+		links: map[string]linkType{}, refuse: map[string]error{},
 	}
 }
 
@@ -82,7 +80,7 @@ func (s *fakeSystem) open(d device, ports portSet) (tap, error) {
 	}
 	link := s.links[d.name]
 	if link == 0 {
-		link = layers.LinkTypeEthernet
+		link = linkEthernet
 	}
 	t := &fakeTap{
 		system: s, name: d.name, linkType: link, ports: ports,
@@ -106,7 +104,7 @@ func (s *fakeSystem) name() string { return "test" }
 type fakeTap struct {
 	system   *fakeSystem
 	name     string
-	linkType layers.LinkType
+	linkType linkType
 	ports    portSet // guarded by system.mu
 	lost     uint64
 	frames   chan []frame
@@ -115,7 +113,7 @@ type fakeTap struct {
 	once     sync.Once
 }
 
-func (t *fakeTap) link() layers.LinkType { return t.linkType }
+func (t *fakeTap) link() linkType { return t.linkType }
 
 func (t *fakeTap) read() ([]frame, error) {
 	select {

@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"github.com/google/gopacket"
-	"github.com/google/gopacket/layers"
 	"github.com/google/gopacket/pcapgo"
 	"pgregory.net/rapid"
 )
@@ -29,7 +28,7 @@ var eth0 = device{
 func testSink(enc encoding, path string) *sink {
 	return &sink{
 		enc: enc, path: path, now: func() time.Time { return now0 },
-		link: layers.LinkTypeEthernet, filter: "udp port 47700",
+		link: linkEthernet, filter: "udp port 47700",
 	}
 }
 
@@ -75,7 +74,7 @@ func TestFilesReadBack(t *testing.T) {
 			nics = append(nics, device{name: "wg0", index: 3})
 		}
 		for i, d := range nics {
-			s.addInterface(d, []layers.LinkType{layers.LinkTypeEthernet, layers.LinkTypeRaw}[i])
+			s.addInterface(d, []linkType{linkEthernet, linkRaw}[i])
 		}
 		must(t, s.start())
 		frames := rapid.SliceOfN(rapid.Custom(func(rt *rapid.T) frame {
@@ -110,7 +109,7 @@ func TestFilesReadBack(t *testing.T) {
 		if ng != nil && len(frames) > 0 {
 			got, err := ng.Interface(0)
 			must(t, err)
-			if got.Name != "eth0" || got.OS != "Linux 6" || got.LinkType != layers.LinkTypeEthernet || got.SnapLength != snapLength {
+			if got.Name != "eth0" || got.OS != "Linux 6" || linkType(got.LinkType) != linkEthernet || got.SnapLength != snapLength {
 				rt.Fatalf("interface %+v", got)
 			}
 			if si := ng.SectionInfo(); si.Application != "p2pchat test" || si.Comment != "a comment" {
@@ -133,11 +132,11 @@ func TestFilesInTools(t *testing.T) {
 				s.enc = pcap{}
 			}
 			s.known = map[netip.Addr]string{alice: "alice"}
-			s.addInterface(eth0, layers.LinkTypeEthernet)
+			s.addInterface(eth0, linkEthernet)
 			must(t, s.start())
 			must(t, s.packet(0, udp("192.0.2.1:47700", "192.0.2.2:9", "one").frame(now0, kindSent)))
 			s.setNames(map[netip.Addr]string{alice: "alice", bob: "bob"})
-			must(t, s.packet(s.addInterface(device{name: "eth1"}, layers.LinkTypeEthernet),
+			must(t, s.packet(s.addInterface(device{name: "eth1"}, linkEthernet),
 				tcp("[fd00::9]:1", "[fd00::1]:47700", "two").frame(now0.Add(time.Microsecond+1), kindUnicast)))
 			tagged := udp("192.0.2.1:47700", "192.0.2.2:9", "three")
 			tagged.tags = []uint16{etherVLAN}
@@ -223,7 +222,7 @@ func TestSinkCutsBack(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "x.pcapng")
 	s := testSink(pcapng{}, path)
-	s.addInterface(eth0, layers.LinkTypeEthernet)
+	s.addInterface(eth0, linkEthernet)
 	must(t, s.start())
 	full := errors.New("full")
 	f := udp("192.0.2.1:47700", "192.0.2.2:9", strings.Repeat("x", 1000)).frame(now0, kindSent)
@@ -255,7 +254,7 @@ func TestSinkRing(t *testing.T) {
 			s.enc = pcap{}
 		}
 		s.ring = Ring{Size: 100_000, Files: 3}
-		s.addInterface(eth0, layers.LinkTypeEthernet)
+		s.addInterface(eth0, linkEthernet)
 		s.known = map[netip.Addr]string{netip.MustParseAddr("192.0.2.1"): "alice"}
 		must(t, s.start())
 		const packets = 1000
@@ -263,7 +262,7 @@ func TestSinkRing(t *testing.T) {
 			payload := fmt.Sprintf("%04d%s", i, strings.Repeat("x", 996))
 			must(t, s.packet(0, udp("192.0.2.1:47700", "192.0.2.2:9", payload).frame(now0.Add(time.Duration(i)), kindSent)))
 			if i == packets/2 {
-				s.addInterface(device{name: "eth1"}, layers.LinkTypeEthernet)
+				s.addInterface(device{name: "eth1"}, linkEthernet)
 			}
 		}
 		must(t, s.finish())

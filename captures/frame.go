@@ -4,8 +4,6 @@ import (
 	"encoding/binary"
 	"net/netip"
 	"time"
-
-	"github.com/google/gopacket/layers"
 )
 
 // frame is one captured link-layer frame.
@@ -15,6 +13,15 @@ type frame struct {
 	time   time.Time // when the kernel saw it
 	kind   frameKind
 }
+
+// linkType is how frames begin: a LINKTYPE_ value of the registry that pcap and
+// pcapng share.
+type linkType uint16
+
+const (
+	linkEthernet linkType = 1
+	linkRaw      linkType = 101 // IP without anything before it
+)
 
 // frameKind says who a frame is for, from this host's point of view.
 type frameKind uint8
@@ -67,7 +74,7 @@ type packet struct {
 // decode reads a frame's headers; false if it is not TCP or UDP over IP or cut
 // too short to tell. It accepts exactly what the kernel program accepts before
 // ports are looked at.
-func decode(link layers.LinkType, b []byte) (packet, bool) {
+func decode(link linkType, b []byte) (packet, bool) {
 	etherType, ip, ok := network(link, b)
 	if !ok {
 		return packet{}, false
@@ -82,8 +89,8 @@ func decode(link layers.LinkType, b []byte) (packet, bool) {
 }
 
 // network finds the IP header.
-func network(link layers.LinkType, b []byte) (etherType uint16, ip []byte, ok bool) {
-	if link == layers.LinkTypeRaw {
+func network(link linkType, b []byte) (etherType uint16, ip []byte, ok bool) {
+	if link == linkRaw {
 		if len(b) == 0 {
 			return 0, nil, false
 		}

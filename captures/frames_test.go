@@ -6,13 +6,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/gopacket/layers"
 	"golang.org/x/net/dns/dnsmessage"
 )
 
 // wire describes a frame that a test builds.
 type wire struct {
-	link     layers.LinkType
+	link     linkType
 	tags     []uint16 // ether types of VLAN tags
 	ext      []uint8  // IPv6 extension headers, ipFragment aside
 	proto    uint8
@@ -26,7 +25,7 @@ type wire struct {
 
 // udp and tcp give frames between two endpoints in Ethernet.
 func udp(src, dst string, payload string) wire {
-	return wire{link: layers.LinkTypeEthernet, proto: protoUDP, src: addrPort(src), dst: addrPort(dst), payload: []byte(payload)}
+	return wire{link: linkEthernet, proto: protoUDP, src: addrPort(src), dst: addrPort(dst), payload: []byte(payload)}
 }
 
 func tcp(src, dst string, payload string) wire {
@@ -61,7 +60,7 @@ func (w wire) bytes() []byte {
 	if w.src.Addr().Is6() {
 		etherType, ip = etherIPv6, w.ipv6(l4)
 	}
-	if w.link == layers.LinkTypeRaw {
+	if w.link == linkRaw {
 		return ip
 	}
 	b := []byte{2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1}

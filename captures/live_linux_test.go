@@ -24,14 +24,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func testLink(t *testing.T, ng *pcapgo.NgReader, index int) layers.LinkType {
+func testLink(t *testing.T, ng *pcapgo.NgReader, index int) linkType {
 	t.Helper()
 	if ng == nil {
-		return layers.LinkTypeEthernet
+		return linkEthernet
 	}
 	ifc, err := ng.Interface(index)
 	must(t, err)
-	return ifc.LinkType
+	return linkType(ifc.LinkType)
 }
 
 // Everything that the node says and hears is in the file, once, and nothing of

@@ -5,8 +5,6 @@ import (
 	"net/netip"
 	"runtime"
 	"time"
-
-	"github.com/google/gopacket/layers"
 )
 
 // Block types and option codes of pcapng (draft-ietf-opsawg-pcapng). gopacket's
@@ -86,7 +84,7 @@ func pad(b []byte, n int) []byte { return append(b, make([]byte, -n&3)...) }
 
 func endOfOptions(b []byte) []byte { return binary.LittleEndian.AppendUint32(b, ngOptEnd) }
 
-func (e pcapng) header(b []byte, _ layers.LinkType) []byte {
+func (e pcapng) header(b []byte, _ linkType) []byte {
 	return block(b, ngSectionHeader, func(b []byte) []byte {
 		b = binary.LittleEndian.AppendUint32(b, ngByteOrder)
 		b = binary.LittleEndian.AppendUint16(b, 1)          // major
@@ -100,7 +98,7 @@ func (e pcapng) header(b []byte, _ layers.LinkType) []byte {
 	})
 }
 
-func (e pcapng) iface(b []byte, d device, link layers.LinkType, filter string) []byte {
+func (e pcapng) iface(b []byte, d device, link linkType, filter string) []byte {
 	return block(b, ngInterface, func(b []byte) []byte {
 		b = binary.LittleEndian.AppendUint16(b, uint16(link))
 		b = binary.LittleEndian.AppendUint16(b, 0)

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/google/gopacket/layers"
 	"golang.org/x/net/bpf"
 )
 
@@ -69,7 +68,7 @@ func (s portSet) admits(p packet) bool {
 // program assembles the kernel's filter for frames of one link type. It
 // returns snapLength for what is let through, which is also where the kernel
 // cuts frames.
-func (s portSet) program(link layers.LinkType) ([]bpf.RawInstruction, error) {
+func (s portSet) program(link linkType) ([]bpf.RawInstruction, error) {
 	ins := s.assemble(link)
 	raw, err := bpf.Assemble(ins)
 	if err != nil {
@@ -78,9 +77,9 @@ func (s portSet) program(link layers.LinkType) ([]bpf.RawInstruction, error) {
 	return raw, nil
 }
 
-func (s portSet) assemble(link layers.LinkType) []bpf.Instruction {
+func (s portSet) assemble(link linkType) []bpf.Instruction {
 	var a assembler
-	if link == layers.LinkTypeRaw {
+	if link == linkRaw {
 		a.add(bpf.LoadAbsolute{Off: 0, Size: 1}, bpf.ALUOpConstant{Op: bpf.ALUOpShiftRight, Val: 4})
 		a.jumpIf(6, "ipv6@0")
 		a.ipv4(0)

@@ -26,7 +26,7 @@ func genWire(t *rapid.T) wire {
 		addr = v6
 	}
 	w := wire{
-		link:  rapid.SampledFrom([]layers.LinkType{layers.LinkTypeEthernet, layers.LinkTypeRaw}).Draw(t, "link"),
+		link:  rapid.SampledFrom([]linkType{linkEthernet, linkRaw}).Draw(t, "link"),
 		proto: rapid.SampledFrom([]uint8{protoTCP, protoUDP, 1, 58}).Draw(t, "proto"),
 		src:   netip.AddrPortFrom(addr.Draw(t, "src"), port.Draw(t, "sport")),
 		dst:   netip.AddrPortFrom(addr.Draw(t, "dst"), port.Draw(t, "dport")),
@@ -42,7 +42,7 @@ func genWire(t *rapid.T) wire {
 }
 
 // genFrame draws frames, whole, cut short or with a few bytes changed.
-func genFrame(t *rapid.T) (layers.LinkType, []byte) {
+func genFrame(t *rapid.T) (linkType, []byte) {
 	w := genWire(t)
 	b := w.bytes()
 	for range rapid.IntRange(0, 2).Draw(t, "changes") {
@@ -68,7 +68,7 @@ func TestProgramEqualsAdmits(t *testing.T) {
 	})
 }
 
-func compare(t interface{ Fatalf(string, ...any) }, set portSet, link layers.LinkType, b []byte) {
+func compare(t interface{ Fatalf(string, ...any) }, set portSet, link linkType, b []byte) {
 	vm, err := bpf.NewVM(set.assemble(link))
 	if err != nil {
 		t.Fatalf("program: %v", err)
@@ -114,7 +114,7 @@ func TestProgramSize(t *testing.T) {
 			ports = append(ports, uint16(p+1))
 		}
 		set := newPortSet(Target{TCP: AnyAddr(ports...), UDP: AnyAddr(ports...)})
-		if size := len(set.assemble(layers.LinkTypeEthernet)); size > 4096 {
+		if size := len(set.assemble(linkEthernet)); size > 4096 {
 			t.Errorf("%d ports: %d instructions", n, size)
 		}
 		for _, w := range []wire{udp("192.0.2.1:1", "192.0.2.2:50001", "x"), tcp("192.0.2.1:40000", "192.0.2.2:400", "")} {
@@ -129,7 +129,7 @@ func TestDecodeAgreesWithGopacket(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := genWire(t)
 		w.proto = rapid.SampledFrom([]uint8{protoTCP, protoUDP}).Draw(t, "transport")
-		w.link, w.ext, w.offset, w.more = layers.LinkTypeEthernet, nil, 0, false
+		w.link, w.ext, w.offset, w.more = linkEthernet, nil, 0, false
 		w.tags = w.tags[:min(len(w.tags), maxVLANTags)]
 		for i := range w.tags {
 			w.tags[i] = etherVLAN // all that gopacket knows
@@ -166,16 +166,16 @@ func FuzzProgram(f *testing.F) {
 	for _, w := range []wire{
 		udp("192.0.2.1:47700", "192.0.2.2:47700", "hello"),
 		tcp("[fd00::1]:47700", "[fd00::2]:443", "hello"),
-		{link: layers.LinkTypeRaw, proto: protoUDP, src: addrPort("[fd00::1]:5353"), dst: addrPort("[ff02::fb]:5353"), ext: []uint8{0, 60}, more: true},
+		{link: linkRaw, proto: protoUDP, src: addrPort("[fd00::1]:5353"), dst: addrPort("[ff02::fb]:5353"), ext: []uint8{0, 60}, more: true},
 	} {
-		f.Add(w.link == layers.LinkTypeRaw, w.bytes())
+		f.Add(w.link == linkRaw, w.bytes())
 	}
 	set := newPortSet(Target{TCP: AnyAddr(47700), UDP: AnyAddr(47700)})
 	filter := newFilter(Target{TCP: AnyAddr(47700), UDP: AnyAddr(47700)}, nil, now0)
 	f.Fuzz(func(t *testing.T, raw bool, b []byte) {
-		link := layers.LinkTypeEthernet
+		link := linkEthernet
 		if raw {
-			link = layers.LinkTypeRaw
+			link = linkRaw
 		}
 		compare(t, set, link, b)
 		if p, ok := decode(link, b); ok {

@@ -9,7 +9,6 @@ import (
 	"time"
 	"unsafe"
 
-	"github.com/google/gopacket/layers"
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
 )
@@ -29,7 +28,7 @@ const (
 
 // packetRing is a tap on one interface.
 type packetRing struct {
-	linkType layers.LinkType
+	linkType linkType
 	loopback bool
 	fd       int // owned by file
 	file     *os.File
@@ -88,7 +87,7 @@ func (r *packetRing) bind(index, protocol int) error {
 	return unix.Bind(r.fd, &unix.SockaddrLinklayer{Protocol: uint16(protocol)<<8 | uint16(protocol)>>8, Ifindex: index})
 }
 
-func (r *packetRing) askLinkType(name string) (layers.LinkType, error) {
+func (r *packetRing) askLinkType(name string) (linkType, error) {
 	sa, err := unix.Getsockname(r.fd)
 	if err != nil {
 		return 0, fmt.Errorf("packet socket on %s: %w", name, err)
@@ -99,9 +98,9 @@ func (r *packetRing) askLinkType(name string) (layers.LinkType, error) {
 	}
 	switch ll.Hatype {
 	case unix.ARPHRD_ETHER, unix.ARPHRD_LOOPBACK:
-		return layers.LinkTypeEthernet, nil
+		return linkEthernet, nil
 	case unix.ARPHRD_NONE, unix.ARPHRD_RAWIP, unix.ARPHRD_PPP, unix.ARPHRD_TUNNEL, unix.ARPHRD_TUNNEL6, unix.ARPHRD_SIT:
-		return layers.LinkTypeRaw, nil
+		return linkRaw, nil
 	}
 	return 0, fmt.Errorf("%w: interface %s is neither Ethernet nor bare IP (type %d)", ErrUnsupported, name, ll.Hatype)
 }
@@ -157,7 +156,7 @@ func (r *packetRing) mapRing() error {
 	return nil
 }
 
-func (r *packetRing) link() layers.LinkType { return r.linkType }
+func (r *packetRing) link() linkType { return r.linkType }
 
 // read waits for the next block and copies its frames out. Stopped, it goes on
 // until the blocks that were full are read.
@@ -229,7 +228,7 @@ func (r *packetRing) frames() []frame {
 		if !r.loopback || kind != kindSent {
 			start, length := len(store), int(h.Len)
 			raw := data[at+int(h.Mac) : at+int(h.Mac)+int(h.Snaplen)]
-			if h.Status&unix.TP_STATUS_VLAN_VALID != 0 && r.linkType == layers.LinkTypeEthernet && len(raw) >= 12 {
+			if h.Status&unix.TP_STATUS_VLAN_VALID != 0 && r.linkType == linkEthernet && len(raw) >= 12 {
 				store = appendTagged(store, raw, h)
 				length += 4
 			} else {

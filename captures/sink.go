@@ -7,8 +7,6 @@ import (
 	"net/netip"
 	"os"
 	"time"
-
-	"github.com/google/gopacket/layers"
 )
 
 // writeSize is how many bytes of whole blocks are collected for one write.
@@ -31,7 +29,7 @@ type sink struct {
 	number  int      // of the current ring file, from 1
 	files   []string // ring files that exist, oldest first
 
-	link   layers.LinkType // of a .pcap
+	link   linkType // of a .pcap
 	filter string
 	ifaces []sinkIface
 	known  map[netip.Addr]string // written name resolutions
@@ -39,7 +37,7 @@ type sink struct {
 
 type sinkIface struct {
 	device device
-	link   layers.LinkType
+	link   linkType
 	stats  interfaceStats // of the current file
 }
 
@@ -94,7 +92,7 @@ func (s *sink) discard() {
 
 // addInterface returns the interface's number in the file. One that was there
 // before under the same name and link type gets its old number.
-func (s *sink) addInterface(d device, link layers.LinkType) int {
+func (s *sink) addInterface(d device, link linkType) int {
 	for i, ifc := range s.ifaces {
 		if ifc.device.name == d.name && ifc.link == link {
 			return i
