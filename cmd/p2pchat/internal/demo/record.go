@@ -82,7 +82,7 @@ func (s *stage) hints(file string) []string {
 	hint("tls.handshake", "how the keys were agreed on")
 	hint(`frame contains "help"`, "nothing: what was said is encrypted")
 	if len(s.target().Names) > 1 && strings.HasSuffix(strings.ToLower(file), ".pcapng") {
-		hints = append(hints, "View > Name Resolution > Resolve Network Addresses shows client and server by name.")
+		hints = append(hints, "View > Name Resolution > Resolve Network Addresses shows who is who.")
 	}
 	return hints
 }
