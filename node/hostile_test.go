@@ -259,6 +259,49 @@ func TestUnknownKindInMidLog(t *testing.T) {
 
 // TestHostileFrames: each of these is refused, nothing of it is kept or
 // acknowledged, and the next honest line arrives.
+func TestNothingIsSentBack(t *testing.T) {
+	t.Parallel()
+	n := start(t, newAccount(t, "alice"))
+	o := meet(t, n, "mallory")
+	s := o.chat()
+	events := o.log(20, nil)
+	r := pbio.NewDelimitedReader(s, 1<<20)
+	next := func() *pb.DirectFrame {
+		var f pb.DirectFrame
+		if err := r.ReadMsg(&f); err != nil {
+			t.Fatal(err)
+		}
+		return &f
+	}
+	next() // the frontier
+	for _, e := range events {
+		o.send(s, batch(e))
+	}
+	said := false
+	for {
+		f := next()
+		for _, h := range f.GetAck().GetHeads() {
+			if h.Seq == uint64(len(events)) && !said {
+				// All that was to be said about them has been said when this arrives.
+				if _, err := n.Send(t.Context(), api.SendRequest{Target: "mallory", Text: "thanks"}); err != nil {
+					t.Fatal(err)
+				}
+				said = true
+			}
+		}
+		for _, m := range f.GetEvents().GetEvents() {
+			e, err := event.FromWire(m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if e.Author == n.key.ID() {
+				return
+			}
+			t.Errorf("got event %d of our own", e.Seq)
+		}
+	}
+}
+
 func TestHostileFrames(t *testing.T) {
 	t.Parallel()
 	n := start(t, newAccount(t, "alice"))

@@ -29,7 +29,8 @@ type session struct {
 	opened chan struct{} // closed by the reader once theirs is known
 
 	mu        sync.Mutex
-	theirs    event.Frontier // what the peer has committed
+	theirs    event.Frontier                // what the peer has committed
+	shown     map[event.LogKey][]event.Head // where the events stand that the peer sent; the writer takes them
 	ackDue    bool
 	typingDue bool
 	readDue   map[event.LogKey]event.Head
@@ -40,6 +41,7 @@ func newSession(s *Service, st network.Stream, ours bool, cancel context.CancelF
 	return &session{
 		svc: s, stream: st, peer: p, conv: event.Direct(s.self, p), ours: ours, since: time.Now(), cancel: cancel,
 		wake: make(chan struct{}, 1), opened: make(chan struct{}), readDue: map[event.LogKey]event.Head{},
+		shown: map[event.LogKey][]event.Head{},
 	}
 }
 
@@ -105,6 +107,7 @@ func (s *session) write(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("read frontier: %w", err)
 		}
+		s.learn(mine, sent)
 		if ackDue {
 			if news := changed(mine, acked); len(news) > 0 {
 				if err := send(&pb.DirectFrame{Ack: news.Wire()}); err != nil {
@@ -168,6 +171,41 @@ func (s *session) takeDue() (ack, typing bool, reads map[event.LogKey]event.Head
 	s.ackDue, s.typingDue = false, false
 	s.readDue = map[event.LogKey]event.Head{}
 	return ack, typing, reads
+}
+
+// show notes that the peer holds these events, before they are committed: once
+// they are, the writer must not take them for something the peer lacks.
+func (s *session) show(events []*event.Event) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, e := range events {
+		k := e.Key()
+		s.shown[k] = append(s.shown[k], event.Head{Seq: e.Seq, ID: e.ID})
+		if n := len(s.shown[k]); n > maxShown {
+			s.shown[k] = s.shown[k][n-maxShown:]
+		}
+	}
+}
+
+// learn counts our position in a log as sent if the peer has shown that it is
+// there as well; as good as if its frontier had said so.
+func (s *session) learn(mine, sent event.Frontier) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for k, heads := range s.shown {
+		var ahead []event.Head
+		for _, h := range heads {
+			switch {
+			case h == mine[k]:
+				sent[k] = h
+			case h.Seq > mine[k].Seq:
+				ahead = append(ahead, h)
+			}
+		}
+		if s.shown[k] = ahead; ahead == nil {
+			delete(s.shown, k)
+		}
+	}
 }
 
 // changed lists the positions of now that differ from before.
@@ -268,6 +306,7 @@ func (s *session) ingest(ctx context.Context, b *pb.EventBatch) error {
 		}
 		events = append(events, e)
 	}
+	s.show(events)
 	if err := s.svc.cfg.Ledger.Ingest(ctx, s.peer, events); err != nil {
 		return fmt.Errorf("commit %d events: %w", len(events), err)
 	}
