@@ -73,8 +73,19 @@ func (s *Store) Clock(ctx context.Context) (event.Time, error) {
 	return read(ctx, s, "read the clock", (*Reader).Clock)
 }
 
+// Clock is the last reading of our clock, 0 if there was none.
+func (tx *Tx) Clock() (event.Time, error) {
+	if tx.clock.known {
+		return tx.clock.time, nil
+	}
+	t, err := tx.Reader.Clock()
+	*tx.clock = clockReading{t, err == nil}
+	return t, err
+}
+
 // SetClock keeps the reading of our clock.
 func (tx *Tx) SetClock(t event.Time) error {
 	_, err := tx.exec(`INSERT INTO clock (one, time) VALUES (1, ?) ON CONFLICT (one) DO UPDATE SET time = excluded.time`, clockIn(t))
+	*tx.clock = clockReading{t, err == nil}
 	return err
 }

@@ -257,3 +257,26 @@ func TestConcurrent(t *testing.T) {
 		t.Error(faults)
 	}
 }
+
+// TestClockOfAGroup: a member that fails takes its reading of the clock along.
+func TestClockOfAGroup(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, t.TempDir(), Options{})
+	oops := errors.New("oops")
+	set := func(v event.Time, err error) func(*Tx) error {
+		return func(tx *Tx) error { return errors.Join(tx.SetClock(v), err) }
+	}
+	want := func(v event.Time) func(*Tx) error {
+		return func(tx *Tx) error {
+			if got, err := tx.Clock(); got != v || err != nil {
+				t.Errorf("clock %d, %v, want %d", got, err, v)
+			}
+			return nil
+		}
+	}
+	inOneGroup(t, s, want(0), set(5, nil), want(5), set(9, oops), want(5), set(7, nil), want(7))
+	update(t, s, want(7))
+	if got := must(t, s.Clock); got != 7 {
+		t.Errorf("clock %d on disk, want 7", got)
+	}
+}

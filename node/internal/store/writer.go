@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"log/slog"
 	"sync/atomic"
+
+	"p2pchat/protocol/event"
 )
 
 // A group takes at most this many members and about this many bytes of events,
@@ -23,6 +25,14 @@ type Tx struct {
 	bytes int // of events inserted
 	after []func()
 	news  news
+	clock *clockReading // the writer's
+}
+
+// clockReading is the clock as the running transaction has it. Every event
+// reads and sets it, and nobody else writes it.
+type clockReading struct {
+	time  event.Time
+	known bool
 }
 
 // OnCommit has f called once what this Update does is on disk, before Update
@@ -63,7 +73,8 @@ type writer struct {
 	stop  chan struct{} // closed by close
 	ended chan struct{} // closed when run returns
 	seen  *recent
-	err   error // of closing the connection; read after ended
+	clock clockReading // of run
+	err   error        // of closing the connection; read after ended
 }
 
 func newWriter(dir string, log *slog.Logger, db *sql.DB, seen *recent) *writer {
@@ -172,7 +183,7 @@ func (w *writer) group(ctx context.Context, c *conn, first *job) *conn {
 		}
 		bytes := 0
 		for j := first; j != nil; j = w.next(&members, bytes) {
-			tx := &Tx{Reader: Reader{ctx: ctx, c: c}}
+			tx := &Tx{Reader: Reader{ctx: ctx, c: c}, clock: &w.clock}
 			if err := tx.run(j); err != nil {
 				return err
 			}
@@ -182,6 +193,7 @@ func (w *writer) group(ctx context.Context, c *conn, first *job) *conn {
 		return err
 	}()
 	if err != nil {
+		w.clock.known = false
 		err = fmt.Errorf("commit to the database: %w", err)
 		w.log.Warn("commit failed", "members", len(members), "err", err)
 		if c != nil {
@@ -237,6 +249,7 @@ func (tx *Tx) run(j *job) error {
 	}
 	j.after, j.news = tx.after, tx.news
 	if j.err != nil {
+		tx.clock.known = false
 		// Fails if SQLite has already undone the whole transaction.
 		if _, err := tx.c.exec(tx.ctx, `ROLLBACK TO member`); err != nil {
 			return errors.Join(tx.err, err)
