@@ -28,9 +28,6 @@ const (
 	// lastRetry; one that lived for lastRetry starts over.
 	firstRetry = 100 * time.Millisecond
 	lastRetry  = 30 * time.Second
-	// maxShown bounds the positions of a log that wait for a writer that is
-	// blocked; what is forgotten is sent back for nothing.
-	maxShown = 1 << 12
 	// maxLogs bounds the frontier of a conversation of two.
 	maxLogs = 2 * event.MaxLogs
 )

@@ -29,8 +29,8 @@ type session struct {
 	opened chan struct{} // closed by the reader once theirs is known
 
 	mu        sync.Mutex
-	theirs    event.Frontier                // what the peer has committed
-	shown     map[event.LogKey][]event.Head // where the events stand that the peer sent; the writer takes them
+	theirs    event.Frontier // what the peer has committed
+	shown     event.Frontier // how far the peer's own sending shows that it holds each log
 	ackDue    bool
 	typingDue bool
 	readDue   map[event.LogKey]event.Head
@@ -41,7 +41,7 @@ func newSession(s *Service, st network.Stream, ours bool, cancel context.CancelF
 	return &session{
 		svc: s, stream: st, peer: p, conv: event.Direct(s.self, p), ours: ours, since: time.Now(), cancel: cancel,
 		wake: make(chan struct{}, 1), opened: make(chan struct{}), readDue: map[event.LogKey]event.Head{},
-		shown: map[event.LogKey][]event.Head{},
+		shown: event.Frontier{},
 	}
 }
 
@@ -107,7 +107,7 @@ func (s *session) write(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("read frontier: %w", err)
 		}
-		s.learn(mine, sent)
+		s.learn(sent)
 		if ackDue {
 			if news := changed(mine, acked); len(news) > 0 {
 				if err := send(&pb.DirectFrame{Ack: news.Wire()}); err != nil {
@@ -174,38 +174,28 @@ func (s *session) takeDue() (ack, typing bool, reads map[event.LogKey]event.Head
 }
 
 // show notes that the peer holds these events, before they are committed: once
-// they are, the writer must not take them for something the peer lacks.
+// they are, the writer must not take them for something the peer lacks. A peer
+// sends a log from where it holds it without a gap.
 func (s *session) show(events []*event.Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, e := range events {
-		k := e.Key()
-		s.shown[k] = append(s.shown[k], event.Head{Seq: e.Seq, ID: e.ID})
-		if n := len(s.shown[k]); n > maxShown {
-			s.shown[k] = s.shown[k][n-maxShown:]
+		if e.Seq > s.shown[e.Key()].Seq {
+			s.shown[e.Key()] = event.Head{Seq: e.Seq, ID: e.ID}
 		}
 	}
 }
 
-// learn counts our position in a log as sent if the peer has shown that it is
-// there as well; as good as if its frontier had said so.
-func (s *session) learn(mine, sent event.Frontier) {
+// learn counts as sent what the peer has shown.
+func (s *session) learn(sent event.Frontier) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for k, heads := range s.shown {
-		var ahead []event.Head
-		for _, h := range heads {
-			switch {
-			case h == mine[k]:
-				sent[k] = h
-			case h.Seq > mine[k].Seq:
-				ahead = append(ahead, h)
-			}
-		}
-		if s.shown[k] = ahead; ahead == nil {
-			delete(s.shown, k)
+	for k, h := range s.shown {
+		if h.Seq > sent[k].Seq {
+			sent[k] = h
 		}
 	}
+	clear(s.shown)
 }
 
 // changed lists the positions of now that differ from before.
