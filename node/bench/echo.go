@@ -68,9 +68,9 @@ func newEcho(ctx context.Context, dir, listen string) (e *echo, err error) {
 // the stream ends. While a commit lasts the next frames gather; they share the
 // one that follows.
 func (e *echo) answer(s network.Stream) {
-	defer s.Reset() //nolint:errcheck // it is over either way
-	acks := make(chan (<-chan error), window)
-	e.serve.Go(func() { // ends with acks
+	defer s.Reset()                           //nolint:errcheck // it is over either way
+	acks := make(chan (<-chan error), window) // no more are under way
+	e.serve.Go(func() {                       // ends with acks
 		for ack := range acks {
 			if <-ack != nil || writeFrame(s, ackPayload) != nil {
 				_ = s.Reset()
@@ -106,8 +106,8 @@ func (e *echo) trip(payload []byte) error {
 
 // pipeline takes n payloads there and back, window at a time.
 func (e *echo) pipeline(payload []byte, n int) error {
-	free := make(chan struct{}, window)
-	failed := make(chan error, 1) // the first one counts
+	free := make(chan struct{}, window) // a token per payload under way
+	failed := make(chan error, 1)       // the first one counts
 	written := make(chan (<-chan error), window)
 	fail := func(err error) {
 		select {
@@ -127,7 +127,7 @@ func (e *echo) pipeline(payload []byte, n int) error {
 			}
 		}
 	}()
-	go func() { // ends after n, or when an answer fails to come
+	go func() { // ends after n; if an answer fails to come, with the program
 		defer close(written)
 		for range n {
 			free <- struct{}{}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"math"
 	"os"
 	"strconv"
 	"strings"
@@ -85,7 +86,9 @@ func idle(ctx context.Context, b *bench) (t table, err error) {
 	t.Rows = append(t.Rows, row{What: "memory (resident), yardstick with mDNS", Unit: "MiB", Subject: node.all(rss), Yardstick: found.all(rss)})
 	t.Notes = []string{fmt.Sprintf("`serve` of an account without a password, with one peer, %.0f s after its start and watched for %.0f s.\n"+
 		"Yardstick: a bare go-libp2p host with QUIC, TCP, TLS and Noise that dialled one other; it neither\n"+
-		"looks for peers nor stores anything. Packets are TCP's and UDP's.", calmDown.Seconds(), watching.Seconds())}
+		"looks for peers nor stores anything. Pages of the program's file are the page cache's, which shares\n"+
+		"them and takes them back; they grow with the program. A heap is told once it was collected. Packets\n"+
+		"are TCP's and UDP's.", calmDown.Seconds(), watching.Seconds())}
 	return t, nil
 }
 
@@ -188,7 +191,7 @@ func cpuTime(t testing.TB, pid int) time.Duration {
 // liveHeap is the third size of the last line "gc 7 ... 4->4->2 MB ...": what
 // was in use after the collection.
 func liveHeap(trace string) float64 {
-	live := 0.0
+	live := math.NaN() // until there is a collection
 	for l := range strings.Lines(trace) {
 		if !strings.HasPrefix(l, "gc ") {
 			continue

@@ -121,7 +121,6 @@ func meet(ctx context.Context, b *bench, name, listen string) (rivals, error) {
 	if err != nil {
 		return rivals{}, errors.Join(err, p.close())
 	}
-	// The yardstick's payload is as large as the message becomes.
 	return rivals{p, e}, e.trip(payload)
 }
 

@@ -1,11 +1,12 @@
 package main
 
 import (
-	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"time"
 )
 
@@ -16,29 +17,34 @@ func program(ctx context.Context, b *bench) (t table, err error) {
 	for i := range b.runs {
 		yard, err1 := fileSize(os.Getenv(bareEnv))
 		subj, err2 := fileSize(os.Getenv(binaryEnv))
-		if err1 != nil || err2 != nil {
-			return t, fmt.Errorf("size of the programs: %w, %w", err1, err2)
+		if err := errors.Join(err1, err2); err != nil {
+			return t, err
 		}
 		if i == 0 { // does not change
 			size.Subject, size.Yardstick = []float64{subj}, []float64{yard}
 		}
-		for what, to := range map[string]*[]float64{"version": &start.Subject, "-h": &start.Yardstick} {
-			bin := os.Getenv(binaryEnv)
-			if what == "-h" {
-				bin = os.Getenv(bareEnv)
-			}
-			begun := time.Now()
-			cmd := exec.CommandContext(ctx, bin, what)
-			if out, err := cmd.CombinedOutput(); err != nil && !bytes.Contains(out, []byte("Usage")) {
-				return t, fmt.Errorf("%s %s: %w: %s", bin, what, err, out)
-			}
-			*to = append(*to, millis(time.Since(begun)))
+		subj, err1 = startAndEnd(ctx, os.Getenv(binaryEnv), "version")
+		yard, err2 = startAndEnd(ctx, os.Getenv(bareEnv), "-h")
+		if err := errors.Join(err1, err2); err != nil {
+			return t, err
 		}
+		start.Subject, start.Yardstick = append(start.Subject, subj), append(start.Yardstick, yard)
 	}
 	t.Rows = []row{size, start}
 	t.Notes = []string{"Built as a release is (`-trimpath`, stripped, no cgo). Yardstick: the bare host of\n" +
 		"`node/bench/bare`, printing its usage. For the start of a node see above."}
 	return t, nil
+}
+
+// startAndEnd is how long a program takes that says one thing, milliseconds.
+func startAndEnd(ctx context.Context, bin, arg string) (float64, error) {
+	begun := time.Now()
+	out, err := exec.CommandContext(ctx, bin, arg).CombinedOutput()
+	took := millis(time.Since(begun))
+	if err != nil {
+		return 0, fmt.Errorf("%s %s: %w: %s", filepath.Base(bin), arg, err, out)
+	}
+	return took, nil
 }
 
 func fileSize(name string) (float64, error) {

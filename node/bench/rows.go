@@ -25,7 +25,7 @@ type rows struct {
 
 type insertion struct {
 	payload []byte
-	done    chan error
+	done    chan error // takes the one answer
 }
 
 func openRows(path string) (*rows, error) {
@@ -35,7 +35,7 @@ func openRows(path string) (*rows, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &rows{db: db, stmt: map[string]*sql.Stmt{}, queue: make(chan insertion, window)}
+	r := &rows{db: db, stmt: map[string]*sql.Stmt{}, queue: make(chan insertion, window)} // no more are under way
 	if r.conn, err = db.Conn(ctx); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}

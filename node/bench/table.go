@@ -86,8 +86,8 @@ func (r row) verdict() (aim, met string) {
 // number prints three significant digits.
 func number(v float64) string {
 	switch {
-	case math.IsNaN(v):
-		return ""
+	case math.IsNaN(v), math.IsInf(v, 0): // nothing was measured, or nothing is the yardstick
+		return "–"
 	case math.Abs(v) >= 100 || v == math.Trunc(v):
 		return fmt.Sprintf("%.0f", v)
 	case math.Abs(v) >= 10:
@@ -100,7 +100,7 @@ func number(v float64) string {
 
 // span is the least and the greatest of the values.
 func span(v []float64) string {
-	if len(v) < 2 {
+	if len(v) < 2 || math.IsNaN(median(v)) {
 		return ""
 	}
 	return fmt.Sprintf(" (%s–%s)", number(slices.Min(v)), number(slices.Max(v)))
