@@ -17,7 +17,8 @@
 //     always), or
 //   - it belongs to a connection that the Target names, or
 //   - it is multicast DNS (UDP port 5353) and a name in it belongs to the
-//     service _p2pchat._udp.
+//     service _p2pchat._udp, or to one of its instances if the Target names
+//     any.
 //
 // Addresses are this host's own as the system lists them now, or did until 2 s
 // ago. Later fragments of a datagram are kept if its first fragment was. A remote

@@ -108,7 +108,7 @@ func (a *app) captureInUI(ctx context.Context, svc api.Service, file string, tel
 	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("%s: %s", stats.File, countersLine(stats)), nil
+	return countersLine(stats), nil
 }
 
 // record captures svc's node, or only its traffic with some people, until ctx

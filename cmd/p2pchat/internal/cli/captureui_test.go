@@ -1,0 +1,55 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+
+	"p2pchat/captures"
+	"p2pchat/node/api"
+	"p2pchat/node/api/apitest"
+)
+
+// What the terminal UI is told of a capture: how far it is, what came of it,
+// and what the system refuses.
+func TestCaptureInUI(t *testing.T) {
+	t.Parallel()
+	_, alice, _ := apitest.NewFixture()
+	var opts captures.Options
+	a := &app{deps: Deps{Version: "1.2", Capture: func(ctx context.Context, o captures.Options) (captures.Stats, error) {
+		opts = o
+		o.Progress(captures.Stats{Packets: 1})
+		o.Notice(captures.Notice{Text: "the link of eth0 is down"})
+		o.Progress(captures.Stats{Packets: 20})
+		target, err := o.Refresh(ctx)
+		if err != nil || !slices.Equal(target.Interfaces, o.Target.Interfaces) {
+			t.Errorf("the node says %+v, then %+v, %v", o.Target, target, err)
+		}
+		return captures.Stats{File: o.Path, Packets: 20, Bytes: 1500, Conversations: 1}, nil
+	}}}
+	var told []string
+	summary, err := a.captureInUI(t.Context(), alice, "chat.pcapng", func(s string) { told = append(told, s) })
+	if err != nil || summary != "20 packets, 1.5 kB, 0 dropped, 1 conversation, 0s" {
+		t.Errorf("%q, %v", summary, err)
+	}
+	if want := []string{"1 packet", "the link of eth0 is down", "20 packets"}; !slices.Equal(told, want) {
+		t.Errorf("told %q, want %q", told, want)
+	}
+	if opts.Application != "p2pchat 1.2" {
+		t.Errorf("options %+v", opts)
+	}
+
+	a.deps.Capture = func(context.Context, captures.Options) (captures.Stats, error) {
+		return captures.Stats{}, fmt.Errorf("%w: run setcap", captures.ErrPermission)
+	}
+	if _, err := a.captureInUI(t.Context(), alice, "chat.pcapng", func(string) {}); !api.IsCode(err, api.CodeNoPermission) {
+		t.Errorf("forbidden: %v", err)
+	}
+	stopped := errors.New("stopped")
+	a.deps.Capture = func(context.Context, captures.Options) (captures.Stats, error) { return captures.Stats{}, stopped }
+	if _, err := a.captureInUI(t.Context(), alice, "chat.pcapng", func(string) {}); !errors.Is(err, stopped) {
+		t.Errorf("another error: %v", err)
+	}
+}
