@@ -99,14 +99,17 @@ func (n *Node) live(id peer.ID, row *api.Peer) {
 		ms := float64(d.Microseconds()) / 1000
 		row.RTT = &ms
 	}
-	for _, c := range n.host.Network().ConnsToPeer(id) {
-		t := p2phost.Info(c).Transport
-		row.Transport = &t
-		// Where it is now comes first.
-		if c.Stat().Direction.String() == "Outbound" {
-			row.Addrs = first(row.Addrs, c.RemoteMultiaddr().String()+"/p2p/"+row.PeerID)
-		}
-		break
+	conns := n.host.Network().ConnsToPeer(id)
+	if len(conns) == 0 {
+		return
+	}
+	c := conns[0]
+	transport := p2phost.Info(c).Transport
+	row.Transport = &transport
+	if c.Stat().Direction == network.DirOutbound {
+		// Where it answers comes first; an incoming connection may come from
+		// another port.
+		row.Addrs = first(row.Addrs, c.RemoteMultiaddr().String()+"/p2p/"+row.PeerID)
 	}
 }
 
