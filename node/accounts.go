@@ -28,7 +28,11 @@ func CheckDefaultDir(dir string) error {
 
 // CheckName tells why name cannot be a username, nil if it can.
 func CheckName(name string) error {
-	if _, err := identity.NormalizeName(name); err != nil {
+	_, err := identity.NormalizeName(name)
+	switch {
+	case errors.Is(err, identity.ErrNameTooLong):
+		return api.Errorf(api.CodeTooLong, "%w", err)
+	case err != nil:
 		return api.Errorf(api.CodeBadText, "%w", err)
 	}
 	return nil
@@ -45,9 +49,12 @@ func AccountState(dir string) (exists, locked bool, err error) {
 // clear. Errors: account-exists, in-use, bad-text, too-long, disk-full.
 func CreateAccount(ctx context.Context, dir, name string, password []byte) (api.Identity, error) {
 	none := api.Identity{}
+	if err := CheckName(name); err != nil {
+		return none, err
+	}
 	name, err := identity.NormalizeName(name)
 	if err != nil {
-		return none, api.Errorf(api.CodeBadText, "%w", err)
+		return none, apiError(err)
 	}
 	// Before anything is touched: a data directory may be somebody's.
 	if exists, _, err := account.State(dir); err != nil || exists {
@@ -126,6 +133,19 @@ func Unlock(dir string, password []byte) (*Lock, identity.Key, error) {
 		return nil, identity.Key{}, dirError(dir, err)
 	}
 	return &Lock{f}, key, nil
+}
+
+// storedAccount is the account the database in dir belongs to.
+func storedAccount(ctx context.Context, dir string, st *store.Store) (store.Account, error) {
+	acc, err := st.Account(ctx)
+	if errors.Is(err, store.ErrNotFound) {
+		return acc, noDatabase(dir)
+	}
+	return acc, err
+}
+
+func noDatabase(dir string) error {
+	return api.Errorf(api.CodeDamaged, "%s holds a key but not its database: put %s back from a backup, or start anew in another directory with --data", dir, store.FileName)
 }
 
 // dirError is apiError for what went wrong with a data directory.

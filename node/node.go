@@ -136,7 +136,7 @@ func (n *Node) open(ctx context.Context) error {
 
 // openState reads what the node keeps in memory.
 func (n *Node) openState(ctx context.Context) error {
-	acc, err := n.store.Account(ctx)
+	acc, err := storedAccount(ctx, n.cfg.Dir, n.store)
 	if err != nil {
 		return err
 	}

@@ -32,19 +32,22 @@ func OpenReader(ctx context.Context, dir, version string) (*Reader, error) {
 		return nil, dirError(dir, err)
 	}
 	st, err := store.Open(ctx, dir, store.Options{ReadOnly: true})
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, noDatabase(dir)
+	}
 	if err != nil {
 		return nil, dirError(dir, err)
 	}
 	r := &Reader{store: st, version: version}
-	if err := r.load(ctx); err != nil {
+	if err := r.load(ctx, dir); err != nil {
 		return nil, errors.Join(dirError(dir, err), st.Close())
 	}
 	return r, nil
 }
 
-func (r *Reader) load(ctx context.Context) error {
+func (r *Reader) load(ctx context.Context, dir string) error {
 	var err error
-	if r.acc, err = r.store.Account(ctx); err != nil {
+	if r.acc, err = storedAccount(ctx, dir, r.store); err != nil {
 		return err
 	}
 	contacts, err := r.store.Contacts(ctx)

@@ -13,10 +13,17 @@ type Time struct{ time.Time }
 
 const timeLayout = "2006-01-02T15:04:05.000Z"
 
+// lastTime is the last that RFC 3339 can write; a clock that claims to be
+// beyond it is shown as this.
+var lastTime = time.Date(9999, 12, 31, 23, 59, 59, 999e6, time.UTC)
+
 // MarshalJSON implements json.Marshaler.
 func (t Time) MarshalJSON() ([]byte, error) {
 	if t.IsZero() {
 		return []byte("null"), nil
+	}
+	if t.After(lastTime) {
+		t.Time = lastTime
 	}
 	return []byte(`"` + t.UTC().Format(timeLayout) + `"`), nil
 }

@@ -14,6 +14,9 @@ import (
 // MaxName is the longest username, in characters (Unicode code points).
 const MaxName = 32
 
+// ErrNameTooLong: a username has more than [MaxName] characters.
+var ErrNameTooLong = fmt.Errorf("a username has at most %d characters", MaxName)
+
 // NormalizeName brings a username into the one form that is signed and shown:
 // the PRECIS profile UsernameCasePreserved (RFC 8265, 3.4). On top of that it
 // refuses what would read as something else on a command line: the characters
@@ -27,14 +30,14 @@ func NormalizeName(name string) (string, error) {
 	}
 	// Length first: everything below costs more than counting.
 	if len(name) > MaxName*utf8.UTFMax || utf8.RuneCountInString(name) > MaxName {
-		return "", fmt.Errorf("a username has at most %d characters", MaxName)
+		return "", ErrNameTooLong
 	}
 	n, err := precis.UsernameCasePreserved.String(name)
 	if err != nil {
 		return "", fmt.Errorf("username %q may only hold letters, digits and common punctuation, without spaces", name)
 	}
 	if utf8.RuneCountInString(n) > MaxName {
-		return "", fmt.Errorf("a username has at most %d characters", MaxName)
+		return "", ErrNameTooLong
 	}
 	if i := strings.IndexAny(n, "@#:/"); i >= 0 {
 		return "", fmt.Errorf("username %q must not contain %q", name, n[i])

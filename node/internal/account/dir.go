@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 
 	"github.com/gofrs/flock"
 )
@@ -15,10 +16,21 @@ const lockFile = "lock"
 // ErrInUse: another process holds the data directory.
 var ErrInUse = errors.New("another p2pchat uses this data directory")
 
-// MakeDir creates dir and its parents, 0700.
+// MakeDir creates dir and its parents, 0700. One that exists is closed to
+// others; if it cannot be, that is an error: whoever writes there could replace
+// the key.
 func MakeDir(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("make data directory: %w", err)
+	}
+	info, err := os.Stat(dir)
+	if err != nil {
+		return fmt.Errorf("make data directory: %w", err)
+	}
+	if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
+		if err := os.Chmod(dir, 0o700); err != nil {
+			return fmt.Errorf("close the data directory to others: %w", err)
+		}
 	}
 	return nil
 }

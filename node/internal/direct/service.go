@@ -28,6 +28,8 @@ const (
 	// lastRetry; one that lived for lastRetry starts over.
 	firstRetry = 100 * time.Millisecond
 	lastRetry  = 30 * time.Second
+	// signEvery spaces what is heard of typing and reading.
+	signEvery = 50 * time.Millisecond
 	// maxLogs bounds the frontier of a conversation of two.
 	maxLogs = 2 * event.MaxLogs
 )

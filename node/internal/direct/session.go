@@ -228,10 +228,23 @@ func (s *session) read(ctx context.Context) error {
 	// From here on the heartbeat of the connection tells whether anyone is
 	// there.
 	_ = s.stream.SetReadDeadline(time.Time{})
+	var lastSign time.Time
 	for {
 		var f pb.DirectFrame
 		if err := r.ReadMsg(&f); err != nil {
 			return fmt.Errorf("read: %w", err)
+		}
+		if f.Typing || f.Read != nil {
+			// Not kept, and told to every face: a flood waits in the stream
+			// and costs its sender.
+			if wait := time.Until(lastSign.Add(signEvery)); wait > 0 {
+				select {
+				case <-ctx.Done():
+					return ctx.Err()
+				case <-time.After(wait):
+				}
+			}
+			lastSign = time.Now()
 		}
 		if err := s.handle(ctx, &f); err != nil {
 			return err

@@ -29,9 +29,10 @@ const (
 	pongWithin  = 3 * time.Second
 	silence     = pingEvery + pongWithin + time.Second/2
 	ridesEvery  = 4*pingEvery - time.Second
-	// profileEvery spaces the profile changes accepted from one peer, each of
-	// which costs the handler a commit.
-	profileEvery = time.Second
+	// changeEvery spaces the changes of profile or availability accepted from
+	// one peer, each of which costs the handler a commit, frameEvery all frames.
+	changeEvery = time.Second
+	frameEvery  = 20 * time.Millisecond
 )
 
 // Instance tells the processes apart that might run under one key.

@@ -119,7 +119,7 @@ func (s *session) write(f *pb.HelloFrame) error {
 func (s *session) read(ctx context.Context) error {
 	r := pbio.NewDelimitedReader(s.stream, maxFrame)
 	var p Peer
-	var lastProfile time.Time
+	var last time.Time // when the last frame was handled
 	_ = s.stream.SetReadDeadline(time.Now().Add(openWithin))
 	for first := true; ; first = false {
 		var f pb.HelloFrame
@@ -133,15 +133,20 @@ func (s *session) read(ctx context.Context) error {
 		if first && (f.Profile == nil || len(f.Instance) != len(p.Instance)) {
 			return errors.New("the first frame introduces nobody")
 		}
+		changes := f.Profile != nil || f.Availability != pb.Availability_AVAILABILITY_UNSPECIFIED
+		// Whatever comes too fast waits in the stream and costs its sender.
+		every := frameEvery
+		if changes {
+			every = changeEvery
+		}
+		if wait := time.Until(last.Add(every)); !first && wait > 0 && !sleep(ctx, wait) {
+			return ctx.Err()
+		}
+		last = time.Now()
 		if f.Profile != nil {
-			// A flood of changes waits in the stream and costs its sender.
-			if wait := time.Until(lastProfile.Add(profileEvery)); !first && wait > 0 && !sleep(ctx, wait) {
-				return ctx.Err()
-			}
 			if err := s.accept(&p, f.Profile); err != nil {
 				return err
 			}
-			lastProfile = time.Now()
 		}
 		if f.Availability != pb.Availability_AVAILABILITY_UNSPECIFIED {
 			p.Away = f.Availability == pb.Availability_AVAILABILITY_AWAY
@@ -151,7 +156,7 @@ func (s *session) read(ctx context.Context) error {
 			p.Conn = s.conn
 			copy(p.Instance[:], f.Instance)
 			s.svc.up(s, p)
-		case f.Profile != nil || f.Availability != pb.Availability_AVAILABILITY_UNSPECIFIED:
+		case changes:
 			s.svc.changed(p)
 		}
 		if f.Ping != 0 {
