@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -34,6 +35,21 @@ func (l directLedger) Frontier(ctx context.Context, conv event.Conversation) (ev
 
 func (l directLedger) Range(ctx context.Context, conv event.Conversation, r event.Range, limit int) ([]*event.Event, error) {
 	return l.n.store.Range(ctx, conv, r, limit)
+}
+
+func (l directLedger) Forked(ctx context.Context, conv event.Conversation, k event.LogKey, h event.Head) (bool, error) {
+	mine, err := l.n.store.Frontier(ctx, conv)
+	if err != nil || mine[k].Seq < h.Seq || mine[k] == h {
+		return false, err
+	}
+	held, err := holds(ctx, l.n.store, conv, k, h)
+	return !held, err
+}
+
+// holds tells whether the event h of log k is stored.
+func holds(ctx context.Context, st deliveryStore, conv event.Conversation, k event.LogKey, h event.Head) (bool, error) {
+	events, err := st.Range(ctx, conv, event.Range{LogKey: k, From: h.Seq, To: h.Seq}, event.MaxEvent)
+	return slices.ContainsFunc(events, func(e *event.Event) bool { return e.ID == h.ID }), err
 }
 
 func (l directLedger) Ingest(ctx context.Context, from peer.ID, events []*event.Event) error {
@@ -67,16 +83,24 @@ func (h directHandler) Opened(p peer.ID) {
 }
 
 func (h directHandler) Sent(p peer.ID, f event.Frontier) {
-	h.n.note("sent", p, h.n.delivery.sent(h.n.ctx, p, f))
+	_, err := h.n.delivery.sent(h.n.ctx, p, f)
+	h.n.note("sent", p, err)
 }
 
 func (h directHandler) Acked(p peer.ID, f event.Frontier) {
-	h.n.note("acked", p, h.n.delivery.acked(h.n.ctx, p, f))
+	strange, err := h.n.delivery.acked(h.n.ctx, p, f)
+	h.n.note("acked", p, err)
+	// The peer holds something of our logs that we don't: our data was put
+	// back from an older copy. Nothing more may be said in such a log.
+	for _, k := range strange {
+		h.n.note("retired", p, h.n.ledger.Retire(h.n.ctx, event.Direct(h.n.key.ID(), p), k.Log))
+	}
 	h.n.persistSoon()
 }
 
 func (h directHandler) Read(p peer.ID, k event.LogKey, head event.Head) {
-	h.n.note("read", p, h.n.delivery.read(h.n.ctx, p, event.Frontier{k: head}))
+	_, err := h.n.delivery.read(h.n.ctx, p, event.Frontier{k: head})
+	h.n.note("read", p, err)
 	h.n.persistSoon()
 	if c, ok := h.n.convs.get(p); ok {
 		h.n.publishConversation(c)

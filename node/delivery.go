@@ -26,7 +26,7 @@ type delivery struct {
 
 // deliveryStore is what is read when a peer is first heard of.
 type deliveryStore interface {
-	Frontier(ctx context.Context, conv event.Conversation) (event.Frontier, error)
+	Range(ctx context.Context, conv event.Conversation, r event.Range, limit int) ([]*event.Event, error)
 	Ack(ctx context.Context, conv event.Conversation, by peer.ID) (event.Frontier, error)
 	Read(ctx context.Context, conv event.Conversation, by peer.ID) (event.Frontier, error)
 }
@@ -75,28 +75,34 @@ func orEmpty(f event.Frontier) event.Frontier {
 }
 
 // advance merges positions that p reported into those that which selects, and
-// publishes state for what is new. A position beyond what we have written is
-// cut back to that: nobody delivers what was never said.
-func (d *delivery) advance(ctx context.Context, p peer.ID, f event.Frontier, state string, which func(*progress) event.Frontier) error {
+// publishes state for what is new. A position counts only if the event it names
+// is ours and stored here: nobody delivers what was never said. The logs of
+// ours in which p names something else are returned.
+func (d *delivery) advance(ctx context.Context, p peer.ID, f event.Frontier, state string, which func(*progress) event.Frontier) (strange []event.LogKey, err error) {
 	pr, err := d.of(ctx, p)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	conv := event.Direct(d.self, p)
-	mine, err := d.store.Frontier(ctx, conv)
-	if err != nil {
-		return err
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	pos := which(pr)
+	known := event.Frontier{}
 	for k, h := range f {
 		if k.Author != d.self {
 			continue
 		}
-		if own := mine[k]; h.Seq > own.Seq {
-			h = own
+		held, err := holds(ctx, d.store, conv, k, h)
+		if err != nil {
+			return nil, err
 		}
+		if held {
+			known[k] = h
+		} else {
+			strange = append(strange, k)
+		}
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	pos := which(pr)
+	for k, h := range known {
 		if h.Seq <= pos[k].Seq {
 			continue
 		}
@@ -112,18 +118,18 @@ func (d *delivery) advance(ctx context.Context, p peer.ID, f event.Frontier, sta
 			pr.changed = make(chan struct{})
 		}
 	}
-	return nil
+	return strange, nil
 }
 
-func (d *delivery) sent(ctx context.Context, p peer.ID, f event.Frontier) error {
+func (d *delivery) sent(ctx context.Context, p peer.ID, f event.Frontier) ([]event.LogKey, error) {
 	return d.advance(ctx, p, f, api.Sent, func(pr *progress) event.Frontier { return pr.sent })
 }
 
-func (d *delivery) acked(ctx context.Context, p peer.ID, f event.Frontier) error {
+func (d *delivery) acked(ctx context.Context, p peer.ID, f event.Frontier) ([]event.LogKey, error) {
 	return d.advance(ctx, p, f, api.Delivered, func(pr *progress) event.Frontier { return pr.acked })
 }
 
-func (d *delivery) read(ctx context.Context, p peer.ID, f event.Frontier) error {
+func (d *delivery) read(ctx context.Context, p peer.ID, f event.Frontier) ([]event.LogKey, error) {
 	return d.advance(ctx, p, f, api.Read, func(pr *progress) event.Frontier { return pr.read })
 }
 

@@ -2,9 +2,12 @@ package node
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
+	"time"
 
 	"p2pchat/node/api"
 )
@@ -59,6 +62,66 @@ func TestRestoredSnapshot(t *testing.T) {
 		if log[3].Log == log[2].Log || log[3].Seq != 1 {
 			t.Errorf("%s: the line after the restore is %d of log %s", who, log[3].Seq, log[3].Log)
 		}
+	}
+}
+
+// TestSnapshotThatWentOn: an account put back from an older copy talks before
+// it learns what it had said already, so that its log has two branches. Both
+// sides end with both branches, everything is delivered, and what is said then
+// stands in a new log.
+func TestSnapshotThatWentOn(t *testing.T) {
+	t.Parallel()
+	const lost = 3
+	for name, fresh := range map[string]int{"less than was lost": 2, "as much": lost, "more": 5} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			aliceDir, bobDir := newAccount(t, "alice"), newAccount(t, "bob")
+			bob := start(t, bobDir)
+			alice := start(t, aliceDir, bob)
+			send := func(text string, wait time.Duration) {
+				t.Helper()
+				if _, err := alice.Send(t.Context(), api.SendRequest{Target: "bob", Text: text, Wait: wait}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			send("kept", api.DefaultWait)
+			alice.halt()
+			copyDir := filepath.Join(t.TempDir(), "d")
+			if err := os.CopyFS(copyDir, os.DirFS(aliceDir)); err != nil {
+				t.Fatal(err)
+			}
+			alice = start(t, aliceDir, bob)
+			for i := range lost {
+				send(fmt.Sprint("lost ", i), api.DefaultWait)
+			}
+			alice.halt()
+			bob.halt()
+
+			alice = start(t, copyDir)
+			for i := range fresh {
+				send(fmt.Sprint("fresh ", i), 0)
+			}
+			bob = start(t, bobDir, alice)
+			want := 1 + lost + fresh
+			until(t, bob, func(api.Change) bool { return len(logOf(t, bob, "alice")) == want })
+			until(t, alice, func(api.Change) bool {
+				log := logOf(t, alice, "bob")
+				return len(log) == want && !slices.ContainsFunc(log, func(m api.Message) bool { return m.State != api.Delivered })
+			})
+			send("after", api.DefaultWait)
+			mine, theirs := logOf(t, alice, "bob"), logOf(t, bob, "alice")
+			if len(mine) != want+1 || len(theirs) != want+1 {
+				t.Fatalf("%d and %d messages, want %d", len(mine), len(theirs), want+1)
+			}
+			for i := range mine {
+				if mine[i].ID != theirs[i].ID || mine[i].Forked != theirs[i].Forked {
+					t.Errorf("line %d differs: %+v, %+v", i, mine[i], theirs[i])
+				}
+			}
+			if last := mine[want]; last.Text != "after" || last.Seq != 1 || last.State != api.Delivered {
+				t.Errorf("what is said then: %+v", last)
+			}
+		})
 	}
 }
 

@@ -55,6 +55,13 @@ func (m *memory) Range(_ context.Context, _ event.Conversation, r event.Range, _
 	return slices.Clone(log[:min(len(log), 3)]), nil // small batches
 }
 
+func (m *memory) Forked(_ context.Context, _ event.Conversation, k event.LogKey, h event.Head) (bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	log := m.events[k]
+	return int(h.Seq) <= len(log) && log[h.Seq-1].ID != h.ID, nil
+}
+
 func (m *memory) Ingest(_ context.Context, _ peer.ID, events []*event.Event) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()

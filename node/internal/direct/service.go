@@ -40,6 +40,9 @@ type Ledger interface {
 	Frontier(ctx context.Context, conv event.Conversation) (event.Frontier, error)
 	// Range reads a piece of a log from its start, up to about limit bytes.
 	Range(ctx context.Context, conv event.Conversation, r event.Range, limit int) ([]*event.Event, error)
+	// Forked tells whether log k is held beyond h.Seq, or up to it, without
+	// the event h names: then it has two branches.
+	Forked(ctx context.Context, conv event.Conversation, k event.LogKey, h event.Head) (bool, error)
 	// Ingest verifies and commits events of our conversation with from; those already held are
 	// passed over. An error that wraps ErrRefused blames the peer.
 	Ingest(ctx context.Context, from peer.ID, events []*event.Event) error

@@ -29,9 +29,10 @@ type session struct {
 	opened chan struct{} // closed by the reader once theirs is known
 
 	mu        sync.Mutex
-	theirs    event.Frontier // what the peer has committed
-	shown     event.Frontier // how far the peer's own sending shows that it holds each log
-	ackDue    bool
+	theirs    event.Frontier        // what the peer has committed
+	shown     event.Frontier        // how far the peer's own sending shows that it holds each log
+	ackDue    map[event.LogKey]bool // logs that something was committed of
+	branched  map[event.LogKey]bool // logs found to have two branches; true: our side of them is to be sent
 	typingDue bool
 	readDue   map[event.LogKey]event.Head
 }
@@ -41,7 +42,7 @@ func newSession(s *Service, st network.Stream, ours bool, cancel context.CancelF
 	return &session{
 		svc: s, stream: st, peer: p, conv: event.Direct(s.self, p), ours: ours, since: time.Now(), cancel: cancel,
 		wake: make(chan struct{}, 1), opened: make(chan struct{}), readDue: map[event.LogKey]event.Head{},
-		shown: event.Frontier{},
+		shown: event.Frontier{}, ackDue: map[event.LogKey]bool{}, branched: map[event.LogKey]bool{},
 	}
 }
 
@@ -108,11 +109,15 @@ func (s *session) write(ctx context.Context) error {
 			return fmt.Errorf("read frontier: %w", err)
 		}
 		s.learn(sent)
-		if ackDue {
-			if news := changed(mine, acked); len(news) > 0 {
-				if err := send(&pb.DirectFrame{Ack: news.Wire()}); err != nil {
-					return err
+		if len(ackDue) > 0 {
+			news := changed(mine, acked)
+			for k := range ackDue {
+				if h, ok := mine[k]; ok {
+					news[k] = h // also where a branch came in below the head
 				}
+			}
+			if err := send(&pb.DirectFrame{Ack: news.Wire()}); err != nil {
+				return err
 			}
 			acked = mine
 		}
@@ -164,11 +169,11 @@ func (s *session) sendRange(ctx context.Context, send func(*pb.DirectFrame) erro
 	return nil
 }
 
-func (s *session) takeDue() (ack, typing bool, reads map[event.LogKey]event.Head) {
+func (s *session) takeDue() (ack map[event.LogKey]bool, typing bool, reads map[event.LogKey]event.Head) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	ack, typing, reads = s.ackDue, s.typingDue, s.readDue
-	s.ackDue, s.typingDue = false, false
+	s.ackDue, s.typingDue = map[event.LogKey]bool{}, false
 	s.readDue = map[event.LogKey]event.Head{}
 	return ack, typing, reads
 }
@@ -196,6 +201,28 @@ func (s *session) learn(sent event.Frontier) {
 		}
 	}
 	clear(s.shown)
+	for k, due := range s.branched {
+		if due {
+			delete(sent, k) // the whole of it: nothing tells where it branched
+			s.branched[k] = false
+		}
+	}
+}
+
+// branch notes that log k has two branches, of which the other side may lack
+// ours. Once per stream: what is sent then holds both.
+func (s *session) branch(ctx context.Context, k event.LogKey, h event.Head) error {
+	forked, err := s.svc.cfg.Ledger.Forked(ctx, s.conv, k, h)
+	if err != nil {
+		return fmt.Errorf("look for a branch: %w", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, known := s.branched[k]; forked && !known {
+		s.branched[k] = true
+		s.signal()
+	}
+	return nil
 }
 
 // changed lists the positions of now that differ from before.
@@ -220,7 +247,7 @@ func (s *session) read(ctx context.Context) error {
 	if first.Frontier == nil {
 		return refused("a stream opens with a frontier")
 	}
-	if err := s.committed(first.Frontier); err != nil {
+	if err := s.committed(ctx, first.Frontier); err != nil {
 		return err
 	}
 	close(s.opened)
@@ -257,7 +284,7 @@ func (s *session) handle(ctx context.Context, f *pb.DirectFrame) error {
 	case f.Events != nil:
 		return s.ingest(ctx, f.Events)
 	case f.Ack != nil:
-		return s.committed(f.Ack)
+		return s.committed(ctx, f.Ack)
 	case f.Read != nil:
 		k, h, err := event.HeadFromWire(f.Read)
 		if err != nil {
@@ -274,7 +301,7 @@ func (s *session) handle(ctx context.Context, f *pb.DirectFrame) error {
 }
 
 // committed notes what the peer says it has on disk.
-func (s *session) committed(m *pb.Frontier) error {
+func (s *session) committed(ctx context.Context, m *pb.Frontier) error {
 	f, err := event.FrontierFromWire(m, maxLogs)
 	if err != nil {
 		return refused("%v", err)
@@ -282,6 +309,11 @@ func (s *session) committed(m *pb.Frontier) error {
 	for k := range f {
 		if k.Author != s.peer && k.Author != s.svc.self {
 			return refused("frontier names a third person")
+		}
+	}
+	for k, h := range f {
+		if err := s.branch(ctx, k, h); err != nil {
+			return err
 		}
 	}
 	s.mu.Lock()
@@ -309,12 +341,19 @@ func (s *session) ingest(ctx context.Context, b *pb.EventBatch) error {
 		}
 		events = append(events, e)
 	}
+	for _, e := range events {
+		if err := s.branch(ctx, e.Key(), event.Head{Seq: e.Seq, ID: e.ID}); err != nil {
+			return err
+		}
+	}
 	s.show(events)
 	if err := s.svc.cfg.Ledger.Ingest(ctx, s.peer, events); err != nil {
 		return fmt.Errorf("commit %d events: %w", len(events), err)
 	}
 	s.mu.Lock()
-	s.ackDue = true
+	for _, e := range events {
+		s.ackDue[e.Key()] = true
+	}
 	s.mu.Unlock()
 	s.signal()
 	return nil

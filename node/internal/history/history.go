@@ -202,3 +202,20 @@ func (l *Ledger) retire(tx Tx, e *event.Event) error {
 	_, err = l.newLog(tx, e.Conversation)
 	return err
 }
+
+// Retire gives up log, if it is the one our events of conv go to: somebody
+// holds an event of it that we lack.
+func (l *Ledger) Retire(ctx context.Context, conv event.Conversation, log event.LogID) error {
+	err := l.cfg.Store.Update(ctx, func(tx Tx) error {
+		own, ok, err := tx.OwnLog(conv)
+		if err != nil || !ok || own != log {
+			return err
+		}
+		_, err = l.newLog(tx, conv)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("retire our log: %w", err)
+	}
+	return nil
+}
