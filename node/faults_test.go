@@ -125,6 +125,45 @@ func TestSnapshotThatWentOn(t *testing.T) {
 	}
 }
 
+// TestTwin: only who proves the key counts as another node of this account,
+// and only until he is gone.
+func TestTwin(t *testing.T) {
+	t.Parallel()
+	dir := newAccount(t, "alice")
+	copyDir := filepath.Join(t.TempDir(), "d")
+	if err := os.CopyFS(copyDir, os.DirFS(dir)); err != nil {
+		t.Fatal(err)
+	}
+	alice, stranger := start(t, dir), start(t, newAccount(t, "eve"))
+	settle := func() { // until what was begun has ended
+		alice.twins.wg.Wait()
+	}
+	alice.twins.heard(stranger.host.Addrs()) // as forged multicast would have it
+	settle()
+	alice.twins.heard(alice.host.Addrs())
+	settle()
+	if err := alice.mayWrite(); err != nil {
+		t.Fatalf("a hint alone: %v", err)
+	}
+	twin := start(t, copyDir)
+	alice.twins.heard(twin.host.Addrs())
+	settle()
+	if err := alice.mayWrite(); !api.IsCode(err, api.CodeInUse) {
+		t.Fatalf("a real twin: %v", err)
+	}
+	alice.twins.parted() // a goodbye anybody can forge
+	settle()
+	if err := alice.mayWrite(); !api.IsCode(err, api.CodeInUse) {
+		t.Fatalf("a forged goodbye: %v", err)
+	}
+	twin.halt()
+	alice.twins.parted()
+	settle()
+	if err := alice.mayWrite(); err != nil {
+		t.Fatalf("after the twin is gone: %v", err)
+	}
+}
+
 func logOf(t *testing.T, n testNode, target string) []api.Message {
 	t.Helper()
 	log, err := n.Log(t.Context(), api.LogQuery{Target: target})

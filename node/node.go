@@ -44,12 +44,11 @@ type Node struct {
 	convs    *convs
 	delivery *delivery
 	notices  *notices
+	twins    *twins
 	self     *self
 
 	due     chan struct{} // 1: a write-behind that is due covers any number
 	writing sync.Mutex    // held while something is written behind
-
-	twinGone *time.Timer // fires when another node with our key has fallen silent
 
 	ctx    context.Context // ends when the node is to stop
 	cancel context.CancelFunc
@@ -74,8 +73,6 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 		cfg: cfg, key: cfg.Key, log: cfg.Logger.With("component", "node"),
 		hub: newHub(), due: make(chan struct{}, 1), done: make(chan struct{}),
 	}
-	n.twinGone = time.AfterFunc(twinSilence, func() { n.notices.set(causeTwin, "") })
-	n.twinGone.Stop()
 	n.ctx, n.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	if err := n.open(ctx); err != nil {
 		n.cancel()
@@ -155,6 +152,7 @@ func (n *Node) openState(ctx context.Context) error {
 	}
 	n.delivery = newDelivery(acc.Peer, n.store, n.hub.publish)
 	n.notices = newNotices()
+	n.twins = newTwins(n)
 	n.ledger = history.New(history.Config{Store: storeAdapter{n.store}, Key: n.key, Rand: rand.Reader, Stored: n.stored})
 	return nil
 }
@@ -169,7 +167,7 @@ func (n *Node) run() {
 	g.Go(func() error { return n.persist(ctx) })
 	err := g.Wait()
 	n.cancel()
-	n.twinGone.Stop()
+	n.twins.stop()
 	n.hub.close()
 	n.err = errors.Join(err, n.closeParts())
 	close(n.done)
@@ -294,10 +292,6 @@ func (n *Node) writeBehind(ctx context.Context) error {
 	)
 }
 
-// twinSilence is how long another node with our key counts as running after it
-// was last heard; nodes announce themselves at least every 75 s.
-const twinSilence = 150 * time.Second
-
 // discovered hears from discovery. Connections are hello's matter; here the
 // log learns why somebody cannot be reached.
 func (n *Node) discovered(e discovery.Event) {
@@ -309,10 +303,9 @@ func (n *Node) discovered(e discovery.Event) {
 		n.people.parted(e.Peer)
 		n.rosterChanged(e.Peer)
 	case discovery.Twin:
-		n.notice(causeTwin, fmt.Sprintf("another node with this account's key runs at %v: nothing can be sent until one of the two stops", e.Addrs))
-		n.twinGone.Reset(twinSilence)
+		n.twins.heard(e.Addrs)
 	case discovery.TwinGone:
-		n.notices.set(causeTwin, "")
+		n.twins.parted()
 	}
 }
 
