@@ -174,13 +174,24 @@ func brokenBy(ctx context.Context, err error) error {
 	return lost(err)
 }
 
+// lost says in our words that there is no node; the cause, which names the
+// address a request had inside this package, stays behind it.
 func lost(err error) *api.Error {
 	var op *net.OpError
 	switch {
 	case errors.Is(err, fs.ErrPermission):
-		return api.Errorf(api.CodeNoPermission, "the node's socket is not ours to use: %w", err)
+		return api.Errorf(api.CodeNoPermission, "%w", plain{"the node's socket is not ours to use", err})
 	case errors.As(err, &op) && op.Op == "dial":
-		return api.Errorf(api.CodeNoNode, "no node is running: %w", err)
+		return api.Errorf(api.CodeNoNode, "%w", plain{"no node is running", err})
 	}
-	return api.Errorf(api.CodeNoNode, "the node went away before it answered: %w", err)
+	return api.Errorf(api.CodeNoNode, "%w", plain{"the node stopped before it answered", err})
 }
+
+// plain is an error with a text of its own.
+type plain struct {
+	text  string
+	cause error
+}
+
+func (p plain) Error() string { return p.text }
+func (p plain) Unwrap() error { return p.cause }
