@@ -101,9 +101,12 @@ func (a *app) printFailedLine(number int, e *api.Error) error {
 }
 
 // sendEach commits line after line. What is wrong with one line is that line's
-// result; anything else ends the command, since it would hit every line.
+// result; anything else is also that of all further lines, which are not tried
+// any more, so that none goes out behind a hole. It returns an error if it did
+// not get to the end of the input.
 func sendEach(ctx context.Context, svc api.Service, in io.Reader, target string, wait time.Duration, pending chan<- pendingLine) error {
 	lines := bufio.NewReaderSize(in, 64<<10)
+	var broken *api.Error // why no further line is tried
 	for {
 		line, tooLong, err := readLine(lines)
 		if errors.Is(err, io.EOF) {
@@ -117,11 +120,19 @@ func sendEach(ctx context.Context, svc api.Service, in io.Reader, target string,
 			p.err = api.Errorf(api.CodeTooLong, "the line is longer than the limit of %d bytes", api.MaxText)
 		} else if err := api.CheckText(line); err != nil {
 			p.err = api.AsError(err)
-		} else if p.receipt, err = commitLine(ctx, svc, target, line, wait); err != nil {
-			if !api.IsCode(err, api.CodeTooLong) && !api.IsCode(err, api.CodeBadText) {
-				return err
+		} else if broken != nil {
+			p.err = broken
+		} else if p.receipt, err = commitLine(ctx, svc, target, line, wait); err != nil && p.receipt.ID == "" {
+			p.err = classify(err)
+			if p.err.Code != api.CodeTooLong && p.err.Code != api.CodeBadText {
+				broken = api.Errorf(p.err.Code, "not tried after an earlier line failed: %w", p.err)
+				broken.Candidates = p.err.Candidates
 			}
-			p.err = api.AsError(err)
+		}
+		select {
+		case pending <- p: // also after ctx has ended: what was stored is told
+			continue
+		default:
 		}
 		select {
 		case pending <- p:

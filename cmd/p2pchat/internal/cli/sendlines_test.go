@@ -139,3 +139,39 @@ func TestReadLine(t *testing.T) {
 		t.Error("no end")
 	}
 }
+
+// failing stores so many messages and then none.
+type failing struct {
+	api.Service
+	left int
+	err  error
+}
+
+func (f *failing) Send(ctx context.Context, r api.SendRequest) (api.Receipt, error) {
+	if f.left == 0 {
+		return api.Receipt{}, f.err
+	}
+	f.left--
+	return f.Service.Send(ctx, r)
+}
+
+// Every line has a result, also those after what stops the sending.
+func TestLinesAfterAFailure(t *testing.T) {
+	t.Parallel()
+	lan := apitest.NewLAN()
+	alice := lan.Join("alice")
+	lan.Join("bob")
+	svc := &failing{alice, 2, api.Errorf(api.CodeDiskFull, "the disk is full")}
+	var out bytes.Buffer
+	a := &app{in: strings.NewReader("one\ntwo\nthree\nfour\n\nsix"), out: &output{w: &out}}
+	err := a.sendLines(t.Context(), svc, "bob", 0)
+	const rest = "not tried after an earlier line failed: the disk is full\n"
+	lines := strings.SplitAfter(out.String(), "\n")
+	if len(lines) != 7 || lines[2] != "failed: line 3: the disk is full\n" || lines[3] != "failed: line 4: "+rest || lines[5] != "failed: line 6: "+rest {
+		t.Errorf("results %q", lines)
+	}
+	// The empty line is wrong usage, exit 2, the highest.
+	if !api.IsCode(err, api.CodeBadText) {
+		t.Errorf("ended with %v", err)
+	}
+}
