@@ -128,7 +128,7 @@ func (a *app) record(ctx context.Context, svc api.Service, with []string, opts c
 	return stats, captureError(err)
 }
 
-// withCaptured is withService for the account whose node is captured. Under
+// withCaptured is withServiceOnce for the account whose node is captured. Under
 // sudo it never starts a node, which would leave root's files in a user's
 // account.
 func (a *app) withCaptured(ctx context.Context, f func(context.Context, api.Service) error) error {
@@ -136,7 +136,7 @@ func (a *app) withCaptured(ctx context.Context, f func(context.Context, api.Serv
 		a.data = dir
 	}
 	if !underSudo() {
-		return a.withService(ctx, f)
+		return a.withServiceOnce(ctx, func(ctx context.Context, s *session) error { return f(ctx, s) })
 	}
 	dir, err := a.dataDir()
 	if err != nil {

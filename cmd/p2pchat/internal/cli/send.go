@@ -85,10 +85,11 @@ func (a *app) sendOne(ctx context.Context, target, text string, wait time.Durati
 	}
 	return a.withService(ctx, func(ctx context.Context, svc api.Service) error {
 		r, err := svc.Send(ctx, api.SendRequest{Target: target, Text: text, Wait: wait})
-		if err != nil {
+		if r.ID == "" && err != nil {
 			return err
 		}
-		if err := a.printReceipt(r); err != nil {
+		// A message is stored also if the wait for its receipt was cut short.
+		if err := first(a.printReceipt(r), err); err != nil {
 			return err
 		}
 		if missed(r, wait) {

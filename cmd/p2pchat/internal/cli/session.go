@@ -32,9 +32,9 @@ type session struct {
 	client client // else
 }
 
-// withService runs f with the running node of the account, or one started for
-// the time of f and of whoever attaches to it meanwhile.
-func (a *app) withService(ctx context.Context, f func(ctx context.Context, svc api.Service) error) error {
+// withServiceOnce runs f with the running node of the account, or one started
+// for the time of f and of whoever attaches to it meanwhile.
+func (a *app) withServiceOnce(ctx context.Context, f func(ctx context.Context, s *session) error) error {
 	dir, err := a.dataDir()
 	if err != nil {
 		return err

@@ -1,0 +1,81 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"p2pchat/node/api"
+)
+
+// withService runs f with the running node of the account, or one started for
+// the time of f and of whoever attaches to it meanwhile. When the node stops
+// just then, f is run again with another one, provided that it has printed
+// nothing and that nothing it asked to be done can have been done.
+func (a *app) withService(ctx context.Context, f func(ctx context.Context, svc api.Service) error) error {
+	deadline := time.Now().Add(patience)
+	for {
+		doing := &doing{}
+		err := a.withServiceOnce(ctx, func(ctx context.Context, s *session) error {
+			doing.Service, doing.remote = s, s.client != nil
+			return f(ctx, doing)
+		})
+		if !api.IsCode(err, api.CodeNoNode) || !doing.remote || doing.begun || a.out.wrote || time.Now().After(deadline) {
+			return err
+		}
+		if err := pause(ctx, retryEvery); err != nil {
+			return err
+		}
+	}
+}
+
+// doing is a service that remembers whether it may have changed anything. It
+// is for one goroutine, except for what only reads.
+type doing struct {
+	api.Service
+	remote bool // the node runs in another process
+	begun  bool // a request to do something was taken, or may have been
+}
+
+// did notes how a request to do something ended.
+func (d *doing) did(err error) error {
+	d.begun = d.begun || !refused(err)
+	return err
+}
+
+func (d *doing) Send(ctx context.Context, r api.SendRequest) (api.Receipt, error) {
+	receipt, err := d.Service.Send(ctx, r)
+	_ = d.did(err)
+	if err == nil || !d.remote || receipt.ID != "" {
+		return receipt, err
+	}
+	const unknown = "it is not known whether the message was stored (p2pchat log shows it then)"
+	switch {
+	case ctx.Err() != nil:
+		return receipt, fmt.Errorf("%s: %w", unknown, err)
+	case api.IsCode(err, api.CodeNoNode) && !refused(err):
+		return receipt, api.Errorf(api.CodeNoNode, "%w; %s", err, unknown)
+	}
+	return receipt, err
+}
+
+func (d *doing) SetAway(ctx context.Context, away bool, text string) error {
+	return d.did(d.Service.SetAway(ctx, away, text))
+}
+
+func (d *doing) AddPeer(ctx context.Context, addr string) error {
+	return d.did(d.Service.AddPeer(ctx, addr))
+}
+
+func (d *doing) RemovePeer(ctx context.Context, who string) error {
+	return d.did(d.Service.RemovePeer(ctx, who))
+}
+
+// refused tells whether a request never reached a node: there was nobody to
+// connect to. What got an answer, or none, may have been carried out.
+func refused(err error) bool {
+	var op *net.OpError
+	return api.IsCode(err, api.CodeNoNode) && errors.As(err, &op) && op.Op == "dial"
+}
