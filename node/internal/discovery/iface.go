@@ -1,11 +1,14 @@
 package discovery
 
 import (
+	"encoding/binary"
 	"fmt"
 	"net"
 	"net/netip"
 	"slices"
 	"strings"
+
+	ma "github.com/multiformats/go-multiaddr"
 )
 
 // InterfaceKind is what an interface is made of, for people.
@@ -193,21 +196,53 @@ func networkOf(all []Interface) network {
 	return n
 }
 
-// onLink reports whether an address is in a subnet of an interface in use.
-// IPv6 link-local addresses are on every link and go-libp2p dials none; those
+// onLink reports whether an address is one of a host in a subnet of an
+// interface in use: neither a group nor, with IPv4, the network itself or all
+// of its hosts, which whoever announces them would have us send to. IPv6 link-local addresses are on every link and go-libp2p dials none; those
 // of loopback are on its interface, should that be in use.
 func (n network) onLink(ip netip.Addr) bool {
-	if ip.Is6() && ip.IsLinkLocalUnicast() {
+	if ip.Is6() && ip.IsLinkLocalUnicast() || ip.IsMulticast() || ip.IsUnspecified() || ip == allHosts {
 		return false
 	}
+	found := false
 	for _, i := range n.ifaces {
 		for _, p := range i.Addrs {
-			if p.Contains(ip) {
-				return true
+			if !p.Contains(ip) {
+				continue
 			}
+			if noHost(p, ip) {
+				return false
+			}
+			found = true
 		}
 	}
-	return false
+	return found
+}
+
+var allHosts = netip.AddrFrom4([4]byte{255, 255, 255, 255})
+
+// noHost reports the network address and the directed broadcast address of an
+// IPv4 subnet. One of two addresses (RFC 3021), or of one, has neither.
+func noHost(p netip.Prefix, ip netip.Addr) bool {
+	if !ip.Is4() || p.Bits() >= 31 {
+		return false
+	}
+	a := ip.As4()
+	host := binary.BigEndian.Uint32(a[:]) & (1<<(32-p.Bits()) - 1)
+	return host == 0 || host == 1<<(32-p.Bits())-1
+}
+
+// own are the addresses that we can be dialled at ourselves, as text. Another
+// port of the same address is another node on this machine.
+func (n network) own(listen []ma.Multiaddr) map[string]bool {
+	own := map[string]bool{}
+	for _, i := range n.ifaces {
+		addrs, _, _ := addrsOn(i, listen)
+		for _, a := range addrs {
+			own[a.String()] = true
+		}
+	}
+	return own
 }
 
 // change is how a network differs from the one before.

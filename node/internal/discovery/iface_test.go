@@ -68,10 +68,15 @@ func TestOnLink(t *testing.T) {
 	n := network{[]Interface{
 		{Name: "eth0", Index: 2, Addrs: []netip.Prefix{p("10.0.0.1/24"), p("fe80::1/64"), p("fd00::1/64")}},
 		{Name: "eth1", Index: 3, Addrs: []netip.Prefix{p("169.254.3.4/16")}},
+		{Name: "eth2", Index: 4, Addrs: []netip.Prefix{p("10.1.0.0/31"), p("10.2.0.255/32"), p("10.3.0.1/30")}},
 	}}
 	for addr, want := range map[string]bool{
 		"10.0.0.200": true, "10.0.1.1": false, "169.254.200.1": true, "fd00::99": true,
 		"fe80::2": false, "127.0.0.1": false, "::1": false, "192.0.2.1": false,
+		"10.0.0.1": true, "10.0.0.0": false, "10.0.0.255": false, "169.254.0.0": false, "169.254.3.255": true,
+		"169.254.255.255": false, "10.1.0.0": true, "10.1.0.1": true, "10.2.0.255": true, "10.3.0.0": false,
+		"10.3.0.2": true, "10.3.0.3": false, "fd00::": true, "0.0.0.0": false, "::": false,
+		"224.0.0.251": false, "ff02::fb": false, "255.255.255.255": false,
 	} {
 		if got := n.onLink(netip.MustParseAddr(addr)); got != want {
 			t.Errorf("%s on link: %v", addr, got)

@@ -9,6 +9,8 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	ma "github.com/multiformats/go-multiaddr"
 	"golang.org/x/net/dns/dnsmessage"
+
+	"p2pchat/protocol/identity"
 )
 
 // The DNS-SD names and the TXT keys of our announcements.
@@ -231,7 +233,7 @@ func parseTXT(instance string, txt []string) (announcement, bool) {
 			continue
 		}
 		addr, id := peer.SplitAddr(full)
-		if id == "" || len(addr) == 0 {
+		if !isIdentity(id) || len(addr) == 0 {
 			continue
 		}
 		if a.Peer != "" && a.Peer != id {
@@ -245,8 +247,8 @@ func parseTXT(instance string, txt []string) (announcement, bool) {
 	if a.Peer == "" {
 		// No address at all, as on an interface that has none yet. Our own
 		// kind names itself in the instance.
-		id, err := peer.Decode(instance)
-		if err != nil {
+		id, ok := labelID(instance)
+		if !ok {
 			return announcement{}, false
 		}
 		a.Peer = id
@@ -279,8 +281,20 @@ func instanceID(name string) (peer.ID, bool) {
 	if !ok {
 		return "", false
 	}
+	return labelID(label)
+}
+
+// labelID reads a peer ID as [instanceName] writes it, in no other spelling.
+func labelID(label string) (peer.ID, bool) {
 	id, err := peer.Decode(label)
-	return id, err == nil
+	return id, err == nil && id.String() == label && isIdentity(id)
+}
+
+// isIdentity reports the peer ID of an Ed25519 key in its canonical form.
+// Others, of which one key can have many, are nobody here.
+func isIdentity(id peer.ID) bool {
+	_, err := identity.ParsePeer([]byte(id))
+	return err == nil
 }
 
 // cutService returns the instance label of a name of our service.

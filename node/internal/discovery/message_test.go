@@ -10,6 +10,7 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 	ma "github.com/multiformats/go-multiaddr"
+	mh "github.com/multiformats/go-multihash"
 	"golang.org/x/net/dns/dnsmessage"
 )
 
@@ -156,6 +157,43 @@ func TestForeignAndMalformed(t *testing.T) {
 	}
 }
 
+// Only Ed25519 identities are heard, each in one spelling.
+func TestOnlyIdentitiesAreRead(t *testing.T) {
+	t.Parallel()
+	sum, err := mh.Sum([]byte("an RSA key"), mh.SHA2_256, -1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The right key with a field after it: the same key for libp2p.
+	padded, err := mh.Encode(append([]byte(testID(1))[2:], 0x18, 0), mh.IDENTITY)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		label string
+		id    peer.ID
+		want  bool
+	}{
+		"identity": {testID(1).String(), testID(1), true},
+		"CID":      {peer.ToCid(testID(1)).String(), "", false},
+		"hash":     {peer.ID(sum).String(), peer.ID(sum), false},
+		"padded":   {peer.ID(padded).String(), peer.ID(padded), false},
+	} {
+		if _, ok := instanceID(tt.label + "." + serviceName); ok != tt.want {
+			t.Errorf("%s asked for: %v", name, ok)
+		}
+		if _, ok := parseTXT(tt.label, nil); ok != tt.want {
+			t.Errorf("%s in the instance: %v", name, ok)
+		}
+		if tt.id == "" {
+			continue
+		}
+		if _, ok := parseTXT("x", []string{addrKey + "/ip4/10.0.0.9/tcp/1/p2p/" + tt.id.String()}); ok != tt.want {
+			t.Errorf("%s in an address: %v", name, ok)
+		}
+	}
+}
+
 func FuzzDecode(f *testing.F) {
 	for _, m := range []message{
 		{Announced: []announcement{{Peer: testID(1), Boot: "0badcafe", Addrs: []ma.Multiaddr{onLan(1)}}}},
@@ -187,7 +225,7 @@ func FuzzDecode(f *testing.F) {
 			// What was read can be announced again and reads the same.
 			again, err := message{Announced: []announcement{a}}.encode(1, nil)
 			if err != nil {
-				continue // a peer ID too long for a name
+				t.Fatalf("announced again: %v", err)
 			}
 			back, err := decode(again)
 			if err != nil || len(back.Announced) != 1 || back.Announced[0].Peer != a.Peer {

@@ -147,6 +147,7 @@ type policy struct {
 	only  []peer.ID // if any, the only peers there are
 	rand  *rand.Rand
 	net   network
+	own   map[string]bool // our own addresses, never dialled
 	peers map[peer.ID]*target
 	links map[string]*link
 	pace  pace
@@ -306,13 +307,14 @@ func (t *target) multiaddrs() []ma.Multiaddr {
 }
 
 // dialable lists the addresses of a peer that may be dialled: those on our
-// LAN; what the user named; and of a peer that the user named, where it was
+// LAN, but not our own; what the user named; and of a peer that the user named, where it was
 // connected before.
 func (p *policy) dialable(t *target) []ma.Multiaddr {
 	var out []address
 	for _, a := range t.addrs {
 		ip, ok := addrIP(a.ma)
 		switch {
+		case p.own[a.ma.String()]:
 		case a.src == fromUser, ok && p.net.onLink(ip), t.static && ok && a.src == fromPeer:
 			out = append(out, a)
 		}

@@ -10,20 +10,24 @@ import (
 	"testing"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/peer"
 	ma "github.com/multiformats/go-multiaddr"
-	mh "github.com/multiformats/go-multihash"
 )
 
 // testID makes a peer ID that sorts by n.
 func testID(n int) peer.ID {
-	sum := sha256.Sum256(fmt.Append(nil, n))
-	sum[0], sum[1] = byte(n>>8), byte(n)
-	digest, err := mh.Encode(sum[:], mh.SHA2_256)
+	raw := sha256.Sum256(fmt.Append(nil, n))
+	raw[0], raw[1] = byte(n>>8), byte(n)
+	key, err := crypto.UnmarshalEd25519PublicKey(raw[:])
 	if err != nil {
 		panic(err)
 	}
-	return peer.ID(digest)
+	id, err := peer.IDFromPublicKey(key)
+	if err != nil {
+		panic(err)
+	}
+	return id
 }
 
 var (
@@ -320,6 +324,19 @@ func TestOnlyTheLanIsDialled(t *testing.T) {
 	}
 	if via := w.peers[testID(2)].via; via != Static {
 		t.Errorf("via %s", via)
+	}
+}
+
+// Whoever announces our own address would have us dial ourselves. Another port
+// of it is another node on this machine.
+func TestOwnAddressIsNotDialled(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	w.own = lanNet.own([]ma.Multiaddr{ma.StringCast("/ip4/0.0.0.0/tcp/47700"), ma.StringCast("/ip4/0.0.0.0/udp/47700/quic-v1")})
+	other := ma.StringCast("/ip4/10.0.0.1/tcp/47701")
+	w.hear(2, "a", onLan(1), ma.StringCast("/ip4/10.0.0.1/udp/47700/quic-v1"), other, ma.StringCast("/ip4/10.0.0.255/tcp/47700"))
+	if got := dials(w.run(), 2); len(got) != 1 || len(got[0].addrs) != 1 || !got[0].addrs[0].Equal(other) {
+		t.Errorf("dialled %v, want %s alone", got, other)
 	}
 }
 

@@ -293,6 +293,7 @@ func (s *Service) look(now time.Time) {
 	first := s.all == nil
 	s.all = all
 	n := networkOf(all)
+	s.policy.own = n.own(s.cfg.Host.Network().ListenAddresses())
 	c := n.changedFrom(s.policy.net)
 	if !c.gained && !c.lost && !first {
 		return
