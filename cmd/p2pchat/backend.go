@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"syscall"
 
 	"p2pchat/cmd/p2pchat/internal/cli"
 	"p2pchat/node"
@@ -48,7 +49,7 @@ func (backend) Start(ctx context.Context, cfg cli.NodeConfig) (cli.Node, error) 
 		NoMDNS: cfg.NoMDNS, Logger: cfg.Logger, Notify: cfg.Notify,
 	})
 	if err != nil {
-		return nil, errors.Join(err, lock.Release())
+		return nil, errors.Join(cannotListen(err), lock.Release())
 	}
 	socket, err := localapi.Listen(ctx, cfg.Dir)
 	if err != nil {
@@ -57,6 +58,23 @@ func (backend) Start(ctx context.Context, cfg cli.NodeConfig) (cli.Node, error) 
 	r := &running{Node: n, server: localapi.NewServer(n, cfg.Logger), lock: lock}
 	r.serve(socket)
 	return r, nil
+}
+
+// cannotListen tells an address that is right but not to be had on this
+// machine now from one that is wrong.
+func cannotListen(err error) error {
+	const (
+		wsaEACCES        = syscall.Errno(10013) // Windows, port bound exclusively
+		wsaEADDRINUSE    = syscall.Errno(10048) // Windows
+		wsaEADDRNOTAVAIL = syscall.Errno(10049) // Windows
+	)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE), errors.Is(err, wsaEADDRINUSE), errors.Is(err, wsaEACCES):
+		return api.Errorf(api.CodeInternal, "the port is taken by another program: %w", err)
+	case errors.Is(err, syscall.EADDRNOTAVAIL), errors.Is(err, wsaEADDRNOTAVAIL):
+		return api.Errorf(api.CodeInternal, "this machine does not have the address: %w", err)
+	}
+	return err
 }
 
 // running is a node with its socket and its lock.
