@@ -20,3 +20,13 @@ func completeInterfaces(*cobra.Command, []string, string) ([]cobra.Completion, c
 	}
 	return names, cobra.ShellCompDirectiveNoFileComp
 }
+
+// noteAbsent names the interfaces that are not there: they may come, as a
+// cable's adapter does, or be misspelt.
+func (a *app) noteAbsent(names []string) {
+	for _, name := range names {
+		if _, err := net.InterfaceByName(name); err != nil {
+			a.notef("no interface %s now; waiting for it", name)
+		}
+	}
+}

@@ -49,6 +49,7 @@ func (a *app) serve(ctx context.Context, cfg NodeConfig) error {
 	base := a.nodeConfig(dir, "warn")
 	cfg.Dir, cfg.Version, cfg.Logger = base.Dir, base.Version, base.Logger
 	cfg.Notify = func(sentence string) { a.notef("%s", sentence) }
+	a.noteAbsent(cfg.Interfaces)
 	node, err := a.start(ctx, &cfg)
 	if err != nil {
 		return stoppedEarly(ctx, err)
