@@ -44,8 +44,8 @@ generate: ## generate the protobuf code anew (needs protoc)
 	@mkdir -p dist
 	$(GO) generate ./...
 
-demo: ## two nodes on this machine, the dialogue, a capture
-	$(GO) run ./cmd/p2pchat demo
+demo: build ## two nodes on this machine, the dialogue, a capture
+	dist/p2pchat demo
 
 cross: ## build for every supported platform into dist/
 	@set -e; for t in linux/amd64 linux/arm64 darwin/arm64 windows/amd64; do \

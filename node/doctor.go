@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,14 +19,16 @@ func (n *Node) Diagnose(ctx context.Context) ([]api.Finding, error) {
 	r := n.discovery.Diagnose(ctx)
 	out := interfaceFindings(r)
 	out = append(out, multicastFindings(r)...)
-	out = append(out, n.heardFindings(r)...)
+	if slices.ContainsFunc(r.Interfaces, func(i discovery.InterfaceReport) bool { return i.Used }) {
+		out = append(out, n.heardFindings(r)...) // else there is one cause, told above
+	}
 	out = append(out, n.portFinding())
 	return append(out, n.databaseFinding(ctx)), ctx.Err()
 }
 
 func interfaceFindings(r discovery.Report) []api.Finding {
 	var out []api.Finding
-	used := 0
+	used, addressed := 0, false
 	for _, i := range r.Interfaces {
 		var addrs []string
 		for _, a := range i.Addrs {
@@ -38,8 +41,12 @@ func interfaceFindings(r discovery.Report) []api.Finding {
 		f := api.Finding{Check: "interface", Level: api.LevelOK, Seen: seen}
 		if i.Used {
 			used++
+			addressed = addressed || len(i.Addrs) > 0
 		} else {
 			f.Seen += "; not used: " + i.Why
+		}
+		if i.Kind != discovery.Loopback && i.Up && !i.Running {
+			f.Level, f.Advice = api.LevelWarn, "plug the cable in, or look at the switch"
 		}
 		out = append(out, f)
 	}
@@ -49,7 +56,13 @@ func interfaceFindings(r discovery.Report) []api.Finding {
 			Advice: "plug in a cable, or switch the interface on; `p2pchat serve --interface NAME` forces one",
 		})
 	}
-	if r.LinkLocalOnly {
+	switch {
+	case used > 0 && !addressed:
+		out = append(out, api.Finding{
+			Check: "addresses", Level: api.LevelFail, Seen: "no address on any interface: nobody answered by DHCP, or it is not asked",
+			Advice: linkLocalAdvice(runtime.GOOS),
+		})
+	case r.LinkLocalOnly:
 		out = append(out, api.Finding{
 			Check: "addresses", Level: api.LevelFail, Seen: "only IPv6 link-local addresses (fe80::), which libp2p neither announces nor dials",
 			Advice: linkLocalAdvice(runtime.GOOS),

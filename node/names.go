@@ -1,7 +1,6 @@
 package node
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
@@ -17,8 +16,8 @@ type person struct {
 	name string
 }
 
-// resolve finds the person a WHO or TARGET names: `name`, `@name`, `user:name`
-// or a peer ID. Errors: usage, not-found, ambiguous.
+// resolve finds the person a WHO or TARGET names: `name`, `@name`, `user:name`,
+// `name~fingerprint` where several have one name, or a peer ID. Errors: usage, not-found, ambiguous.
 func resolve(target string, self person, people []person) (peer.ID, error) {
 	name := strings.TrimPrefix(target, "user:")
 	if name == target {
@@ -40,6 +39,9 @@ func resolve(target string, self person, people []person) (peer.ID, error) {
 	if len(found) == 0 {
 		found = pick(people, func(p person) bool { return p.name != "" && identity.SameName(p.name, name) })
 	}
+	if len(found) == 0 {
+		found = byFingerprint(name, people)
+	}
 	switch {
 	case len(found) == 1:
 		return found[0].id, nil
@@ -47,11 +49,11 @@ func resolve(target string, self person, people []person) (peer.ID, error) {
 		var ids, who []string
 		for _, p := range found {
 			ids = append(ids, p.id.String())
-			who = append(who, fmt.Sprintf("%s (%s, fingerprint %s)", p.id, p.name, identity.Fingerprint(p.id)))
+			who = append(who, p.name+"~"+identity.Fingerprint(p.id))
 		}
 		slices.Sort(ids)
 		slices.Sort(who)
-		e := api.Errorf(api.CodeAmbiguous, "%d people are called %q: use a peer ID, or forget one with `p2pchat peers remove ID`: %s",
+		e := api.Errorf(api.CodeAmbiguous, "%d people are called %q: say which by the fingerprint or its beginning: %s",
 			len(found), name, strings.Join(who, ", "))
 		e.Candidates = ids
 		return "", e
@@ -59,6 +61,19 @@ func resolve(target string, self person, people []person) (peer.ID, error) {
 		return "", errSelf
 	}
 	return "", api.Errorf(api.CodeNotFound, "nobody called %q has been seen; `p2pchat peers` lists who has", name)
+}
+
+// byFingerprint finds who is named as NAME~FINGERPRINT, of which the beginning
+// will do.
+func byFingerprint(target string, people []person) []person {
+	i := strings.LastIndexByte(target, '~')
+	if i <= 0 || i == len(target)-1 {
+		return nil
+	}
+	name, print := target[:i], strings.ToLower(target[i+1:])
+	return pick(people, func(p person) bool {
+		return p.name != "" && identity.SameName(p.name, name) && strings.HasPrefix(identity.Fingerprint(p.id), print)
+	})
 }
 
 var errSelf = api.Errorf(api.CodeUsage, "that is your own account")

@@ -49,6 +49,7 @@ type Node struct {
 
 	due     chan struct{} // 1: a write-behind that is due covers any number
 	writing sync.Mutex    // held while something is written behind
+	telling sync.Mutex    // held while a row of the roster is looked up and published
 
 	ctx    context.Context // ends when the node is to stop
 	cancel context.CancelFunc
@@ -309,8 +310,11 @@ func (n *Node) discovered(e discovery.Event) {
 	}
 }
 
-// rosterChanged tells the faces of one row.
+// rosterChanged tells the faces of one row. What is looked up first is told
+// first, whoever noticed: a face keeps what it was told last.
 func (n *Node) rosterChanged(id peer.ID) {
+	n.telling.Lock()
+	defer n.telling.Unlock()
 	if row, ok := n.peerRow(id); ok {
 		n.hub.publish(api.Change{Type: api.ChangePeer, Peer: &row})
 	}

@@ -106,9 +106,9 @@ func (n *Node) live(id peer.ID, row *api.Peer) {
 	c := conns[0]
 	transport := p2phost.Info(c).Transport
 	row.Transport = &transport
-	if c.Stat().Direction == network.DirOutbound {
+	if c.Stat().Direction == network.DirOutbound || len(row.Addrs) == 0 {
 		// Where it answers comes first; an incoming connection may come from
-		// another port.
+		// another port, and is better than nothing.
 		row.Addrs = first(row.Addrs, c.RemoteMultiaddr().String()+"/p2p/"+row.PeerID)
 	}
 }

@@ -164,8 +164,8 @@ func (s *session) read(ctx context.Context) error {
 				return fmt.Errorf("answer a ping: %w", err)
 			}
 		}
-		if f.Pong != 0 {
-			s.ponged(f.Pong)
+		if f.Pong != 0 && s.ponged(f.Pong) {
+			s.svc.changed(p) // the first measurement is news
 		}
 	}
 }
@@ -240,13 +240,16 @@ func (s *session) rides() uint64 {
 	return s.pingID
 }
 
-func (s *session) ponged(id uint64) {
+// ponged notes an answer and tells whether it was the first.
+func (s *session) ponged(id uint64) bool {
 	s.pingMu.Lock()
 	defer s.pingMu.Unlock()
 	if id == s.pingID && !s.pingSent.IsZero() {
-		s.rtt.Store(int64(max(time.Since(s.pingSent), 1)))
+		took := int64(max(time.Since(s.pingSent), 1))
 		s.pingSent = time.Time{}
+		return s.rtt.Swap(took) == 0
 	}
+	return false
 }
 
 // goodbye tells the other side that we are leaving, if it still listens.
