@@ -26,6 +26,8 @@ const (
 	hintGap        = 200 * time.Millisecond  // between a dial that failed and one that a hint brings about
 	wantedFor      = 30 * time.Second        // after Want
 	forgetHeard    = 10 * time.Minute        // peers only heard of
+	forgetStranger = 10 * time.Second        // peers that called, never worth a search
+	worthAfter     = time.Minute             // connected in all, by then worth a search
 	goodbyeCovers  = 10 * time.Second        // a loss this soon after a goodbye is no fault
 	firstDialAfter = 60 * time.Millisecond   // a loss: the search by name goes first, see search
 )
@@ -37,6 +39,7 @@ const (
 	maxSaved     = 8    // of these, in the book
 	maxDials     = 16   // at the same time
 	maxDialAddrs = 8    // addresses tried in one dial
+	maxSearched  = 32   // lost peers searched at full rate, beside those the user named
 )
 
 // dialTimeouts of successive attempts, over and over. Short, since a new
@@ -118,7 +121,12 @@ type target struct {
 	links []*link
 
 	static bool
-	met    bool // we shook hands, now or in an earlier life
+	met    bool          // we shook hands, now or in an earlier life
+	worth  bool          // it was heard, answered a dial, was in the book or stayed: no mere caller
+	proven bool          // it was in the book, or stayed: not had for the price of a key
+	first  time.Time     // when we shook hands first; zero: in an earlier life
+	up     time.Time     // connected since then; zero: not, or forgotten since
+	stayed time.Duration // connected in all, until up
 	boot   string
 	iface  string // where it was heard last
 
@@ -236,24 +244,63 @@ func (p *policy) target(now time.Time, id peer.ID, via Via) *target {
 	return t
 }
 
-// evict forgets, of the peers that were never met, the quarter that was heard
-// of longest ago: many at once, so that a flood of announcements is cheap.
+// evict forgets, of the peers that are not worth keeping, the quarter whose
+// last sign is longest ago: many at once, so that a flood of announcements is
+// cheap. If there are none, it takes those that a flood can make too, by
+// announcing each identity and connecting for a moment.
 func (p *policy) evict() bool {
-	var strangers []*target
+	var strangers, unproven []*target
 	for _, t := range p.peers {
-		if !t.keep() && !t.dialing && len(t.links) == 0 {
+		switch {
+		case t.dialing || len(t.links) > 0 || t.static:
+		case !t.keep():
 			strangers = append(strangers, t)
+		case !t.proven:
+			unproven = append(unproven, t)
 		}
 	}
-	slices.SortFunc(strangers, func(a, b *target) int { return a.heard.Compare(b.heard) })
+	if len(strangers) == 0 {
+		strangers = unproven
+	}
+	slices.SortFunc(strangers, func(a, b *target) int {
+		return cmp.Or(a.sign().Compare(b.sign()), cmp.Compare(a.id, b.id))
+	})
 	for _, t := range strangers[:(len(strangers)+3)/4] {
+		if t.keep() {
+			p.do(removeCmd{t.id})
+		}
 		delete(p.peers, t.id)
 	}
 	return len(strangers) > 0
 }
 
-// keep reports a peer that is remembered and searched for.
-func (t *target) keep() bool { return t.met || t.static }
+// keep reports a peer that is remembered and searched for. Shaking hands is
+// not enough: identities are free, and whoever called with many of them would
+// have us search for every one.
+func (t *target) keep() bool { return t.static || t.met && t.worth }
+
+// worthy notes that a peer is worth a search.
+func (p *policy) worthy(t *target) {
+	if !t.worth {
+		t.worth = true
+		p.save(t)
+	}
+}
+
+// forgotten reports a peer that is not kept and of which nothing was heard for
+// long enough.
+func (t *target) forgotten(now time.Time) bool {
+	return !t.keep() && !t.dialing && len(t.links) == 0 && !t.wanted.After(now) &&
+		now.Sub(t.heard) > forgetHeard && now.Sub(t.lastSeen) > forgetStranger
+}
+
+// sign is when a peer was heard or connected last.
+func (t *target) sign() time.Time {
+	if t.heard.After(t.lastSeen) {
+		return t.heard
+	}
+	return t.lastSeen
+}
 
 // gone reports a peer that took its leave: nothing is wrong, it is not searched.
 func (t *target) gone() bool {
@@ -263,11 +310,7 @@ func (t *target) gone() bool {
 // recent reports a peer whose search began soon after its last sign of life,
 // or that the user wants to be searched for.
 func (t *target) recent() bool {
-	sign := t.lastSeen
-	if t.heard.After(sign) {
-		sign = t.heard
-	}
-	return t.static || !t.since.After(sign.Add(fullRateFor))
+	return t.static || !t.since.After(t.sign().Add(fullRateFor))
 }
 
 func (t *target) connected() bool {

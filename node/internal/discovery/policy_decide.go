@@ -13,7 +13,7 @@ import (
 // the peer drop its half of a dead connection, which over TCP would answer the
 // dial for a second, since both come from the same port.
 func (p *policy) search(now time.Time, t *target) {
-	if t.connected() || !t.keep() {
+	if t.connected() || !t.keep() && !t.met {
 		t.since, t.next = time.Time{}, time.Time{}
 		return
 	}
@@ -72,6 +72,8 @@ func (p *policy) pause(now time.Time, t *target) time.Duration {
 		return p.jitter(slowEvery)
 	case !t.keep() && age > 15*time.Second:
 		// Heard, never met. Each announcement brings another attempt.
+		return p.jitter(slowEvery)
+	case t.keep() && !slices.Contains(p.searched(now), t):
 		return p.jitter(slowEvery)
 	case age < eagerFor:
 		return p.jitter(600 * time.Millisecond)
@@ -186,9 +188,17 @@ func (p *policy) tick(now time.Time) (next time.Time) {
 		if now.Before(t.settleAt) { // else pings are under way
 			soonest(t.settleAt)
 		}
-		if !t.keep() && !t.dialing && len(t.links) == 0 && now.Sub(t.heard) > forgetHeard && !t.wanted.After(now) {
+		if t.forgotten(now) {
 			delete(p.peers, id)
 			continue
+		}
+		if !t.proven && !t.up.IsZero() {
+			if at := t.up.Add(worthAfter - t.stayed); now.Before(at) {
+				soonest(at)
+			} else {
+				t.proven = true
+				p.worthy(t)
+			}
 		}
 		if t.next.IsZero() || t.dialing || t.connected() {
 			continue
@@ -234,11 +244,33 @@ func (p *policy) missing(now time.Time) map[peer.ID]time.Time {
 	if p.full() {
 		return out
 	}
-	for id, t := range p.peers {
-		// One that has been away for long will tell when it is back.
-		if !t.since.IsZero() && t.keep() && !t.connected() && !t.gone() && t.recent() {
-			out[id] = t.since
-		}
+	for _, t := range p.searched(now) {
+		out[t.id] = t.since
 	}
 	return out
+}
+
+// searched lists the lost peers that are dialled at full rate and asked for by
+// name: those the user named, and of the others no more than maxSearched, the
+// longest known first. The rest is dialled at the slow rate; a sign of life
+// brings each back at once.
+func (p *policy) searched(now time.Time) []*target {
+	var named, others []*target
+	for _, t := range p.peers {
+		switch {
+		// One that has been away for long will tell when it is back.
+		case t.since.IsZero() || !t.keep() || t.connected() || t.gone() || !t.recent():
+		case t.static:
+			named = append(named, t)
+		case now.Sub(t.since) <= fullRateFor:
+			others = append(others, t)
+		}
+	}
+	if len(others) > maxSearched {
+		slices.SortFunc(others, func(a, b *target) int {
+			return cmp.Or(a.first.Compare(b.first), b.lastSeen.Compare(a.lastSeen), cmp.Compare(a.id, b.id))
+		})
+		others = others[:maxSearched]
+	}
+	return append(named, others...)
 }

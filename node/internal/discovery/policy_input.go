@@ -16,7 +16,9 @@ func (p *policy) load(now time.Time, entries []Remembered) {
 		if t == nil {
 			continue
 		}
-		t.met = t.met || !e.LastSeen.IsZero()
+		if !e.LastSeen.IsZero() {
+			t.met, t.worth, t.proven = true, true, true
+		}
 		if e.LastSeen.After(t.lastSeen) {
 			t.lastSeen = e.LastSeen
 		}
@@ -58,7 +60,8 @@ func (p *policy) remove(id peer.ID) {
 		return
 	}
 	p.do(removeCmd{id})
-	t.static, t.met = false, false
+	t.static, t.met, t.worth, t.proven = false, false, false, false
+	t.first, t.up, t.stayed = time.Time{}, time.Time{}, 0
 	t.via = Incoming
 	t.addrs = slices.DeleteFunc(t.addrs, func(a address) bool { return a.src != fromMDNS })
 	if !t.heard.IsZero() {
@@ -101,6 +104,9 @@ func (p *policy) heardFrom(now time.Time, a announcement, iface string) {
 	rebooted := t.boot != "" && a.Boot != "" && t.boot != a.Boot
 	t.boot = a.Boot
 
+	if len(p.dialable(t)) > 0 {
+		p.worthy(t)
+	}
 	if t.connected() {
 		if (moved && !before.IsZero()) || rebooted {
 			p.suspect(now, t)
@@ -233,7 +239,14 @@ func (p *policy) opened(now time.Time, l *link) {
 	first := !t.connected()
 	older := slices.Clone(t.links)
 	t.links = append(t.links, l)
+	if !t.met && t.first.IsZero() {
+		t.first = now
+	}
+	if first {
+		t.up = now
+	}
 	t.met, t.lastSeen, t.goodbye, t.wanted = true, now, time.Time{}, time.Time{}
+	t.worth = t.worth || l.outgoing
 	t.since, t.next, t.tries, t.err, t.reported = time.Time{}, time.Time{}, 0, "", false
 	if dialable(l.remote) {
 		t.add(now, l.remote, fromPeer, "")
@@ -269,6 +282,13 @@ func (p *policy) closed(now time.Time, id string) {
 		return
 	}
 	t.lastSeen = now
+	if !t.up.IsZero() {
+		t.stayed += now.Sub(t.up)
+		t.up = time.Time{}
+	}
+	if t.stayed >= worthAfter {
+		t.worth, t.proven = true, true
+	}
 	p.tell(now, Disconnected, t)
 	p.save(t)
 	p.search(now, t)
