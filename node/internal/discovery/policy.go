@@ -138,7 +138,8 @@ type target struct {
 	since    time.Time // when the search for it began; zero when connected
 	next     time.Time // of the next dial; zero: none planned
 	dialing  bool
-	started  time.Time // of the last dial
+	started  time.Time    // of the last dial
+	stray    []netip.Addr // the hosts of the dial under way that count in policy.stray
 	tries    int
 	settleAt time.Time
 
@@ -160,6 +161,7 @@ type policy struct {
 	links map[string]*link
 	pace  pace
 	dials int
+	stray reflector
 	out   []command
 }
 
@@ -195,7 +197,7 @@ func (removeCmd) isCommand() {}
 func (eventCmd) isCommand()  {}
 
 func newPolicy(self peer.ID, limit int, r *rand.Rand) *policy {
-	return &policy{self: self, limit: limit, rand: r, peers: map[peer.ID]*target{}, links: map[string]*link{}}
+	return &policy{self: self, limit: limit, rand: r, peers: map[peer.ID]*target{}, links: map[string]*link{}, stray: reflector{}}
 }
 
 // admits reports a peer that may exist for us.

@@ -232,6 +232,12 @@ func (p *policy) dial(now time.Time, t *target) {
 		t.next = now.Add(p.jitter(slowEvery))
 		return
 	}
+	if !t.met && !asked {
+		if addrs, t.stray = p.stray.allow(now, addrs); len(addrs) == 0 {
+			t.next = now.Add(p.jitter(strangerGap))
+			return
+		}
+	}
 	t.dialing, t.started, t.next = true, now, time.Time{}
 	p.dials++
 	p.do(dialCmd{t.id, addrs, p.pace.stretch(dialTimeouts[t.tries%len(dialTimeouts)])})

@@ -302,6 +302,8 @@ func (p *policy) dialed(now time.Time, id peer.ID, err error) {
 		return
 	}
 	t.dialing = false
+	p.stray.done(t.stray)
+	t.stray = nil
 	if err == nil {
 		p.pace.took(now.Sub(t.started))
 	}

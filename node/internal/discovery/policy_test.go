@@ -647,3 +647,56 @@ func TestFloodOfConnections(t *testing.T) {
 		}
 	}
 }
+
+// Announcing many peers at somebody else's address does not have him flooded
+// with dials, nor keep others from being dialled.
+func TestNoReflection(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 0)
+	var victim []ma.Multiaddr
+	for i := range maxAddrs {
+		victim = append(victim, ma.StringCast(fmt.Sprintf("/ip4/10.0.0.9/tcp/%d", i+1)))
+	}
+	for i := 1; i <= 200; i++ {
+		w.hear(i, "x", victim...)
+	}
+	w.hear(201, "x", onLan(201))
+	at := w.run()
+	sent := 0
+	for _, c := range at {
+		if d, ok := c.(dialCmd); ok && d.peer != testID(201) {
+			sent++
+			if len(d.addrs) > maxStrangerAddrs {
+				t.Errorf("%d ports in one dial", len(d.addrs))
+			}
+		}
+	}
+	if sent != maxStrangerDials || len(dials(at, 201)) != 1 {
+		t.Errorf("%d dials at once to one address, %d to another", sent, len(dials(at, 201)))
+	}
+	// Refused at once, over and over: the rate is what bounds them then.
+	const seconds = 10
+	var open []peer.ID
+	for _, c := range at {
+		if d, ok := c.(dialCmd); ok {
+			open = append(open, d.peer)
+		}
+	}
+	for end := w.now.Add(seconds * time.Second); w.now.Before(end); w.now = w.now.Add(10 * time.Millisecond) {
+		for _, id := range open {
+			w.dialed(w.now, id, errRefused)
+		}
+		open = nil
+		for _, c := range w.run() {
+			if d, ok := c.(dialCmd); ok {
+				open = append(open, d.peer)
+				if d.peer != testID(201) {
+					sent++
+				}
+			}
+		}
+	}
+	if most := maxStrangerDials + seconds*int(time.Second/strangerGap); sent > most || sent < most/2 {
+		t.Errorf("%d dials in %d seconds, want at most %d", sent, seconds, most)
+	}
+}
