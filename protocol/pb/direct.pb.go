@@ -100,50 +100,6 @@ func (x *DirectFrame) GetTyping() bool {
 	return false
 }
 
-type EventBatch struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Events        []*Event               `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *EventBatch) Reset() {
-	*x = EventBatch{}
-	mi := &file_direct_proto_msgTypes[1]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *EventBatch) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*EventBatch) ProtoMessage() {}
-
-func (x *EventBatch) ProtoReflect() protoreflect.Message {
-	mi := &file_direct_proto_msgTypes[1]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use EventBatch.ProtoReflect.Descriptor instead.
-func (*EventBatch) Descriptor() ([]byte, []int) {
-	return file_direct_proto_rawDescGZIP(), []int{1}
-}
-
-func (x *EventBatch) GetEvents() []*Event {
-	if x != nil {
-		return x.Events
-	}
-	return nil
-}
-
 var File_direct_proto protoreflect.FileDescriptor
 
 const file_direct_proto_rawDesc = "" +
@@ -154,10 +110,7 @@ const file_direct_proto_rawDesc = "" +
 	"\x06events\x18\x02 \x01(\v2\x13.p2pchat.EventBatchR\x06events\x12#\n" +
 	"\x03ack\x18\x03 \x01(\v2\x11.p2pchat.FrontierR\x03ack\x12$\n" +
 	"\x04read\x18\x04 \x01(\v2\x10.p2pchat.LogHeadR\x04read\x12\x16\n" +
-	"\x06typing\x18\x05 \x01(\bR\x06typing\"4\n" +
-	"\n" +
-	"EventBatch\x12&\n" +
-	"\x06events\x18\x01 \x03(\v2\x0e.p2pchat.EventR\x06eventsB\x15Z\x13p2pchat/protocol/pbb\x06proto3"
+	"\x06typing\x18\x05 \x01(\bR\x06typingB\x15Z\x13p2pchat/protocol/pbb\x06proto3"
 
 var (
 	file_direct_proto_rawDescOnce sync.Once
@@ -171,25 +124,23 @@ func file_direct_proto_rawDescGZIP() []byte {
 	return file_direct_proto_rawDescData
 }
 
-var file_direct_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
+var file_direct_proto_msgTypes = make([]protoimpl.MessageInfo, 1)
 var file_direct_proto_goTypes = []any{
 	(*DirectFrame)(nil), // 0: p2pchat.DirectFrame
-	(*EventBatch)(nil),  // 1: p2pchat.EventBatch
-	(*Frontier)(nil),    // 2: p2pchat.Frontier
+	(*Frontier)(nil),    // 1: p2pchat.Frontier
+	(*EventBatch)(nil),  // 2: p2pchat.EventBatch
 	(*LogHead)(nil),     // 3: p2pchat.LogHead
-	(*Event)(nil),       // 4: p2pchat.Event
 }
 var file_direct_proto_depIdxs = []int32{
-	2, // 0: p2pchat.DirectFrame.frontier:type_name -> p2pchat.Frontier
-	1, // 1: p2pchat.DirectFrame.events:type_name -> p2pchat.EventBatch
-	2, // 2: p2pchat.DirectFrame.ack:type_name -> p2pchat.Frontier
+	1, // 0: p2pchat.DirectFrame.frontier:type_name -> p2pchat.Frontier
+	2, // 1: p2pchat.DirectFrame.events:type_name -> p2pchat.EventBatch
+	1, // 2: p2pchat.DirectFrame.ack:type_name -> p2pchat.Frontier
 	3, // 3: p2pchat.DirectFrame.read:type_name -> p2pchat.LogHead
-	4, // 4: p2pchat.EventBatch.events:type_name -> p2pchat.Event
-	5, // [5:5] is the sub-list for method output_type
-	5, // [5:5] is the sub-list for method input_type
-	5, // [5:5] is the sub-list for extension type_name
-	5, // [5:5] is the sub-list for extension extendee
-	0, // [0:5] is the sub-list for field type_name
+	4, // [4:4] is the sub-list for method output_type
+	4, // [4:4] is the sub-list for method input_type
+	4, // [4:4] is the sub-list for extension type_name
+	4, // [4:4] is the sub-list for extension extendee
+	0, // [0:4] is the sub-list for field type_name
 }
 
 func init() { file_direct_proto_init() }
@@ -204,7 +155,7 @@ func file_direct_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_direct_proto_rawDesc), len(file_direct_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   2,
+			NumMessages:   1,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
