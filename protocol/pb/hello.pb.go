@@ -210,6 +210,7 @@ type HelloFrame struct {
 	Pong          uint64                 `protobuf:"varint,4,opt,name=pong,proto3" json:"pong,omitempty"`
 	Goodbye       bool                   `protobuf:"varint,5,opt,name=goodbye,proto3" json:"goodbye,omitempty"`  // the node is stopping
 	Instance      []byte                 `protobuf:"bytes,6,opt,name=instance,proto3" json:"instance,omitempty"` // in the first frame: 16 random bytes, one value per process
+	Receipts      []*RoomReceipt         `protobuf:"bytes,7,rep,name=receipts,proto3" json:"receipts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -286,11 +287,72 @@ func (x *HelloFrame) GetInstance() []byte {
 	return nil
 }
 
+func (x *HelloFrame) GetReceipts() []*RoomReceipt {
+	if x != nil {
+		return x.Receipts
+	}
+	return nil
+}
+
+// RoomReceipt says what of the receiver's own logs in a room the sender has
+// committed.
+type RoomReceipt struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Room          []byte                 `protobuf:"bytes,1,opt,name=room,proto3" json:"room,omitempty"` // 32 bytes
+	Heads         []*LogHead             `protobuf:"bytes,2,rep,name=heads,proto3" json:"heads,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RoomReceipt) Reset() {
+	*x = RoomReceipt{}
+	mi := &file_hello_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RoomReceipt) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RoomReceipt) ProtoMessage() {}
+
+func (x *RoomReceipt) ProtoReflect() protoreflect.Message {
+	mi := &file_hello_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RoomReceipt.ProtoReflect.Descriptor instead.
+func (*RoomReceipt) Descriptor() ([]byte, []int) {
+	return file_hello_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *RoomReceipt) GetRoom() []byte {
+	if x != nil {
+		return x.Room
+	}
+	return nil
+}
+
+func (x *RoomReceipt) GetHeads() []*LogHead {
+	if x != nil {
+		return x.Heads
+	}
+	return nil
+}
+
 var File_hello_proto protoreflect.FileDescriptor
 
 const file_hello_proto_rawDesc = "" +
 	"\n" +
-	"\vhello.proto\x12\ap2pchat\"\x7f\n" +
+	"\vhello.proto\x12\ap2pchat\x1a\vevent.proto\"\x7f\n" +
 	"\aProfile\x12\x12\n" +
 	"\x04peer\x18\x01 \x01(\fR\x04peer\x12\x1a\n" +
 	"\busername\x18\x02 \x01(\tR\busername\x12\x16\n" +
@@ -299,7 +361,7 @@ const file_hello_proto_rawDesc = "" +
 	"\x04time\x18\x05 \x01(\x04R\x04time\"G\n" +
 	"\rSignedProfile\x12\x18\n" +
 	"\aprofile\x18\x01 \x01(\fR\aprofile\x12\x1c\n" +
-	"\tsignature\x18\x02 \x01(\fR\tsignature\"\xd7\x01\n" +
+	"\tsignature\x18\x02 \x01(\fR\tsignature\"\x89\x02\n" +
 	"\n" +
 	"HelloFrame\x120\n" +
 	"\aprofile\x18\x01 \x01(\v2\x16.p2pchat.SignedProfileR\aprofile\x129\n" +
@@ -307,7 +369,11 @@ const file_hello_proto_rawDesc = "" +
 	"\x04ping\x18\x03 \x01(\x04R\x04ping\x12\x12\n" +
 	"\x04pong\x18\x04 \x01(\x04R\x04pong\x12\x18\n" +
 	"\agoodbye\x18\x05 \x01(\bR\agoodbye\x12\x1a\n" +
-	"\binstance\x18\x06 \x01(\fR\binstance*_\n" +
+	"\binstance\x18\x06 \x01(\fR\binstance\x120\n" +
+	"\breceipts\x18\a \x03(\v2\x14.p2pchat.RoomReceiptR\breceipts\"I\n" +
+	"\vRoomReceipt\x12\x12\n" +
+	"\x04room\x18\x01 \x01(\fR\x04room\x12&\n" +
+	"\x05heads\x18\x02 \x03(\v2\x10.p2pchat.LogHeadR\x05heads*_\n" +
 	"\fAvailability\x12\x1c\n" +
 	"\x18AVAILABILITY_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16AVAILABILITY_AVAILABLE\x10\x01\x12\x15\n" +
@@ -326,21 +392,25 @@ func file_hello_proto_rawDescGZIP() []byte {
 }
 
 var file_hello_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_hello_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_hello_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
 var file_hello_proto_goTypes = []any{
 	(Availability)(0),     // 0: p2pchat.Availability
 	(*Profile)(nil),       // 1: p2pchat.Profile
 	(*SignedProfile)(nil), // 2: p2pchat.SignedProfile
 	(*HelloFrame)(nil),    // 3: p2pchat.HelloFrame
+	(*RoomReceipt)(nil),   // 4: p2pchat.RoomReceipt
+	(*LogHead)(nil),       // 5: p2pchat.LogHead
 }
 var file_hello_proto_depIdxs = []int32{
 	2, // 0: p2pchat.HelloFrame.profile:type_name -> p2pchat.SignedProfile
 	0, // 1: p2pchat.HelloFrame.availability:type_name -> p2pchat.Availability
-	2, // [2:2] is the sub-list for method output_type
-	2, // [2:2] is the sub-list for method input_type
-	2, // [2:2] is the sub-list for extension type_name
-	2, // [2:2] is the sub-list for extension extendee
-	0, // [0:2] is the sub-list for field type_name
+	4, // 2: p2pchat.HelloFrame.receipts:type_name -> p2pchat.RoomReceipt
+	5, // 3: p2pchat.RoomReceipt.heads:type_name -> p2pchat.LogHead
+	4, // [4:4] is the sub-list for method output_type
+	4, // [4:4] is the sub-list for method input_type
+	4, // [4:4] is the sub-list for extension type_name
+	4, // [4:4] is the sub-list for extension extendee
+	0, // [0:4] is the sub-list for field type_name
 }
 
 func init() { file_hello_proto_init() }
@@ -348,13 +418,14 @@ func file_hello_proto_init() {
 	if File_hello_proto != nil {
 		return
 	}
+	file_event_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hello_proto_rawDesc), len(file_hello_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   3,
+			NumMessages:   4,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -10,6 +10,10 @@
 // [pongWithin], or no ping for [silence], closes the connection: an absent peer
 // shows as such within 15 s, at about three packets per pingEvery.
 //
+// Receipts say how much of the receiver's own logs in rooms the sender has
+// committed: at most [maxReceipts] positions a frame, gathered for
+// [receiptGather], the newest of each log. They are hints and may be lost.
+//
 // Concurrency: each stream has a reader goroutine, which ends when the stream
 // does, and on the dialling side a pinger that ends with it. The set of sessions
 // is guarded by a mutex. The [Handler] is called by one goroutine, without that

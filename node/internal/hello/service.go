@@ -12,6 +12,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
 
+	"p2pchat/protocol/event"
 	"p2pchat/protocol/identity"
 	"p2pchat/protocol/pb"
 )
@@ -56,6 +57,9 @@ type Handler interface {
 	// PeerDown: the last session with p ended; leaving tells that it said
 	// goodbye.
 	PeerDown(p peer.ID, leaving bool)
+	// PeerReceipts: p says that it has committed these positions of our own
+	// logs in room.
+	PeerReceipts(p peer.ID, room event.Conversation, f event.Frontier)
 }
 
 // Self is what we say of ourselves.
@@ -86,7 +90,8 @@ type Service struct {
 	sessions map[network.Conn]*session
 	// What the handler is to be told: put in under mu, so in the order in
 	// which sessions came and went, taken out by tell. It is as long as the
-	// handler is slow; each session adds at most one change a second.
+	// handler is slow; each session adds at most one change a second and one
+	// call for all receipts that wait.
 	news     []func(Handler)
 	newsHere chan struct{} // 1: one signal covers any number
 }
@@ -185,7 +190,7 @@ func (s *Service) start(c network.Conn, st network.Stream) {
 		}
 		return
 	}
-	ses := &session{svc: s, conn: c, stream: st, dialled: st == nil}
+	ses := &session{svc: s, conn: c, stream: st, dialled: st == nil, due: receipts{}, heard: receipts{}}
 	s.sessions[c] = ses
 	s.wg.Add(1)
 	s.mu.Unlock()

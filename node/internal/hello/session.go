@@ -33,6 +33,11 @@ type session struct {
 	isUp    bool         // guarded by svc.mu
 	rtt     atomic.Int64 // ns, 0 unknown
 
+	// Guarded by svc.mu.
+	due       receipts // to be sent
+	gathering bool     // a goroutine sends what is due
+	heard     receipts // to be told to the handler
+
 	writeMu sync.Mutex
 	w       pbio.Writer
 
@@ -136,8 +141,11 @@ func (s *session) read(ctx context.Context) error {
 		changes := f.Profile != nil || f.Availability != pb.Availability_AVAILABILITY_UNSPECIFIED
 		// Whatever comes too fast waits in the stream and costs its sender.
 		every := frameEvery
-		if changes {
+		switch {
+		case changes:
 			every = changeEvery
+		case len(f.Receipts) > 0:
+			every = receiptEvery
 		}
 		if wait := time.Until(last.Add(every)); !first && wait > 0 && !sleep(ctx, wait) {
 			return ctx.Err()
@@ -158,6 +166,9 @@ func (s *session) read(ctx context.Context) error {
 			s.svc.up(s, p)
 		case changes:
 			s.svc.changed(p)
+		}
+		if err := s.svc.receive(s, f.Receipts); err != nil {
+			return err
 		}
 		if f.Ping != 0 {
 			if err := s.write(&pb.HelloFrame{Pong: f.Ping, Ping: s.rides()}); err != nil {
