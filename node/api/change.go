@@ -12,6 +12,10 @@ const (
 	ChangeState        ChangeType = "state"        // State: delivery state of one of ours
 	ChangeConversation ChangeType = "conversation" // Conversation: unread, read marker
 	ChangeTyping       ChangeType = "typing"       // Typing
+	ChangeHidden       ChangeType = "hidden"       // Hidden: a message of a room is no longer shown
+	ChangeRoom         ChangeType = "room"         // Room: joined, or changed
+	ChangeRoomLeft     ChangeType = "room-left"    // Room: left, destroyed or put out
+	ChangeMember       ChangeType = "member"       // Member: came, changed or went
 	ChangeNotice       ChangeType = "notice"       // Notice: a sentence for the person
 	ChangeLagged       ChangeType = "lagged"       // changes were dropped; a snapshot follows
 )
@@ -28,6 +32,9 @@ type Change struct {
 	State        *StateChange  `json:"state,omitempty"`
 	Conversation *Conversation `json:"conversation,omitempty"`
 	Typing       *Typing       `json:"typing,omitempty"`
+	Hidden       *Hidden       `json:"hidden,omitempty"`
+	Room         *Room         `json:"room,omitempty"`
+	Member       *MemberChange `json:"member,omitempty"`
 	Notice       string        `json:"notice,omitempty"`
 }
 
@@ -36,6 +43,7 @@ type Snapshot struct {
 	Self          Identity       `json:"self"`
 	Peers         []Peer         `json:"peers"`
 	Conversations []Conversation `json:"conversations"`
+	Rooms         []Room         `json:"rooms"` // joined
 	Notices       []string       `json:"notices"`
 }
 
@@ -52,4 +60,19 @@ type StateChange struct {
 type Typing struct {
 	Conversation string `json:"conversation"`
 	PeerID       string `json:"peer_id"`
+}
+
+// Hidden says that the room's rules no longer let a message be shown. If they
+// come to let it again, it comes again as [ChangeMessage].
+type Hidden struct {
+	Conversation string `json:"conversation"`
+	ID           string `json:"id"`
+}
+
+// MemberChange says what somebody in a room is now, or that he is no longer in
+// it.
+type MemberChange struct {
+	RoomID string `json:"room_id"`
+	Member Member `json:"member"`
+	Gone   bool   `json:"gone"`
 }

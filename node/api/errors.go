@@ -26,7 +26,14 @@ const (
 	CodeNotDelivered Code = "not-delivered"
 	CodeNotJoined    Code = "not-joined"
 	// exit 4: refused by a room or a person's standing
-	CodeForbidden Code = "forbidden"
+	CodeForbidden          Code = "forbidden"
+	CodeBanned             Code = "banned"
+	CodeMembershipRequired Code = "membership-required"
+	CodeNotAuthorized      Code = "not-authorized" // every failure of the password step
+	CodeFull               Code = "full"
+	CodeNickConflict       Code = "nick-conflict"
+	CodeDestroyed          Code = "destroyed"
+	CodeTooFast            Code = "too-fast"
 	// exit 5: names
 	CodeNotFound  Code = "not-found"
 	CodeAmbiguous Code = "ambiguous"
@@ -45,8 +52,9 @@ var exitCodes = map[Code]int{
 	CodeInternal: 1, CodeNoNode: 1, CodeAccountExists: 1, CodeDiskFull: 1, CodeDamaged: 1,
 	CodeUsage: 2, CodeTooLong: 2, CodeBadText: 2,
 	CodeNotDelivered: 3, CodeNotJoined: 3,
-	CodeForbidden: 4,
-	CodeNotFound:  5, CodeAmbiguous: 5,
+	CodeForbidden: 4, CodeBanned: 4, CodeMembershipRequired: 4, CodeNotAuthorized: 4, CodeFull: 4, CodeNickConflict: 4,
+	CodeDestroyed: 4, CodeTooFast: 4,
+	CodeNotFound: 5, CodeAmbiguous: 5,
 	CodeNoAccount: 6, CodeWrongPassword: 6, CodeInUse: 6, CodeNetworkFilesystem: 6, CodeNewerDatabase: 6,
 	CodeNoPermission: 7, CodeUnsupported: 7,
 }

@@ -21,12 +21,22 @@ func TestKeys(t *testing.T) {
 		{api.Connection{}, "peer_id transport direction addr"},
 		{api.Peer{}, "name peer_id fingerprint addrs via state rtt_ms last_seen verified away status transport warning"},
 		{api.Conversation{}, "id kind target name peer_id unread last_time read_by_other"},
-		{api.Message{}, "id conversation author name time log seq kind text state verified skewed forked"},
+		{api.Message{}, "id conversation author name nick time log seq kind text state verified skewed forked"},
 		{api.Receipt{}, "id conversation state acked members"},
 		{api.Finding{}, "check level seen advice"},
 		{api.CaptureTarget{}, "tcp_ports udp_ports interfaces connections names"},
 		{api.Flow{}, "network local remote peer_id"},
-		{api.Snapshot{}, "self peers conversations notices"},
+		{api.Snapshot{}, "self peers conversations rooms notices"},
+		{api.Hidden{}, "conversation id"},
+		{api.MemberChange{}, "room_id member gone"},
+		{api.Room{}, "room_id name subject description visible access moderated password joined occupants unread logging destroyed standing role nick"},
+		{api.Member{}, "peer_id name nick standing role presence self warning"},
+		{api.Entry{}, "room_id standing role"},
+		{api.CreateRoomRequest{}, "name hidden history nick"},
+		{api.JoinRoomRequest{}, "room nick wait"},
+		{api.RoomStatus{}, "room_id name peers members present epoch epochs root digest messages parked missing last_sync sync_peers"},
+		{api.RoomState{}, "room_id creator config people subject destroyed reason alternate root canonical"},
+		{api.PersonState{}, "peer_id standing voice"},
 		{api.StateChange{}, "conversation log seq state"},
 		{api.Typing{}, "conversation peer_id"},
 		{api.Change{}, "seq type"},
@@ -98,6 +108,23 @@ func TestCheckText(t *testing.T) {
 			t.Errorf("%.20q: %v, want code %q", tt.text, err, tt.want)
 		}
 	}
+	for _, tt := range []struct {
+		name string
+		want api.Code
+	}{
+		{"dev", ""},
+		{"Küche & Flur", ""},
+		{strings.Repeat("語", api.MaxRoomName), ""},
+		{strings.Repeat("x", api.MaxRoomName+1), api.CodeTooLong},
+		{"", api.CodeBadText},
+		{" \u00a0", api.CodeBadText},
+		{"two\nlines", api.CodeBadText},
+		{"a\xff", api.CodeBadText},
+	} {
+		if err := api.CheckRoomName(tt.name); (err == nil) != (tt.want == "") || err != nil && !api.IsCode(err, tt.want) {
+			t.Errorf("room %.20q: %v, want code %q", tt.name, err, tt.want)
+		}
+	}
 	if kind, kept := api.SplitAction("/me  waves"); kind != api.MessageAction || kept != " waves" {
 		t.Errorf("/me gives %q, %q", kind, kept)
 	}
@@ -113,7 +140,7 @@ func TestExit(t *testing.T) {
 		1: {"internal", "no-node", "account-exists", "disk-full", "damaged", "of-the-future"},
 		2: {"usage", "too-long", "bad-text"},
 		3: {"not-delivered", "not-joined"},
-		4: {"forbidden"},
+		4: {"forbidden", "banned", "membership-required", "not-authorized", "full", "nick-conflict", "destroyed", "too-fast"},
 		5: {"not-found", "ambiguous"},
 		6: {"no-account", "wrong-password", "in-use", "network-filesystem", "newer-database"},
 		7: {"no-permission", "unsupported"},

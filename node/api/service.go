@@ -18,6 +18,17 @@ type Reader interface {
 	// Log lists a conversation's messages, oldest first.
 	// Errors: not-found, ambiguous.
 	Log(ctx context.Context, q LogQuery) ([]Message, error)
+
+	// Rooms lists the rooms joined, by name; with all, a running node also
+	// asks the others which visible rooms they know.
+	Rooms(ctx context.Context, all bool) ([]Room, error)
+	// Members lists those who joined a room and did not leave, present first,
+	// then by nick. room is a name, `#name`, `room:name` or a room ID.
+	// Errors: not-found, ambiguous.
+	Members(ctx context.Context, room string) ([]Member, error)
+	// RoomState is the room's canonical state, the same on every member that
+	// has the same events. Errors: not-found, ambiguous.
+	RoomState(ctx context.Context, room string) (RoomState, error)
 }
 
 // Service is a running node. It is safe for concurrent use.
@@ -37,8 +48,30 @@ type Service interface {
 	// Send commits one message and waits up to r.Wait for its receipt. A
 	// message that was not delivered in time is no error: its State says so,
 	// and it goes out when its recipient returns.
-	// Errors: not-found, ambiguous, too-long, bad-text, disk-full.
+	// Errors: not-found, ambiguous, too-long, bad-text, disk-full; not-joined
+	// for a room one has left.
 	Send(ctx context.Context, r SendRequest) (Receipt, error)
+	// CreateRoom makes a room and joins it.
+	// Errors: usage, too-long, bad-text, disk-full.
+	CreateRoom(ctx context.Context, r CreateRoomRequest) (Entry, error)
+	// JoinRoom enters a room, through any member that is connected, and waits
+	// up to r.Wait for one. Joining a room one is in changes nothing but the
+	// nick. An ID nobody knows is not-joined: the room may be hidden.
+	// Errors: not-found, ambiguous, not-joined, too-long, bad-text and the
+	// codes with which a room refuses.
+	JoinRoom(ctx context.Context, r JoinRoomRequest) (Entry, error)
+	// LeaveRoom says goodbye to the room; its history stays. Leaving a room
+	// one has left changes nothing.
+	// Errors: not-found, ambiguous.
+	LeaveRoom(ctx context.Context, room string) (Entry, error)
+	// RoomStatus is this node's view of a room it joined.
+	// Errors: not-found, ambiguous.
+	RoomStatus(ctx context.Context, room string) (RoomStatus, error)
+	// PingRoom asks a connected member whether we are in the room (XEP-0410)
+	// and waits up to wait. Errors: not-found, ambiguous, not-joined and the
+	// codes with which a room refuses.
+	PingRoom(ctx context.Context, room string, wait time.Duration) (Entry, error)
+
 	// MarkRead says that everything up to and including message id of target
 	// has been read here; the others of the conversation are told.
 	MarkRead(ctx context.Context, target, id string) error
@@ -66,8 +99,10 @@ type Service interface {
 
 // Limits on what a person may send, in bytes of UTF-8 unless said otherwise.
 const (
-	MaxText   = 16 << 10
-	MaxStatus = 256
+	MaxText     = 16 << 10
+	MaxStatus   = 256
+	MaxRoomName = 64 // characters
+	MaxNick     = 32 // characters
 )
 
 // DefaultWait is how long a send waits for its receipt unless told otherwise.

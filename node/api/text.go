@@ -2,6 +2,7 @@ package api
 
 import (
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -43,4 +44,35 @@ func SplitAction(text string) (kind, kept string) {
 		return MessageAction, rest
 	}
 	return MessageText, text
+}
+
+// CheckRoomName tells whether a room can be called name: one line of valid
+// UTF-8, 1 to [MaxRoomName] characters. Errors: too-long, bad-text.
+func CheckRoomName(name string) error { return checkLine("a room's name", name, MaxRoomName) }
+
+// CheckNick is [CheckRoomName] for a nick of 1 to [MaxNick] characters.
+func CheckNick(nick string) error { return checkLine("a nick", nick, MaxNick) }
+
+func checkLine(what, text string, limit int) error {
+	switch {
+	case !utf8.ValidString(text):
+		return Errorf(CodeBadText, "%s must be valid UTF-8", what)
+	case strings.TrimSpace(text) == "":
+		return Errorf(CodeBadText, "%s cannot be empty", what)
+	case utf8.RuneCountInString(text) > limit:
+		return Errorf(CodeTooLong, "%s of %d characters: at most %d", what, utf8.RuneCountInString(text), limit)
+	case strings.ContainsFunc(text, unicode.IsControl):
+		return Errorf(CodeBadText, "%s must be one line without control characters", what)
+	}
+	return nil
+}
+
+// Listed tells whether a message of this kind is listed without
+// [LogQuery.All]: what was said, not what happened to the room.
+func Listed(kind string) bool {
+	switch kind {
+	case MessageJoin, MessageLeave, MessageNick, MessageSubject, MessageGovern:
+		return false
+	}
+	return true
 }

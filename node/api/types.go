@@ -183,6 +183,12 @@ const (
 	MessageText    = "text"
 	MessageAction  = "action" // text began with "/me "; Text has it stripped
 	MessageUnknown = "unknown"
+	// Of rooms; listed only on demand.
+	MessageJoin    = "join" // Text is the nick
+	MessageLeave   = "leave"
+	MessageNick    = "nick"    // Text is the new nick
+	MessageSubject = "subject" // Text is the subject, empty if it was taken away
+	MessageGovern  = "govern"  // Text says what was done; no log and seq
 )
 
 // Message is one line of a conversation.
@@ -191,6 +197,7 @@ type Message struct {
 	Conversation string `json:"conversation"`
 	Author       string `json:"author"` // peer ID
 	Name         string `json:"name"`   // the author's username as known here
+	Nick         string `json:"nick"`   // the author's in the room, empty elsewhere
 	Time         Time   `json:"time"`
 	Log          string `json:"log"`
 	Seq          uint64 `json:"seq"`

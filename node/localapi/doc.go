@@ -17,6 +17,14 @@
 //	peers           {}                          → [api.Peer]
 //	conversations   {}                          → [api.Conversation]
 //	log             api.LogQuery                → [api.Message]
+//	rooms           {"all"}                     → [api.Room]
+//	room/create     api.CreateRoomRequest       → api.Entry
+//	room/join       api.JoinRoomRequest         → api.Entry
+//	room/leave      {"room"}                    → api.Entry
+//	room/members    {"room"}                    → [api.Member]
+//	room/status     {"room"}                    → api.RoomStatus
+//	room/state      {"room"}                    → api.RoomState
+//	room/ping       {"room","wait"}             → api.Entry
 //	status          {}                          → api.Status
 //	peers/add       {"addr"}                    → {}
 //	peers/remove    {"who"}                     → {}

@@ -55,6 +55,16 @@ type (
 	watch struct {
 		Since uint64 `json:"since"`
 	}
+	rooms struct {
+		All bool `json:"all"`
+	}
+	inRoom struct {
+		Room string `json:"room"`
+	}
+	roomPing struct {
+		Room string        `json:"room"`
+		Wait time.Duration `json:"wait"`
+	}
 )
 
 // failure is the body of a failed call and the last line of a failed stream.
@@ -72,14 +82,24 @@ var statuses = map[api.Code]int{
 	api.CodeUsage:        http.StatusBadRequest,
 	api.CodeTooLong:      http.StatusRequestEntityTooLarge,
 	api.CodeBadText:      http.StatusBadRequest,
-	api.CodeForbidden:    http.StatusForbidden,
 	api.CodeNotFound:     http.StatusNotFound,
 	api.CodeAmbiguous:    http.StatusConflict,
+	api.CodeNotJoined:    http.StatusConflict,
 	api.CodeInUse:        http.StatusConflict,
 	api.CodeNoNode:       http.StatusServiceUnavailable,
 	api.CodeDiskFull:     http.StatusInsufficientStorage,
 	api.CodeNoPermission: http.StatusForbidden,
 	api.CodeUnsupported:  http.StatusNotFound,
+
+	// Refused by a room or a person's standing.
+	api.CodeForbidden:          http.StatusForbidden,
+	api.CodeBanned:             http.StatusForbidden,
+	api.CodeMembershipRequired: http.StatusForbidden,
+	api.CodeNotAuthorized:      http.StatusForbidden,
+	api.CodeFull:               http.StatusForbidden,
+	api.CodeNickConflict:       http.StatusForbidden,
+	api.CodeDestroyed:          http.StatusForbidden,
+	api.CodeTooFast:            http.StatusForbidden,
 }
 
 func status(c api.Code) int {

@@ -42,7 +42,11 @@ func (h *changes) after(seq uint64) ([]api.Change, bool) {
 }
 
 // publish numbers a change and wakes watchers and waiters.
-func (n *FakeNode) publish(c api.Change) { n.changes.add(c) }
+func (n *FakeNode) publish(c api.Change) {
+	n.changes.add(c)
+	close(n.lan.news)
+	n.lan.news = make(chan struct{})
+}
 
 func (n *FakeNode) publishPeer(c *contact) {
 	row := c.row()
@@ -100,6 +104,7 @@ func (n *FakeNode) snapshot() *api.Snapshot {
 		Self:          n.self,
 		Peers:         n.peers(),
 		Conversations: n.conversations(),
+		Rooms:         n.rooms(),
 		Notices:       slices.Clone(n.notices),
 	}
 }

@@ -31,6 +31,7 @@ type FakeNode struct {
 	status   string
 	notices  []string
 	contacts map[string]*contact // by peer ID
+	places   []*place            // rooms it is or was in
 	changes  changes
 }
 
@@ -148,19 +149,27 @@ func (n *FakeNode) peers() []api.Peer {
 }
 
 func (n *FakeNode) conversations() []api.Conversation {
-	var open []*contact
+	type open struct {
+		api.Conversation
+		latest uint64
+	}
+	var all []open
 	for _, c := range n.contacts {
 		if !c.removed || len(c.log) > 0 {
-			open = append(open, c)
+			all = append(all, open{c.conversation(), c.latest()})
 		}
 	}
-	slices.SortFunc(open, func(a, b *contact) int {
-		return cmp.Or(cmp.Compare(b.latest(), a.latest()),
-			cmp.Compare(a.peer.self.Name, b.peer.self.Name), cmp.Compare(a.peer.self.PeerID, b.peer.self.PeerID))
+	for _, p := range n.places {
+		if p.joined {
+			all = append(all, open{p.conversation(), p.latest()})
+		}
+	}
+	slices.SortFunc(all, func(a, b open) int {
+		return cmp.Or(cmp.Compare(b.latest, a.latest), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Target, b.Target))
 	})
 	rows := []api.Conversation{}
-	for _, c := range open {
-		rows = append(rows, c.conversation())
+	for _, o := range all {
+		rows = append(rows, o.Conversation)
 	}
 	return rows
 }
@@ -202,6 +211,16 @@ func (n *FakeNode) Status(ctx context.Context) (api.Status, error) {
 		PeerID: n.self.PeerID, Name: n.self.Name, Addrs: slices.Clone(n.addrs),
 		Connections: []api.Connection{}, Storage: 4096, Version: "fake", Running: true,
 		Notices: slices.Clone(n.notices),
+	}
+	for _, p := range n.places {
+		if p.joined {
+			s.Rooms++
+		}
+		for _, e := range p.own() {
+			if p.others() > 0 && api.Listed(e.Kind) && ranks[e.State] < ranks[api.Delivered] {
+				s.Queued++
+			}
+		}
 	}
 	for _, c := range n.contacts {
 		for _, e := range c.own() {
@@ -274,7 +293,8 @@ func (n *FakeNode) SetAway(ctx context.Context, away bool, text string) error {
 		return err
 	}
 	defer n.leave()
-	n.away, n.status = away, text
+	n.lan.tellMembers(func() { n.away = away })
+	n.status = text
 	if !away {
 		n.status = ""
 	}

@@ -1,7 +1,6 @@
 package apitest
 
 import (
-	"slices"
 	"sync"
 	"time"
 
@@ -14,10 +13,12 @@ type LAN struct {
 	nodes []*FakeNode
 	order uint64 // of the newest message: the order every node shows
 	last  time.Time
+	rooms int           // made so far
+	news  chan struct{} // closed at the next change of any node
 }
 
 // NewLAN makes a network nobody is on yet.
-func NewLAN() *LAN { return &LAN{} }
+func NewLAN() *LAN { return &LAN{news: make(chan struct{})} }
 
 // Join makes an account of that name with a running node and connects it to
 // every other node that is online. Names need not be unique.
@@ -65,9 +66,12 @@ func (l *LAN) connect(a, b *FakeNode, via string) {
 	if ca.connected {
 		return
 	}
-	ca.connected, cb.connected = true, true
-	a.publishPeer(ca)
-	b.publishPeer(cb)
+	l.tellMembers(func() {
+		ca.connected, cb.connected = true, true
+		a.publishPeer(ca)
+		b.publishPeer(cb)
+		exchangeRooms(a, b)
+	})
 	for _, way := range [][2]*contact{{ca, cb}, {cb, ca}} {
 		from, to := way[0], way[1]
 		for _, e := range from.own() {
@@ -85,10 +89,12 @@ func (l *LAN) disconnect(a, b *FakeNode) {
 		return
 	}
 	now := l.now()
-	ca.connected, cb.connected = false, false
-	ca.lastSeen, cb.lastSeen = now, now
-	a.publishPeer(ca)
-	b.publishPeer(cb)
+	l.tellMembers(func() {
+		ca.connected, cb.connected = false, false
+		ca.lastSeen, cb.lastSeen = now, now
+		a.publishPeer(ca)
+		b.publishPeer(cb)
+	})
 }
 
 // deliver carries a message of from's node to the other side, if connected.
@@ -100,11 +106,7 @@ func (l *LAN) deliver(e *entry, from, to *contact) {
 
 	m := e.Message
 	m.State, m.Name, m.Verified = api.Received, to.peer.self.Name, to.verified
-	// What was said apart may arrive late: the order is that of saying.
-	at, _ := slices.BinarySearchFunc(to.log, e.order, func(x *entry, order uint64) int {
-		return int(int64(x.order) - int64(order))
-	})
-	to.log = slices.Insert(to.log, at, &entry{Message: m, order: e.order})
+	to.insert(&entry{Message: m, order: e.order})
 	to.unread++
 	to.owner.publish(api.Change{Type: api.ChangeMessage, Message: &m})
 	to.owner.publishConversation(to)

@@ -7,6 +7,19 @@ import (
 	"p2pchat/node/api"
 )
 
+// talk is what a target means: a conversation with somebody, or a room.
+type talk struct {
+	contact *contact
+	place   *place
+}
+
+func (t talk) history() *history {
+	if t.place != nil {
+		return &t.place.history
+	}
+	return &t.contact.history
+}
+
 // Send implements [api.Service]. Everything it causes on a connected node has
 // happened when it returns, also with r.Wait 0, whose receipt still says
 // queued.
@@ -17,24 +30,44 @@ func (n *FakeNode) Send(ctx context.Context, r api.SendRequest) (api.Receipt, er
 	timeout := time.NewTimer(max(r.Wait, 0))
 	defer timeout.Stop()
 
-	c, err := n.await(ctx, timeout, r.Target)
+	to, err := n.await(ctx, timeout, r.Target)
 	if err != nil {
 		return api.Receipt{}, err
 	}
-	e := n.commit(c, r.Text)
-	receipt := api.Receipt{ID: e.ID, Conversation: e.Conversation, State: api.Queued, Members: 1}
-	n.lan.deliver(e, c, c.peer.contacts[n.self.PeerID])
+	var e *entry
+	receipt := api.Receipt{State: api.Queued, Members: 1}
+	switch {
+	case to.place == nil:
+		e = n.commit(to.contact, r.Text)
+		n.lan.deliver(e, to.contact, to.contact.peer.contacts[n.self.PeerID])
+	case !to.place.joined:
+		n.leave()
+		return api.Receipt{}, notJoined(to.place.room)
+	default:
+		receipt.Members = to.place.others()
+		e = to.place.commit(api.SplitAction(r.Text))
+	}
+	receipt.ID, receipt.Conversation = e.ID, e.Conversation
 	n.leave()
-	if r.Wait <= 0 {
+	if r.Wait <= 0 || receipt.Members == 0 {
 		return receipt, nil
 	}
+	return n.receipt(ctx, timeout, to, e, receipt)
+}
+
+// receipt waits until somebody else has e.
+func (n *FakeNode) receipt(ctx context.Context, timeout *time.Timer, to talk, e *entry, receipt api.Receipt) (api.Receipt, error) {
 	for {
 		n.lan.mu.Lock()
 		receipt.State = e.State
+		acked := 1
+		if to.place != nil {
+			acked = to.place.ackedBy(e)
+		}
 		wake := n.changes.wake
 		n.lan.mu.Unlock()
 		if ranks[receipt.State] >= ranks[api.Delivered] {
-			receipt.Acked = 1
+			receipt.Acked = acked
 			return receipt, nil
 		}
 		select {
@@ -51,28 +84,28 @@ func (n *FakeNode) Send(ctx context.Context, r api.SendRequest) (api.Receipt, er
 
 // await resolves target, waiting for a name nobody has yet; it returns with
 // the lock held unless it failed.
-func (n *FakeNode) await(ctx context.Context, timeout *time.Timer, target string) (*contact, error) {
+func (n *FakeNode) await(ctx context.Context, timeout *time.Timer, target string) (talk, error) {
 	for {
 		if err := n.enter(ctx); err != nil {
-			return nil, err
+			return talk{}, err
 		}
-		c, err := n.resolve(target)
+		to, err := n.resolveTarget(target)
 		if err == nil {
-			return c, nil
+			return to, nil
 		}
 		wake := n.changes.wake
 		n.leave()
 		if !api.IsCode(err, api.CodeNotFound) {
-			return nil, err
+			return talk{}, err
 		}
 		select {
 		case <-wake:
 		case <-timeout.C:
-			return nil, err
+			return talk{}, err
 		case <-n.stopped:
-			return nil, api.Errorf(api.CodeNoNode, "the node has stopped")
+			return talk{}, api.Errorf(api.CodeNoNode, "the node has stopped")
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return talk{}, ctx.Err()
 		}
 	}
 }
@@ -99,26 +132,11 @@ func (n *FakeNode) Log(ctx context.Context, q api.LogQuery) ([]api.Message, erro
 		return nil, err
 	}
 	defer n.leave()
-	c, err := n.resolve(q.Target)
+	of, err := n.resolveTarget(q.Target)
 	if err != nil {
 		return nil, err
 	}
-	if q.Before != "" && c.find(q.Before) == nil {
-		return nil, api.Errorf(api.CodeNotFound, "no message %q in this conversation", q.Before)
-	}
-	rows := []api.Message{}
-	for _, e := range c.log {
-		if e.ID == q.Before {
-			break
-		}
-		if !e.Time.Before(q.Since) {
-			rows = append(rows, e.Message)
-		}
-	}
-	if q.Last > 0 && len(rows) > q.Last {
-		rows = rows[len(rows)-q.Last:]
-	}
-	return rows, nil
+	return of.history().list(q)
 }
 
 // MarkRead implements [api.Service].
@@ -127,15 +145,21 @@ func (n *FakeNode) MarkRead(ctx context.Context, target, id string) error {
 		return err
 	}
 	defer n.leave()
-	c, err := n.resolve(target)
+	of, err := n.resolveTarget(target)
 	if err != nil {
 		return err
 	}
-	e := c.find(id)
+	e := of.history().find(id)
 	if e == nil {
 		return api.Errorf(api.CodeNotFound, "no message %q in this conversation", id)
 	}
-	if c.read(e) {
+	if p := of.place; p != nil {
+		if len(p.readUpTo(e)) > 0 {
+			p.publishConversation()
+		}
+		return nil
+	}
+	if c := of.contact; c.read(e) {
 		n.publishConversation(c)
 		n.lan.tellRead(c, c.peer.contacts[n.self.PeerID])
 	}
@@ -148,14 +172,22 @@ func (n *FakeNode) Typing(ctx context.Context, target string) error {
 		return err
 	}
 	defer n.leave()
-	c, err := n.resolve(target)
+	of, err := n.resolveTarget(target)
 	if err != nil {
 		return err
 	}
-	if c.connected {
-		c.peer.publish(api.Change{Type: api.ChangeTyping, Typing: &api.Typing{
-			Conversation: c.conversation().ID, PeerID: n.self.PeerID,
+	tell := func(other *FakeNode, conversation string) {
+		other.publish(api.Change{Type: api.ChangeTyping, Typing: &api.Typing{
+			Conversation: conversation, PeerID: n.self.PeerID,
 		}})
+	}
+	switch p, c := of.place, of.contact; {
+	case p != nil && p.joined:
+		for _, other := range p.near() {
+			tell(other.owner, p.room.id)
+		}
+	case c != nil && c.connected:
+		tell(c.peer, c.conversation().ID)
 	}
 	return nil
 }

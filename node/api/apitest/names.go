@@ -53,6 +53,79 @@ func messageID(conversation, author string, seq uint64) string {
 	return hex.EncodeToString(sum[:])
 }
 
+// resolveTarget finds the one conversation that target means.
+func (n *FakeNode) resolveTarget(target string) (talk, error) {
+	p, roomErr := n.resolvePlace(target)
+	if roomOnly(target) || api.IsCode(roomErr, api.CodeAmbiguous) {
+		return talk{place: p}, roomErr
+	}
+	c, err := n.resolve(target)
+	switch {
+	case roomErr != nil:
+		return talk{contact: c}, err
+	case err != nil && api.IsCode(err, api.CodeNotFound):
+		return talk{place: p}, nil
+	case err != nil:
+		return talk{}, err
+	}
+	e := api.Errorf(api.CodeAmbiguous, "a person and a room are called %q: write '@%s' or '#%s'", target, target, target)
+	e.Candidates = []string{c.peer.self.PeerID, p.room.id}
+	return talk{}, e
+}
+
+// roomOnly tells whether target can mean nothing but a room.
+func roomOnly(target string) bool {
+	return strings.HasPrefix(target, "#") || strings.HasPrefix(target, "room:") || isRoomID(target)
+}
+
+func isRoomID(s string) bool { return len(s) == 64 && isHex(s) }
+
+// roomName is a ROOM without what says that it is one; "" for what means a
+// person.
+func roomName(target string) string {
+	if strings.HasPrefix(target, "@") || strings.HasPrefix(target, "user:") {
+		return ""
+	}
+	if name, ok := strings.CutPrefix(target, "room:"); ok {
+		return name
+	}
+	return strings.TrimPrefix(target, "#")
+}
+
+// resolvePlace finds a room the node is in, or else was in.
+func (n *FakeNode) resolvePlace(target string) (*place, error) {
+	name := roomName(target)
+	for _, joined := range []bool{true, false} {
+		var found []*place
+		for _, p := range n.places {
+			if p.room.id == name {
+				return p, nil
+			}
+			if p.joined == joined && strings.EqualFold(p.room.name, name) {
+				found = append(found, p)
+			}
+		}
+		if len(found) == 1 {
+			return found[0], nil
+		}
+		if len(found) > 1 {
+			var ids []string
+			for _, p := range found {
+				ids = append(ids, p.room.id)
+			}
+			return nil, ambiguousRoom(target, ids)
+		}
+	}
+	return nil, api.Errorf(api.CodeNotFound, "no room called %q is known", target)
+}
+
+func ambiguousRoom(target string, ids []string) *api.Error {
+	slices.Sort(ids)
+	err := api.Errorf(api.CodeAmbiguous, "%d rooms are called %q: use a room ID", len(ids), target)
+	err.Candidates = ids
+	return err
+}
+
 // resolve finds the one contact that target means.
 func (n *FakeNode) resolve(target string) (*contact, error) {
 	name := target

@@ -1,0 +1,109 @@
+package apitest
+
+import (
+	"slices"
+
+	"p2pchat/node/api"
+)
+
+// history is what a node keeps of one conversation.
+type history struct {
+	log    []*entry // by order
+	unread int
+}
+
+// entry is a message as one node keeps it.
+type entry struct {
+	api.Message
+	order uint64
+	read  bool            // by the owner, what others said
+	acked map[string]bool // in rooms, what the owner said: by peer ID
+}
+
+var ranks = map[string]int{api.Queued: 0, api.Sent: 1, api.Delivered: 2, api.Read: 3}
+
+// own lists the owner's messages, oldest first.
+func (h *history) own() []*entry {
+	return slices.DeleteFunc(slices.Clone(h.log), func(e *entry) bool { return e.State == api.Received })
+}
+
+func (h *history) find(id string) *entry {
+	for _, e := range h.log {
+		if e.ID == id {
+			return e
+		}
+	}
+	return nil
+}
+
+// insert puts e in its place: what was said apart may arrive late, and the
+// order is that of saying.
+func (h *history) insert(e *entry) {
+	at, _ := slices.BinarySearchFunc(h.log, e.order, func(x *entry, order uint64) int {
+		return int(int64(x.order) - int64(order))
+	})
+	h.log = slices.Insert(h.log, at, e)
+}
+
+// reach lifts the owner's messages up to seq to a state and returns the ID of
+// the newest one lifted, "" if all had reached it.
+func (h *history) reach(owner *FakeNode, seq uint64, state string) (id string) {
+	var top *entry
+	for _, e := range h.own() {
+		if e.Seq <= seq && ranks[e.State] < ranks[state] {
+			e.State = state
+			top = e
+		}
+	}
+	if top == nil {
+		return ""
+	}
+	owner.publish(api.Change{Type: api.ChangeState, State: &api.StateChange{
+		Conversation: top.Conversation, Log: top.Log, Seq: top.Seq, State: state,
+	}})
+	return top.ID
+}
+
+// readUpTo marks what others said up to a message as read by the owner; it
+// returns what was not yet.
+func (h *history) readUpTo(upTo *entry) (fresh []*entry) {
+	for _, e := range h.log {
+		if e.State == api.Received && e.order <= upTo.order && !e.read {
+			e.read = true
+			h.unread--
+			fresh = append(fresh, e)
+		}
+	}
+	return fresh
+}
+
+// latest is the order of the newest message that is listed, 0 if there is
+// none.
+func (h *history) latest() uint64 {
+	for _, e := range slices.Backward(h.log) {
+		if api.Listed(e.Kind) {
+			return e.order
+		}
+	}
+	return 0
+}
+
+// list answers a query.
+func (h *history) list(q api.LogQuery) ([]api.Message, error) {
+	if q.Before != "" && h.find(q.Before) == nil {
+		return nil, api.Errorf(api.CodeNotFound, "no message %q in this conversation", q.Before)
+	}
+	rows := []api.Message{}
+	for _, e := range h.log {
+		if e.ID == q.Before {
+			break
+		}
+		if !e.Time.Before(q.Since) && (q.All || api.Listed(e.Kind)) {
+			rows = append(rows, e.Message)
+		}
+	}
+	if q.Last > 0 && len(rows) > q.Last {
+		rows = rows[len(rows)-q.Last:]
+	}
+	return rows, nil
+}

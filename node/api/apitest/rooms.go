@@ -1,0 +1,303 @@
+package apitest
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"p2pchat/node/api"
+)
+
+func notJoined(r *room) *api.Error {
+	return api.Errorf(api.CodeNotJoined, "you are not in the room %q: join it first", r.name)
+}
+
+// rooms lists those the node is in.
+func (n *FakeNode) rooms() []api.Room {
+	rows := []api.Room{}
+	for _, p := range n.places {
+		if p.joined {
+			rows = append(rows, p.row())
+		}
+	}
+	sortRooms(rows)
+	return rows
+}
+
+func sortRooms(rows []api.Room) {
+	slices.SortFunc(rows, func(a, b api.Room) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.RoomID, b.RoomID))
+	})
+}
+
+// directory are the visible rooms of those connected, by ID, each as somebody
+// has it who is in it.
+func (n *FakeNode) directory() map[string]*place {
+	all := make(map[string]*place)
+	for _, id := range slices.Sorted(maps.Keys(n.contacts)) {
+		c := n.contacts[id]
+		for _, p := range c.peer.places {
+			if c.connected && p.joined && !p.room.hidden && all[p.room.id] == nil {
+				all[p.room.id] = p
+			}
+		}
+	}
+	return all
+}
+
+// Rooms implements [api.Service].
+func (n *FakeNode) Rooms(ctx context.Context, all bool) ([]api.Room, error) {
+	if err := n.enter(ctx); err != nil {
+		return nil, err
+	}
+	defer n.leave()
+	rows := n.rooms()
+	if !all {
+		return rows, nil
+	}
+	seen := n.directory()
+	for _, p := range n.places {
+		if !p.joined {
+			row := p.row()
+			if other := seen[p.room.id]; other != nil {
+				row.Occupants = len(other.nicks())
+			}
+			rows = append(rows, row)
+		}
+		delete(seen, p.room.id)
+	}
+	for _, p := range seen {
+		rows = append(rows, p.room.row(len(p.nicks())))
+	}
+	sortRooms(rows)
+	return rows, nil
+}
+
+// Members implements [api.Service].
+func (n *FakeNode) Members(ctx context.Context, target string) ([]api.Member, error) {
+	if err := n.enter(ctx); err != nil {
+		return nil, err
+	}
+	defer n.leave()
+	p, err := n.resolvePlace(target)
+	if err != nil {
+		return nil, err
+	}
+	return p.members(), nil
+}
+
+// CreateRoom implements [api.Service].
+func (n *FakeNode) CreateRoom(ctx context.Context, r api.CreateRoomRequest) (api.Entry, error) {
+	nick := cmp.Or(r.Nick, n.self.Name)
+	if err := cmp.Or(api.CheckRoomName(r.Name), api.CheckNick(nick), checkHistory(r.History)); err != nil {
+		return api.Entry{}, err
+	}
+	if err := n.enter(ctx); err != nil {
+		return api.Entry{}, err
+	}
+	defer n.leave()
+	n.lan.rooms++
+	p := &place{owner: n, room: &room{
+		id: roomID(r.Name, n.self.PeerID, n.lan.rooms), name: r.Name, hidden: r.Hidden, history: r.History, creator: n.self.PeerID,
+	}}
+	n.places = append(n.places, p)
+	n.lan.tellMembers(func() { p.join(nil, nick) })
+	return p.ourEntry(), nil
+}
+
+func checkHistory(s string) error {
+	if s == "" || s == "all" || s == "none" {
+		return nil
+	}
+	if last, err := strconv.Atoi(s); err == nil && last > 0 {
+		return nil
+	}
+	if d, err := time.ParseDuration(s); err == nil && d > 0 {
+		return nil
+	}
+	return api.Errorf(api.CodeUsage, "history is all, none, a number of messages or a duration, not %q", s)
+}
+
+// join lets the owner in through somebody who is in the room, nil if nobody
+// is.
+func (p *place) join(admitter *place, nick string) {
+	p.joined, p.entry = true, p.owner.lan.order
+	p.publishRoom()
+	p.publishConversation()
+	if admitter != nil {
+		exchange(p, admitter)
+	}
+	p.commit(api.MessageJoin, nick)
+	for _, other := range p.near() {
+		exchange(p, other)
+	}
+}
+
+// JoinRoom implements [api.Service].
+func (n *FakeNode) JoinRoom(ctx context.Context, r api.JoinRoomRequest) (api.Entry, error) {
+	if r.Nick != "" {
+		if err := api.CheckNick(r.Nick); err != nil {
+			return api.Entry{}, err
+		}
+	}
+	timeout := time.NewTimer(max(r.Wait, 0))
+	defer timeout.Stop()
+	for {
+		if err := n.enter(ctx); err != nil {
+			return api.Entry{}, err
+		}
+		e, err := n.tryJoin(r)
+		news := n.lan.news
+		n.leave()
+		if !api.IsCode(err, api.CodeNotFound) && !api.IsCode(err, api.CodeNotJoined) {
+			return e, err
+		}
+		select {
+		case <-news:
+		case <-timeout.C:
+			return api.Entry{}, err
+		case <-n.stopped:
+			return api.Entry{}, api.Errorf(api.CodeNoNode, "the node has stopped")
+		case <-ctx.Done():
+			return api.Entry{}, ctx.Err()
+		}
+	}
+}
+
+func (n *FakeNode) tryJoin(r api.JoinRoomRequest) (api.Entry, error) {
+	p, admitter, err := n.findRoom(r.Room)
+	if err != nil {
+		return api.Entry{}, err
+	}
+	if p != nil && p.joined {
+		return p.rename(r.Nick)
+	}
+	nick := cmp.Or(r.Nick, n.self.Name)
+	switch {
+	case admitter != nil && admitter.taken(nick, n.self.PeerID):
+		return api.Entry{}, nickConflict(nick)
+	case admitter == nil && (p == nil || p.others() > 0):
+		return api.Entry{}, api.Errorf(api.CodeNotJoined, "nobody who is in the room %q can be reached", r.Room)
+	}
+	if p == nil {
+		p = &place{owner: n, room: admitter.room, since: admitter.handOver()}
+		n.places = append(n.places, p)
+	}
+	n.lan.tellMembers(func() { p.join(admitter, nick) })
+	return p.ourEntry(), nil
+}
+
+// rename changes the owner's nick in a room he is in.
+func (p *place) rename(nick string) (api.Entry, error) {
+	self := p.owner.self.PeerID
+	switch {
+	case nick == "" || nick == p.nicks()[self]:
+	case p.taken(nick, self):
+		return api.Entry{}, nickConflict(nick)
+	default:
+		p.owner.lan.tellMembers(func() { p.commit(api.MessageNick, nick) })
+	}
+	return p.ourEntry(), nil
+}
+
+func nickConflict(nick string) *api.Error {
+	return api.Errorf(api.CodeNickConflict, "somebody in the room is called %q: take another nick", nick)
+}
+
+// findRoom finds a room to join: the node's own copy of it, and the copy of
+// somebody connected who is in it; one of them may be nil.
+func (n *FakeNode) findRoom(target string) (own, admitter *place, err error) {
+	name := roomName(target)
+	if isRoomID(name) {
+		return n.place(name), n.inRoom(name), nil
+	}
+	own, err = n.resolvePlace(target)
+	if !api.IsCode(err, api.CodeNotFound) && (err != nil || own.joined) {
+		return own, nil, err
+	}
+	ids := map[string]bool{}
+	if own != nil {
+		ids[own.room.id] = true
+	}
+	for id, p := range n.directory() {
+		if strings.EqualFold(p.room.name, name) {
+			ids[id] = true
+		}
+	}
+	switch found := slices.Collect(maps.Keys(ids)); len(found) {
+	case 0:
+		return nil, nil, api.Errorf(api.CodeNotFound, "no room called %q is known", target)
+	case 1:
+		return n.place(found[0]), n.inRoom(found[0]), nil
+	default:
+		return nil, nil, ambiguousRoom(target, found)
+	}
+}
+
+// inRoom is the copy of somebody connected who is in the room.
+func (n *FakeNode) inRoom(id string) *place {
+	for _, peerID := range slices.Sorted(maps.Keys(n.contacts)) {
+		c := n.contacts[peerID]
+		if p := c.peer.place(id); c.connected && p != nil && p.joined {
+			return p
+		}
+	}
+	return nil
+}
+
+// LeaveRoom implements [api.Service].
+func (n *FakeNode) LeaveRoom(ctx context.Context, target string) (api.Entry, error) {
+	if err := n.enter(ctx); err != nil {
+		return api.Entry{}, err
+	}
+	defer n.leave()
+	p, err := n.resolvePlace(target)
+	if err != nil {
+		return api.Entry{}, err
+	}
+	if p.joined {
+		n.lan.tellMembers(func() {
+			p.commit(api.MessageLeave, "")
+			p.joined = false
+		})
+		row := p.row()
+		n.publish(api.Change{Type: api.ChangeRoomLeft, Room: &row})
+	}
+	return p.ourEntry(), nil
+}
+
+// PingRoom implements [api.Service].
+func (n *FakeNode) PingRoom(ctx context.Context, target string, wait time.Duration) (api.Entry, error) {
+	timeout := time.NewTimer(max(wait, 0))
+	defer timeout.Stop()
+	for {
+		if err := n.enter(ctx); err != nil {
+			return api.Entry{}, err
+		}
+		p, err := n.resolvePlace(target)
+		e, asked, news := api.Entry{}, true, n.lan.news
+		if err == nil {
+			e, asked = p.ourEntry(), len(p.near()) > 0 || p.others() == 0
+			if !p.joined {
+				err = notJoined(p.room)
+			}
+		}
+		n.leave()
+		if err != nil || asked {
+			return e, err
+		}
+		select {
+		case <-news:
+		case <-timeout.C:
+			return api.Entry{}, api.Errorf(api.CodeNotJoined, "nobody who is in the room %q can be reached", target)
+		case <-n.stopped:
+			return api.Entry{}, api.Errorf(api.CodeNoNode, "the node has stopped")
+		case <-ctx.Done():
+			return api.Entry{}, ctx.Err()
+		}
+	}
+}

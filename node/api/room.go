@@ -1,0 +1,149 @@
+package api
+
+import "time"
+
+// Room is one row of the list of rooms.
+type Room struct {
+	RoomID      string `json:"room_id"` // 64 hex digits
+	Name        string `json:"name"`
+	Subject     string `json:"subject"`
+	Description string `json:"description"`
+	Visible     bool   `json:"visible"`   // listed for everybody
+	Access      string `json:"access"`    // open or members-only
+	Moderated   bool   `json:"moderated"` // those without standing need voice to speak
+	Password    bool   `json:"password"`
+	Joined      bool   `json:"joined"`
+	Occupants   int    `json:"occupants"` // who joined and did not leave, present or not
+	Unread      int    `json:"unread"`
+	Logging     bool   `json:"logging"` // members keep readable logs
+	Destroyed   bool   `json:"destroyed"`
+	// Standing and Role are ours.
+	Standing string `json:"standing"`
+	Role     string `json:"role"`
+	// Nick is ours, empty if not joined.
+	Nick string `json:"nick"`
+}
+
+// Who may enter.
+const (
+	AccessOpen        = "open"
+	AccessMembersOnly = "members-only"
+)
+
+// Standings, from below. A standing belongs to a peer ID.
+const (
+	StandingOutcast   = "outcast"
+	StandingNone      = "none"
+	StandingMember    = "member"
+	StandingModerator = "moderator"
+	StandingAdmin     = "admin"
+	StandingOwner     = "owner"
+)
+
+// Roles of those in a room.
+const (
+	RoleNone        = "none" // may not enter
+	RoleVisitor     = "visitor"
+	RoleParticipant = "participant"
+	RoleModerator   = "moderator"
+	RoleAdmin       = "admin"
+	RoleOwner       = "owner"
+)
+
+// Presences of a member of a room.
+const (
+	PresenceOnline  = "online"
+	PresenceAway    = "away"
+	PresenceOffline = "offline"
+)
+
+// Member is somebody who joined a room and did not leave, oneself included.
+type Member struct {
+	PeerID   string `json:"peer_id"`
+	Name     string `json:"name"` // username as known here
+	Nick     string `json:"nick"`
+	Standing string `json:"standing"`
+	Role     string `json:"role"`
+	Presence string `json:"presence"`
+	Self     bool   `json:"self"`
+	// Warning is non-empty when another member has the same nick.
+	Warning string `json:"warning"`
+}
+
+// MarshalJSON implements json.Marshaler: the name of somebody who never
+// introduced himself is null.
+func (m Member) MarshalJSON() ([]byte, error) {
+	type plain Member
+	return marshal(struct {
+		PeerID string  `json:"peer_id"` // these, for their place
+		Name   *string `json:"name"`
+		plain
+	}{m.PeerID, known(m.Name), plain(m)})
+}
+
+// Entry is what somebody is in a room.
+type Entry struct {
+	RoomID   string `json:"room_id"`
+	Standing string `json:"standing"`
+	Role     string `json:"role"`
+}
+
+// CreateRoomRequest describes a room to be made.
+type CreateRoomRequest struct {
+	Name   string `json:"name"` // 1 to [MaxRoomName] characters
+	Hidden bool   `json:"hidden"`
+	// History says what newcomers get: "all" (also ""), "none", a number of
+	// messages or a duration.
+	History string `json:"history"`
+	// Nick is ours, "" for the username.
+	Nick string `json:"nick"`
+}
+
+// JoinRoomRequest says which room to enter.
+type JoinRoomRequest struct {
+	Room string `json:"room"`
+	Nick string `json:"nick"` // "" for the username, or the nick one has there
+	// Wait bounds the wait for a member, and for a name nobody knows yet.
+	Wait time.Duration `json:"wait"`
+}
+
+// RoomStatus is a node's view of a room.
+type RoomStatus struct {
+	RoomID    string   `json:"room_id"`
+	Name      string   `json:"name"`
+	Peers     []string `json:"peers"`      // connected members, peer IDs; never null
+	Members   int      `json:"members"`    // who joined, oneself included
+	Present   int      `json:"present"`    // of them here now
+	Epoch     string   `json:"epoch"`      // event ID of the epoch sent under
+	Epochs    int      `json:"epochs"`     // keys held
+	Root      string   `json:"root"`       // of the control set, hex
+	Digest    string   `json:"digest"`     // of all that is held, hex; equal digests: in step
+	Messages  uint64   `json:"messages"`   // held without a gap, over all logs
+	Parked    int      `json:"parked"`     // events and envelopes that wait for something missing
+	Missing   bool     `json:"missing"`    // some log has a gap
+	LastSync  Time     `json:"last_sync"`  // the last one that ended well
+	SyncPeers []string `json:"sync_peers"` // with whom we were found in step since the last change; never null
+}
+
+// RoomState is a room's state, decided alike on every member.
+type RoomState struct {
+	RoomID    string            `json:"room_id"`
+	Creator   string            `json:"creator"`
+	Config    map[string]string `json:"config"` // by key, as `room config` prints it
+	People    []PersonState     `json:"people"` // ascending by peer ID; never null
+	Subject   string            `json:"subject"`
+	Destroyed bool              `json:"destroyed"`
+	Reason    string            `json:"reason"`    // of the destruction
+	Alternate string            `json:"alternate"` // room ID, empty for none
+	Root      string            `json:"root"`      // of the control set, hex
+	// Canonical is the whole as lines of text, byte for byte the same on every
+	// member that has the same events.
+	Canonical string `json:"canonical"`
+}
+
+// PersonState is what a room decided of one person.
+type PersonState struct {
+	PeerID   string `json:"peer_id"`
+	Standing string `json:"standing"`
+	Voice    string `json:"voice"` // unset, voice or devoiced
+}
