@@ -1,0 +1,107 @@
+package room
+
+import (
+	"crypto/sha256"
+	"slices"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"p2pchat/protocol/event"
+)
+
+const epochDomain = "p2pchat epoch v1\x00"
+
+// EpochCommitment is what an event says of an epoch key: SHA-256(domain ‖ key).
+func EpochCommitment(key [32]byte) [32]byte {
+	return sha256.Sum256(append([]byte(epochDomain), key[:]...))
+}
+
+// EpochKey names an epoch that a stored event announces.
+type EpochKey struct {
+	ID         event.ID // of the announcing event; the genesis for the first
+	Commitment [32]byte
+	// Covers: it was announced by somebody who may still say so, after every
+	// removal known here. Only such an epoch is to be sent under.
+	Covers bool
+}
+
+// Rotates tells whether removals call for a new epoch: where the room's door is
+// guarded. In an open room the removed may come back under another identity.
+func (r *Room) Rotates() bool { return r.config.MembersOnly() || r.config.Password() > 0 }
+
+// Epochs lists the epochs that stored events announce, ascending by ID. If none
+// of those that cover is to be had, a new one is to be announced.
+func (r *Room) Epochs() []EpochKey {
+	var removals []int
+	if r.Rotates() {
+		removals = r.removals()
+	}
+	out := []EpochKey{{ID: event.ID(r.id), Commitment: r.epoch, Covers: len(removals) == 0}}
+	for _, m := range r.epochs {
+		b, ok := m.body.(*Epoch)
+		if !ok {
+			continue
+		}
+		covers := m.verdict.Status == Visible
+		for _, i := range removals {
+			covers = covers && m.past.set.has(i)
+		}
+		out = append(out, EpochKey{m.id, b.Commitment, covers})
+	}
+	slices.SortFunc(out, func(a, b EpochKey) int { return a.ID.Compare(b.ID) })
+	return out
+}
+
+// removals lists the effective events that put somebody out for good: bans,
+// and, where membership is asked for, its loss and the switch that asks for it.
+func (r *Room) removals() []int {
+	var out []int
+	members := r.config.MembersOnly()
+	for i := range r.all.eff.without(nil) {
+		c := r.controls[i]
+		switch c.Kind {
+		case KindSet:
+			if c.lowers && (c.Standing == Outcast || c.Standing == None && members) {
+				out = append(out, i)
+			}
+		case KindConfigure:
+			if members && c.Setting.Field == FieldAccess && c.Setting.narrows() {
+				out = append(out, i)
+			}
+		}
+	}
+	return out
+}
+
+// Admitted tells whether p may be given epoch keys without passing the password
+// step here: he made the room, or holds a visible join that somebody admitted,
+// who may enter still, signed for. In a room without password it is whether he
+// may enter.
+func (r *Room) Admitted(p peer.ID) bool {
+	i := r.find(p)
+	if !r.climateOf(i).mayEnter() {
+		return false
+	}
+	return r.config.Password() == 0 || r.admitted(i, map[int]bool{})
+}
+
+func (r *Room) admitted(i int, asking map[int]bool) bool {
+	if i == r.creator {
+		return true
+	}
+	if i < 0 || asking[i] || !r.climateOf(i).mayEnter() {
+		return false
+	}
+	// A word that leads back here proves nothing more than this one would.
+	asking[i] = true
+	for _, m := range r.people[i].said {
+		j, ok := m.body.(*Join)
+		if !ok || !m.counts() || j.Admission == nil {
+			continue
+		}
+		if a := r.find(j.Admission.Admitter); a >= 0 && r.admitted(a, asking) && j.Admission.verifies(m.header) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,170 @@
+package room
+
+import "p2pchat/protocol/event"
+
+// Status is what a stored message is.
+type Status uint8
+
+// The statuses.
+const (
+	// Waiting: no join in its log, at its seq or below, has seen every kick it
+	// knows of. Not refused: the join may come.
+	Waiting Status = iota + 1
+	Visible
+	Hidden
+	// Retracted: shown as a tombstone; kept, since the retraction may fall.
+	Retracted
+)
+
+var statusNames = [...]string{"", "waiting", "visible", "hidden", "retracted"}
+
+func (s Status) String() string { return statusNames[s] }
+
+// Verdict is what the constitution says of a stored message, and why.
+type Verdict struct {
+	Status Status
+	// Cause is the control event it is hidden or retracted by. It is zero where
+	// on the message's own ancestry its author may no longer say it, since what
+	// he had it from is void.
+	Cause event.ID
+}
+
+// Verdict says what became of message id; ok is false if it is not held.
+func (r *Room) Verdict(id event.ID) (v Verdict, ok bool) {
+	m := r.messages[id]
+	if m == nil {
+		return Verdict{}, false
+	}
+	return m.verdict, true
+}
+
+// judgeLog judges all messages of l anew.
+func (r *Room) judgeLog(l *log, t *touched) {
+	l.link()
+	for _, m := range l.messages {
+		if v := r.judge(m); v != m.verdict {
+			m.verdict = v
+			t.Visibility = append(t.Visibility, m.id)
+		}
+	}
+}
+
+// judge applies the four rules of visibility, in their order.
+func (r *Room) judge(m *message) Verdict {
+	if !joined(m) {
+		return Verdict{Status: Waiting}
+	}
+	on, stood := r.climateOn(m.past, m.author)
+	if !on.may(needOf(m.kind)) {
+		return Verdict{Status: Hidden}
+	}
+	if by := r.narrowed(m, on, stood); by != nil {
+		return Verdict{Hidden, by.id}
+	}
+	for _, i := range r.retracts[m.id] {
+		c := r.controls[i]
+		if r.all.eff.has(i) && c.target == m.author && r.outranks(c, stood, m.author) {
+			return Verdict{Retracted, c.id}
+		}
+	}
+	return Verdict{Status: Visible}
+}
+
+// joined is rule 1: a join in m's log, at its seq or below, has seen every kick
+// of the author that m knows of. One that is only kept because a cut reaches it
+// serves nobody: what reaches it may be pruned elsewhere.
+func joined(m *message) bool {
+	joins := m.log.joins
+	for i, j := range joins {
+		if j.seq > m.seq {
+			break
+		}
+		if i >= MaxForks && joins[i-MaxForks].seq == j.seq {
+			continue
+		}
+		seen := true
+		for _, k := range m.kicks {
+			seen = seen && j.past.set.has(k)
+		}
+		if seen {
+			return true
+		}
+	}
+	return false
+}
+
+// outranks tells whether c outranks what its target stood, or stands now.
+func (r *Room) outranks(c *control, stood power, target int) bool {
+	if above(c.key, stood) {
+		return true
+	}
+	stands, _ := r.standingOf(target)
+	return above(c.key, stands)
+}
+
+// narrowed is rule 3: the effective narrowings that m had not heard of, and
+// whose author had not heard m, must leave it standing. on and stood are its
+// author's on P. It returns what hides m, nil for nothing.
+func (r *Room) narrowed(m *message, on climate, stood power) *control {
+	var why *control
+	blame := func(c *control) {
+		if why == nil {
+			why = c
+		}
+	}
+	unheard := func(i int) bool {
+		return !m.past.set.has(i) && r.all.eff.has(i) && !r.inside(r.controls[i], m)
+	}
+	him := r.people[m.author]
+	for _, i := range him.kicks {
+		if c := r.controls[i]; unheard(i) && r.outranks(c, stood, m.author) {
+			return c
+		}
+	}
+	for _, i := range r.destroys {
+		if c := r.controls[i]; unheard(i) && r.outranks(c, stood, m.author) {
+			return c
+		}
+	}
+	lowest := on.standing
+	var lower []int // those below what he stood
+	for _, i := range him.settings {
+		c := r.controls[i]
+		if !unheard(i) || !c.self() && !r.outranks(c, stood, m.author) {
+			continue
+		}
+		if c.Standing < on.standing {
+			lower = append(lower, i)
+			blame(c)
+		}
+		lowest = min(lowest, c.Standing)
+	}
+	if len(lower) > 0 {
+		with := m.past.set.clone()
+		for _, i := range lower {
+			with.add(i)
+		}
+		p, _ := r.standing(with, r.all.eff, m.author)
+		lowest = min(lowest, p.rank)
+	}
+	on.standing = lowest
+	for _, i := range him.voices {
+		if c := r.controls[i]; c.Kind == KindDevoice && unheard(i) && r.outranks(c, stood, m.author) {
+			on.voice = Devoiced
+			blame(c)
+		}
+	}
+	for _, f := range []Field{FieldAccess, FieldModerated} {
+		for _, i := range r.setters[f] {
+			if c := r.controls[i]; c.Setting.narrows() && unheard(i) {
+				on.membersOnly = on.membersOnly || f == FieldAccess
+				on.moderated = on.moderated || f == FieldModerated
+				blame(c)
+			}
+		}
+	}
+	if why == nil || on.may(needOf(m.kind)) {
+		return nil
+	}
+	return why
+}

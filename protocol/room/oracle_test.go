@@ -1,0 +1,630 @@
+package room
+
+import (
+	"math/bits"
+
+	"p2pchat/protocol/event"
+)
+
+// This file is the constitution once more, written down as literally and as
+// slowly as possible, for the tests: no state is kept, every question is
+// answered from the sets. Each line has a switch (see mutations_test.go) with
+// which a test takes it away, to show that some property then fails.
+
+// events is a set of control events by index; a history has at most 64.
+type events uint64
+
+func one(i int) events          { return 1 << i }
+func (s events) has(i int) bool { return s&one(i) != 0 }
+func (s events) size() int      { return bits.OnesCount64(uint64(s)) }
+func (s events) all() func(func(int) bool) {
+	return func(yield func(int) bool) {
+		for ; s != 0; s &= s - 1 {
+			if !yield(bits.TrailingZeros64(uint64(s))) {
+				return
+			}
+		}
+	}
+}
+
+// act is a control event.
+type act struct {
+	n         int
+	id        event.ID
+	kind      event.Kind
+	author    int
+	anc       events
+	auth      int // -1: names no event
+	target    int // -1: none
+	standing  Standing
+	about     int // message retracted
+	field     Field
+	value     uint64
+	cut       map[logName][]int // tips
+	honest    bool
+	heard     map[int]bool // messages its author held
+	key, conf power
+	ev        *event.Event
+}
+
+type logName struct{ author, log int }
+
+// line is a message.
+type line struct {
+	n      int
+	id     event.ID
+	kind   event.Kind
+	author int
+	log    int
+	seq    int
+	prev   int // -1: none
+	past   events
+	honest bool
+	ev     *event.Event
+}
+
+func (m *line) name() logName { return logName{m.author, m.log} }
+
+// oracle answers for a universe of events. The creator is person 0, the genesis
+// act 0.
+type oracle struct {
+	acts   []*act
+	lines  []*line
+	first  map[Field]uint64
+	no     mutation
+	worlds map[events]*world
+	cycles int
+}
+
+// world is a set of control events and what is effective when only they count.
+type world struct {
+	o   *oracle
+	set events
+	eff [64]int8 // 0 unknown, 1 yes, 2 no, 3 being asked
+}
+
+func (o *oracle) world(set events) *world {
+	w := o.worlds[set]
+	if w == nil {
+		w = &world{o: o, set: set}
+		o.worlds[set] = w
+	}
+	return w
+}
+
+func (o *oracle) above(a, b power) bool {
+	if o.no == equalsOutrank && a.rank == b.rank {
+		return true
+	}
+	if o.no == ownersEqual {
+		return a.rank > b.rank
+	}
+	return a.rank > b.rank || a.rank == Owner && b.rank == Owner && a.depth < b.depth
+}
+
+func (a *act) self() bool { return a.n > 0 && a.kind == KindSet && a.author == a.target }
+
+// power fills in key and conf.
+func (o *oracle) power(e *act) {
+	switch {
+	case e.n == 0:
+		e.key, e.conf = power{Owner, 0}, power{Owner, 0}
+		return
+	case o.no == keyFromRankOnly:
+		e.key = power{o.acts[e.auth].conf.rank, 0}
+	default:
+		e.key = o.acts[e.auth].conf
+	}
+	if e.kind == KindSet {
+		e.conf = power{e.standing, e.key.depth + 1}
+	}
+}
+
+func (o *oracle) cuts(r, g *act) bool {
+	if r.n == 0 || g.kind != KindSet && g.n != 0 || r.kind != KindSet || r == g {
+		return false
+	}
+	if r.target != g.target {
+		return false
+	}
+	if o.no == cutOnlyToNone && r.standing >= None || o.no != cutOnlyToNone && o.no != cutByAnySetting && r.standing >= g.standing {
+		return false
+	}
+	if o.no != cutByAncestors && g.anc.has(r.n) {
+		return false
+	}
+	if o.no == cutByAnyone || o.above(r.key, g.conf) {
+		return true
+	}
+	if o.no == noResigning {
+		return false
+	}
+	return r.self() && (o.no == resignFromHigher || !o.above(g.conf, r.key))
+}
+
+func (w *world) holds(i int) bool {
+	switch w.eff[i] {
+	case 1, 2:
+		return w.eff[i] == 1
+	case 3:
+		w.o.cycles++
+		return false
+	}
+	w.eff[i] = 3
+	w.eff[i] = 2
+	if w.judge(w.o.acts[i]) {
+		w.eff[i] = 1
+	}
+	return w.eff[i] == 1
+}
+
+func (w *world) judge(e *act) bool {
+	if e.n == 0 {
+		return true
+	}
+	if w.o.no != authMayBeVoid && !w.holds(e.auth) {
+		return false
+	}
+	g := w.o.acts[e.auth]
+	for i := range w.set.all() {
+		r := w.o.acts[i]
+		if r == e || !w.o.cuts(r, g) {
+			continue
+		}
+		switch w.o.no {
+		case cutEvenWhatWasSeen:
+		case cutWhatHadNotSeen:
+			if e.anc.has(r.n) {
+				continue
+			}
+		default:
+			if r.anc.has(e.n) {
+				continue
+			}
+		}
+		if w.o.no != resigningTwice && r.self() && e.self() && (w.o.no == selfAlwaysExempt || !e.anc.has(r.n)) {
+			continue
+		}
+		if w.o.no == cutByVoid || w.holds(i) {
+			return false
+		}
+	}
+	return true
+}
+
+// stands is the standing of t on set, counting what is effective in w.
+func (w *world) stands(set events, t int) power {
+	best, by := power{rank: None}, (*act)(nil)
+	for i := range set.all() {
+		g := w.o.acts[i]
+		if g.kind != KindSet && g.n != 0 || g.target != t || w.o.no != standingFromVoid && !w.holds(i) {
+			continue
+		}
+		dead := false
+		for j := range set.all() {
+			r := w.o.acts[j]
+			if w.o.no != standingUncut && w.o.cuts(r, g) && (w.o.no == standingFromVoid || w.holds(j)) {
+				dead = true
+			}
+		}
+		if dead {
+			continue
+		}
+		better := by == nil || g.conf.rank > best.rank
+		if w.o.no == worstStanding {
+			better = by == nil || g.conf.rank < best.rank
+		}
+		if by != nil && g.conf.rank == best.rank {
+			better = g.conf.depth < best.depth
+			if w.o.no == deeperFirst {
+				better = g.conf.depth > best.depth
+			}
+		}
+		if better {
+			best, by = g.conf, g
+		}
+	}
+	return best
+}
+
+// register is the prevailing setter among those in set that match.
+func (w *world) register(set events, match func(*act) bool) *act {
+	var setters []*act
+	for i := range set.all() {
+		if e := w.o.acts[i]; i > 0 && match(e) && (w.o.no == registerFromVoid || w.holds(i)) {
+			setters = append(setters, e)
+		}
+	}
+	var best *act
+	for _, e := range setters {
+		later := false
+		for _, x := range setters {
+			later = later || x.anc.has(e.n)
+		}
+		if later && w.o.no != registerOverwrites {
+			continue
+		}
+		switch {
+		case best == nil:
+			best = e
+		case w.o.no != registerById && w.o.above(e.key, best.key):
+			best = e
+		case w.o.no != registerById && w.o.above(best.key, e.key):
+		case e.id.Compare(best.id) < 0 != (w.o.no == registerHighestID):
+			best = e
+		}
+	}
+	return best
+}
+
+func (w *world) field(set events, f Field) uint64 {
+	if e := w.register(set, func(e *act) bool { return e.kind == KindConfigure && e.field == f }); e != nil {
+		return e.value
+	}
+	if v, ok := w.o.first[f]; ok {
+		return v
+	}
+	return fieldSpecs[f].normal
+}
+
+func (w *world) voice(set events, t int) Voice {
+	e := w.register(set, func(e *act) bool { return (e.kind == KindVoice || e.kind == KindDevoice) && e.target == t })
+	switch {
+	case e == nil:
+		return VoiceUnset
+	case e.kind == KindVoice:
+		return Voiced
+	}
+	return Devoiced
+}
+
+func (w *world) destroyed(set events) bool {
+	for i := range set.all() {
+		if w.o.acts[i].kind == KindDestroy && (w.o.no == destroyedByVoid || w.holds(i)) {
+			return true
+		}
+	}
+	return false
+}
+
+// door is what enter and speak ask about somebody.
+type door struct {
+	standing                                   Standing
+	voice                                      Voice
+	destroyed, membersOnly, moderated, subject bool
+}
+
+func (w *world) door(set events, t int) door {
+	return door{
+		w.stands(set, t).rank, w.voice(set, t), w.destroyed(set), w.field(set, FieldAccess) == 1,
+		w.field(set, FieldModerated) == 1, w.field(set, FieldSubjectBy) == 1,
+	}
+}
+
+func (o *oracle) enters(d door) bool {
+	switch {
+	case d.destroyed && o.no != destroyedStaysOpen:
+		return false
+	case d.standing == Outcast && o.no != outcastsEnter:
+		return false
+	case d.standing == None && d.membersOnly && o.no != strangersEnter:
+		return false
+	}
+	return true
+}
+
+func (o *oracle) speaks(d door) bool {
+	if !o.enters(d) {
+		return false
+	}
+	if d.standing >= Moderator && o.no != moderatorsNeedVoice {
+		return true
+	}
+	if d.voice != VoiceUnset && o.no != voiceIgnored {
+		return d.voice == Voiced
+	}
+	if d.standing >= Member && o.no != membersNeedVoice {
+		return true
+	}
+	return !d.moderated || o.no == moderationIgnored
+}
+
+// says tells whether a message of this kind may be said.
+func (o *oracle) says(d door, k event.Kind) bool {
+	switch {
+	case k == KindJoin && o.no == joinsMustSpeak:
+		return o.speaks(d)
+	case k == KindJoin || k == KindLeave:
+		return o.enters(d)
+	case k == KindSubject && o.no != anyoneSubject:
+		return o.speaks(d) && (d.standing >= Moderator || d.subject)
+	}
+	return o.speaks(d)
+}
+
+func (w *world) enter(set events, t int) bool { return w.o.enters(w.door(set, t)) }
+func (w *world) speak(set events, t int) bool { return w.o.speaks(w.door(set, t)) }
+
+// may is the static test of act e under power k. set is anc(e).
+func (o *oracle) may(e *act, k power, set events) bool {
+	if e.kind == KindConfigure || e.kind == KindDestroy {
+		return k.rank == Owner || o.no == adminsConfigure && k.rank == Admin
+	}
+	if e.target == 0 && o.no != creatorTouchable {
+		return false
+	}
+	if e.kind == KindSet && e.target == e.author {
+		return e.standing < k.rank || o.no == raisesHimself
+	}
+	if o.no != targetMayBeHigher && !o.above(k, o.world(set).stands(set, e.target)) {
+		return false
+	}
+	if e.kind == KindSet {
+		return k.rank == Owner || k.rank == Admin && (e.standing <= Moderator || o.no == adminsMakeAdmins)
+	}
+	return k.rank >= Moderator || o.no == membersKick && k.rank >= Member
+}
+
+// storedAct is the static test of an act. here is what the node that asks
+// holds; only a mutation looks at it.
+func (o *oracle) storedAct(e *act, here events) bool {
+	if e.auth < 0 {
+		return false
+	}
+	if !e.anc.has(e.auth) && o.no != authAnywhere {
+		return false
+	}
+	g := o.acts[e.auth]
+	if g.kind != KindSet && g.n != 0 || g.target != e.author && o.no != authOfOthers {
+		return false
+	}
+	o.power(e)
+	set := e.anc
+	if o.no == judgedOnArrival {
+		set = here
+	}
+	return o.may(e, e.key, set)
+}
+
+// storedLine is the static test of a message.
+func (o *oracle) storedLine(m *line, here events) bool {
+	set := m.past
+	if o.no == heardOnArrival {
+		set = here
+	}
+	return o.no == anyMessageStored || o.says(o.world(set).door(set, m.author), m.kind)
+}
+
+// kicks lists the kicks of m's author that a join must have seen.
+func (o *oracle) kicks(m *line) events {
+	w := o.world(m.past)
+	var out events
+	for i := range m.past.all() {
+		k := o.acts[i]
+		if k.kind != KindKick || k.target != m.author {
+			continue
+		}
+		if o.no != kicksNeedNoEffect && !w.holds(i) {
+			continue
+		}
+		if o.no != kicksOfAnyRank && !o.above(k.key, w.stands(m.past, m.author)) {
+			continue
+		}
+		out |= one(i)
+	}
+	return out
+}
+
+// joined is rule 1. held are the messages there are.
+func (o *oracle) joined(m *line, held map[int]bool) bool {
+	if o.no == noJoinNeeded {
+		return true
+	}
+	kicks := o.kicks(m)
+	if o.no == joinNeedsNoKick {
+		kicks = 0
+	}
+	for i := range held {
+		j := o.lines[i]
+		if j.kind == KindJoin && j.name() == m.name() && (j.seq <= m.seq || o.no == joinMayFollow) && kicks&^j.past == 0 &&
+			(o.no == crowdedJoinsServe || !o.crowded(j, held)) {
+			return true
+		}
+	}
+	return false
+}
+
+// crowded tells whether two of m's sort stand in its place with lower IDs.
+func (o *oracle) crowded(m *line, held map[int]bool) bool {
+	lower := 0
+	for j := range held {
+		x := o.lines[j]
+		if x.name() == m.name() && x.seq == m.seq && x.id.Compare(m.id) < 0 &&
+			((x.kind == KindJoin) == (m.kind == KindJoin) || o.no == joinsCountedWithOthers) {
+			lower++
+		}
+	}
+	return lower >= 2
+}
+
+// kept are the two lowest IDs of each place, joins and others each, and what
+// stored cuts in set reach.
+func (o *oracle) kept(set events, held map[int]bool) map[int]bool {
+	out := map[int]bool{}
+	for i := range held {
+		if !o.crowded(o.lines[i], held) || o.no == forksUnlimited {
+			out[i] = true
+		}
+	}
+	if o.no == cutsKeepNothing {
+		return out
+	}
+	for i := range set.all() {
+		for name, tips := range o.acts[i].cut {
+			for _, t := range tips {
+				for x := t; x >= 0 && held[x] && o.lines[x].name() == name; x = o.before(x) {
+					out[x] = true
+				}
+			}
+		}
+	}
+	return out
+}
+
+// before is the message that directly precedes x, -1 for none.
+func (o *oracle) before(x int) int {
+	m := o.lines[x]
+	if m.prev < 0 || o.lines[m.prev].name() != m.name() || o.lines[m.prev].seq != m.seq-1 {
+		return -1
+	}
+	return m.prev
+}
+
+// inside tells whether the cut of r contains m.
+func (o *oracle) inside(m *line, r *act, held map[int]bool) bool {
+	tips, listed := r.cut[m.name()]
+	if !listed {
+		return o.no == unlistedUncut
+	}
+	for _, t := range tips {
+		if o.no == cutsBySeq {
+			if held[t] && m.seq <= o.lines[t].seq {
+				return true
+			}
+			continue
+		}
+		for x := t; x >= 0 && held[x] && o.lines[x].name() == m.name(); x = o.before(x) {
+			if x == m.n {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// reason says which rule hides a message.
+type reason string
+
+const (
+	shown     reason = ""
+	waits     reason = "waits for its join"
+	withdrawn reason = "its author had it from what is void"
+	narrowed  reason = "an unheard narrowing"
+	retracted reason = "retracted"
+)
+
+// hidden is rules 1 to 4 for m on set, held being the messages kept.
+func (o *oracle) hidden(set events, m *line, held map[int]bool) (reason, *act) {
+	w := o.world(set)
+	if o.no != joinsMustNotFollow && !o.joined(m, held) {
+		return waits, nil
+	}
+	d := w.door(m.past, m.author)
+	if o.no == grantsOnPast {
+		d = o.world(m.past).door(m.past, m.author)
+	}
+	if !o.says(d, m.kind) {
+		return withdrawn, nil
+	}
+	stood, stands := w.stands(m.past, m.author), w.stands(set, m.author)
+	outranks := func(r *act) bool {
+		switch o.no {
+		case narrowedByAnyone:
+			return true
+		case outranksThenOnly:
+			return o.above(r.key, stood)
+		case outranksNowOnly:
+			return o.above(r.key, stands)
+		}
+		return o.above(r.key, stood) || o.above(r.key, stands)
+	}
+	var unheard []*act
+	for i := range set.all() {
+		r := o.acts[i]
+		if m.past.has(i) && o.no != heardNarrow || !w.holds(i) && o.no != voidNarrows || o.no != cutsNothing && o.inside(m, r, held) {
+			continue
+		}
+		switch r.kind {
+		case KindSet:
+			if r.target != m.author || o.no == setsDontNarrow || !r.self() && !outranks(r) ||
+				o.no == resigningDoesntNarrow && r.self() {
+				continue
+			}
+		case KindKick:
+			if r.target != m.author || o.no == kicksDontNarrow || !outranks(r) {
+				continue
+			}
+		case KindDevoice:
+			if r.target != m.author || o.no == devoicesDontNarrow || !outranks(r) {
+				continue
+			}
+		case KindDestroy:
+			if o.no == endDoesntNarrow || o.no != endNarrowsUpward && !outranks(r) {
+				continue
+			}
+		case KindConfigure:
+			if r.value != 1 || r.field != FieldAccess && r.field != FieldModerated || o.no == switchesDontNarrow {
+				continue
+			}
+			if o.no == switchesMustOutrank && !outranks(r) {
+				continue
+			}
+		default:
+			continue
+		}
+		unheard = append(unheard, r)
+	}
+	// A kick or the room's end hides; otherwise as standing the lowest.
+	var why *act
+	with := m.past
+	for _, r := range unheard {
+		switch r.kind {
+		case KindKick, KindDestroy:
+			return narrowed, r
+		case KindSet:
+			if r.standing < stood.rank {
+				with |= one(r.n)
+			}
+			if r.standing < d.standing && o.no != onlyCombined {
+				d.standing, why = r.standing, r
+			}
+		case KindDevoice:
+			d.voice = Devoiced
+		case KindConfigure:
+			d.membersOnly = d.membersOnly || r.field == FieldAccess
+			d.moderated = d.moderated || r.field == FieldModerated
+		}
+		if why == nil {
+			why = r
+		}
+	}
+	if o.no != neverCombined {
+		d.standing = min(d.standing, w.stands(with, m.author).rank)
+	}
+	if !o.says(d, m.kind) {
+		return narrowed, why
+	}
+	for i := range set.all() {
+		r := o.acts[i]
+		if r.kind != KindRetract || r.about != m.n || o.no == retractsNothing {
+			continue
+		}
+		if (r.target == m.author || o.no == retractsByWrongName) && (w.holds(i) || o.no == voidRetracts) &&
+			(o.no == retractsUpward || outranks(r)) {
+			return retracted, r
+		}
+	}
+	return shown, nil
+}
+
+// visible are the messages shown on set, held being the messages there are.
+func (o *oracle) visible(set events, held map[int]bool) map[int]bool {
+	out := map[int]bool{}
+	kept := o.kept(set, held)
+	for i := range kept {
+		if why, _ := o.hidden(set, o.lines[i], kept); why == shown {
+			out[i] = true
+		}
+	}
+	return out
+}

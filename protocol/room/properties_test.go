@@ -1,0 +1,482 @@
+package room
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+)
+
+// The properties of the constitution, asked of the oracle: so that a mutation
+// of it can be seen to break one. That the Room decides as the oracle does is a
+// property of its own (engine_test.go).
+const (
+	propOrder     = "same set in any order: same state, same visible messages"
+	propMerge     = "state after a merge is the state of the union"
+	propGrounded  = "effectiveness never rests on itself"
+	propCreator   = "the creator stays"
+	propUsable    = "nobody uses more power than his standing shows"
+	propResigned  = "who resigned and knows it does not raise himself again"
+	propStored    = "honest text is never refused"
+	propHeard     = "honest text the revoker had heard stays"
+	propJunior    = "no junior hides a senior's text"
+	propUnbanned  = "what a ban had not heard stays hidden after an unban"
+	propAgain     = "who may speak is heard, also after kick, ban and devoice"
+	propPowerless = "back-dated acts of those without power change nothing"
+	propBackdated = "back-dated text of the silenced is not seen"
+	propReturn    = "hidden text of the silenced does not return"
+	propOthers    = "those without power hide nobody else's text"
+	propVictim    = "no junior lowers or silences a senior"
+	propPrune     = "pruning changes no visibility"
+	propEntitled  = "what is visible, its author was entitled to say"
+	propSubject   = "a visible subject is of somebody who might set it"
+	propCame      = "nobody speaks who did not come, or was kicked and did not come back"
+	propClosed    = "a destroyed room stays closed"
+	propEngine    = "the Room decides as the oracle"
+)
+
+// finding is told of each violation.
+type finding func(property, detail string)
+
+// citizen is what the oracle says of one person on a set.
+type citizen struct {
+	standing power
+	voice    Voice
+}
+
+type summary struct {
+	people  [crowd]citizen
+	fields  [fields]uint64
+	setBy   [fields]int
+	destroy bool
+}
+
+// summary is the state on set.
+func (h *history) summary(set events) summary {
+	var s summary
+	w := h.world(set)
+	for p := range s.people {
+		s.people[p] = citizen{w.stands(set, p), w.voice(set, p)}
+	}
+	for _, f := range []Field{FieldName, FieldAccess, FieldModerated, FieldSubjectBy} {
+		s.fields[f] = w.field(set, f)
+		if a := w.register(set, func(a *act) bool { return a.kind == KindConfigure && a.field == f }); a != nil {
+			s.setBy[f] = a.n
+		}
+	}
+	s.destroy = w.destroyed(set)
+	return s
+}
+
+func differ(a, b map[int]bool) (int, bool) {
+	for i := range a {
+		if !b[i] {
+			return i, true
+		}
+	}
+	for i := range b {
+		if !a[i] {
+			return i, true
+		}
+	}
+	return 0, false
+}
+
+// check asks all properties of the oracle about h.
+func check(h *history, found finding) {
+	items := h.items()
+	set, held := h.deliver(items, one(0), map[int]bool{})
+	ref := h.summary(set)
+	kept := h.kept(set, held)
+	vis := h.visible(set, held)
+
+	checkOrder(h, items, ref, vis, found)
+	checkState(h, set, found)
+	checkTexts(h, set, held, kept, found)
+	checkAgain(h, set, held, found)
+	checkPrune(h, set, held, kept, vis, found)
+
+	checkPowerless(h.fork(), set, held, vis, ref, found)
+	checkJuniors(h.fork(), set, held, vis, ref, found)
+	if h.cycles > 0 {
+		found(propGrounded, "an act rests on itself")
+	}
+}
+
+func checkOrder(h *history, items []item, ref summary, vis map[int]bool, found finding) {
+	for range 2 {
+		h.rng.Shuffle(len(items), func(i, j int) { items[i], items[j] = items[j], items[i] })
+		set, held := h.deliver(items, one(0), map[int]bool{})
+		if h.summary(set) != ref {
+			found(propOrder, "the state differs")
+		} else if i, bad := differ(vis, h.visible(set, held)); bad {
+			found(propOrder, h.tellLine(i))
+		}
+		var here, there []item
+		for _, x := range items {
+			if h.rng.IntN(2) == 0 {
+				here = append(here, x)
+			} else {
+				there = append(there, x)
+			}
+		}
+		set, held = h.deliver(here, one(0), map[int]bool{})
+		set, held = h.deliver(append(there, here...), set, held)
+		if h.summary(set) != ref {
+			found(propMerge, "the state differs")
+		} else if i, bad := differ(vis, h.visible(set, held)); bad {
+			found(propMerge, h.tellLine(i))
+		}
+	}
+}
+
+func checkState(h *history, set events, found finding) {
+	w := h.world(set)
+	if s := w.stands(set, 0); s.rank != Owner || s.depth != 0 {
+		found(propCreator, fmt.Sprint(s))
+	}
+	for i := range set.all() {
+		g := h.acts[i]
+		if g.kind != KindSet || !w.holds(i) {
+			continue
+		}
+		if stands := w.stands(set, g.target); g.conf.rank > stands.rank {
+			dead := false
+			for j := range set.all() {
+				dead = dead || h.cuts(h.acts[j], g) && w.holds(j)
+			}
+			if !dead {
+				found(propUsable, h.tell(g))
+			}
+		}
+		if !g.self() {
+			continue
+		}
+		for j := range g.anc.all() {
+			if r := h.acts[j]; r.self() && r.target == g.target && r.standing < g.standing && w.holds(j) && h.cuts(r, h.acts[g.auth]) {
+				found(propResigned, h.tell(r)+"; "+h.tell(g))
+			}
+		}
+	}
+}
+
+// heard tells whether r's author had heard m when he issued r.
+func (h *history) heard(m *line, r *act, kept map[int]bool) bool {
+	if r.honest {
+		return r.heard[m.n]
+	}
+	return h.inside(m, r, kept)
+}
+
+// plainAbove is above without any mutation.
+func plainAbove(a, b power) bool {
+	return a.rank > b.rank || a.rank == Owner && b.rank == Owner && a.depth < b.depth
+}
+
+func personal(a *act) bool {
+	return a.kind == KindSet && !a.self() || a.kind == KindKick || a.kind == KindDevoice || a.kind == KindDestroy
+}
+
+func checkTexts(h *history, set events, held, kept map[int]bool, found finding) {
+	w := h.world(set)
+	for i, m := range h.lines {
+		if !m.honest || h.actors[m.author].hostile {
+			continue
+		}
+		if !held[i] {
+			found(propStored, h.tellLine(i))
+			continue
+		}
+		why, by := h.hidden(set, m, kept)
+		stood, stands := w.stands(m.past, m.author), w.stands(set, m.author)
+		switch why {
+		case waits:
+			found(propStored, "no join serves "+h.tellLine(i))
+		case withdrawn:
+			unheard := false
+			for j := range (set &^ m.past).all() {
+				a := h.acts[j]
+				unheard = unheard || a.kind == KindSet && w.holds(j) && !h.heard(m, a, kept)
+			}
+			if !unheard {
+				found(propHeard, h.tellLine(i))
+			}
+		case narrowed:
+			if h.heard(m, by, kept) {
+				found(propHeard, h.tellLine(i)+" by "+h.tell(by))
+			}
+			if personal(by) && !plainAbove(by.key, stood) && !plainAbove(by.key, stands) {
+				found(propJunior, h.tellLine(i)+" by "+h.tell(by))
+			}
+		case retracted:
+			if !plainAbove(by.key, stood) && !plainAbove(by.key, stands) {
+				found(propJunior, h.tellLine(i)+" by "+h.tell(by))
+			}
+		}
+	}
+	for i := range kept {
+		m := h.lines[i]
+		if why, _ := h.hidden(set, m, kept); why != shown {
+			continue
+		}
+		// On P, of what is effective, he must have been let.
+		d := plainDoor(w, m.past, m.author)
+		if !d.entered || m.kind != KindJoin && m.kind != KindLeave && !d.spoke {
+			found(propEntitled, h.tellLine(i))
+		}
+		if m.kind == KindSubject && d.standing < Moderator && w.field(m.past, FieldSubjectBy) == 0 {
+			found(propSubject, h.tellLine(i))
+		}
+		if !h.came(m, kept) {
+			found(propCame, h.tellLine(i))
+		}
+		for j := range (set &^ m.past).all() {
+			a := h.acts[j]
+			if a.kind == KindSet && a.target == m.author && a.standing == Outcast && w.holds(j) && !a.self() &&
+				plainAbove(a.key, w.stands(m.past, m.author)) && !h.inside(m, a, kept) {
+				found(propUnbanned, h.tellLine(i)+" past "+h.tell(a))
+			}
+		}
+	}
+}
+
+// came tells whether m's author came before he said m, and again after each kick
+// of a superior that m knows of.
+func (h *history) came(m *line, kept map[int]bool) bool {
+	w := h.world(m.past)
+	var kicks events
+	for i := range m.past.all() {
+		if k := h.acts[i]; k.kind == KindKick && k.target == m.author && w.holds(i) && plainAbove(k.key, w.stands(m.past, m.author)) {
+			kicks |= one(i)
+		}
+	}
+	for i := range kept {
+		if j := h.lines[i]; j.kind == KindJoin && j.name() == m.name() && j.seq <= m.seq && kicks&^j.past == 0 {
+			return true
+		}
+	}
+	return false
+}
+
+type plain struct {
+	standing       Standing
+	entered, spoke bool
+}
+
+// plainDoor is what enter and speak say without any mutation of these two.
+func plainDoor(w *world, set events, p int) plain {
+	d := w.door(set, p)
+	c := climate{d.standing, d.voice, d.destroyed, d.membersOnly, d.moderated, d.subject}
+	return plain{d.standing, c.mayEnter(), c.maySpeak()}
+}
+
+// checkAgain lets everybody honest who may speak do so, once all know all.
+func checkAgain(h *history, set events, held map[int]bool, found finding) {
+	f := h.fork()
+	w := f.world(set)
+	for p := range citizens {
+		n := f.actors[p]
+		if n.hostile {
+			continue
+		}
+		d := plainDoor(w, set, p)
+		if d.spoke != w.speak(set, p) {
+			found(propAgain, "the right to speak is not what it should be: "+string(rune('A'+p)))
+		}
+		if !d.spoke {
+			continue
+		}
+		saved := *n
+		begun := len(f.lines)
+		n.knows, n.held = set, maps.Clone(held)
+		i := f.speak(p)
+		if i < 0 {
+			found(propAgain, string(rune('A'+p))+" may speak and cannot")
+		} else if why, by := f.hidden(set, f.lines[i], n.held); why != shown {
+			found(propAgain, fmt.Sprint(f.tellLine(i), " hidden: ", why, " ", f.tell(by)))
+		}
+		f.lines = f.lines[:begun]
+		*n = saved
+	}
+}
+
+func checkPrune(h *history, set events, held, kept, vis map[int]bool, found finding) {
+	low := map[logName]int{}
+	for _, i := range keys(held) {
+		if name := h.lines[i].name(); low[name] == 0 {
+			low[name] = 1 + h.rng.IntN(5)
+		}
+	}
+	rest := map[int]bool{}
+	for i := range held {
+		if m := h.lines[i]; m.kind == KindJoin || m.seq >= low[m.name()] {
+			rest[i] = true
+		}
+	}
+	pruned := h.visible(set, rest)
+	for i := range rest {
+		if m := h.lines[i]; m.seq >= low[m.name()] && kept[i] && pruned[i] != vis[i] {
+			found(propPrune, h.tellLine(i))
+		}
+	}
+}
+
+// checkPowerless lets all who stand below moderator, knowing everything, do
+// whatever is stored, and those silenced or kicked say whatever is stored.
+func checkPowerless(h *history, set events, held, vis map[int]bool, ref summary, found finding) {
+	w := h.world(set)
+	var low []int
+	silent, kicked := map[int]bool{}, map[int]bool{}
+	for p := 1; p < crowd; p++ {
+		if ref.people[p].standing.rank >= Moderator {
+			continue
+		}
+		low = append(low, p)
+		silent[p] = !plainDoor(w, set, p).spoke
+		for i := range set.all() {
+			a := h.acts[i]
+			kicked[p] = kicked[p] || a.kind == KindKick && a.target == p && w.holds(i)
+		}
+	}
+	if len(low) == 0 {
+		return
+	}
+	before := h.kept(set, held)
+	after, heldAfter := set, maps.Clone(held)
+	acts, lines := len(h.acts), len(h.lines)
+	for n := 0; n < 40 && len(h.acts) < min(acts+14, maxActs-2); n++ {
+		p := low[h.rng.IntN(len(low))]
+		if h.rng.IntN(2) == 0 {
+			if a := h.abuse(p, after, heldAfter, crowd, false); a != nil {
+				if a.self() { // lowering oneself, also afterwards, is everybody's right
+					h.undo(a)
+					continue
+				}
+				after |= one(a.n)
+			}
+		} else if silent[p] || kicked[p] {
+			if m := h.babble(p, after, heldAfter); m != nil {
+				heldAfter[m.n] = true
+			}
+		}
+	}
+	if h.summary(after) != ref {
+		found(propPowerless, fmt.Sprint(ref, h.summary(after)))
+	}
+	if ref.destroy && !h.world(after).destroyed(after) {
+		found(propClosed, "opened again")
+	}
+	kept := h.kept(after, heldAfter)
+	for i := range kept {
+		m := h.lines[i]
+		why, _ := h.hidden(after, m, kept)
+		if i >= lines {
+			if why == shown && !ref.destroy {
+				checkBabble(h, m, after, kept, silent[m.author], kicked[m.author], found)
+			}
+			continue
+		}
+		if (why == shown) == vis[i] || !before[i] {
+			continue // unchanged, or a third of its place that a cut brought back
+		}
+		switch {
+		case !slices.Contains(low, m.author):
+			found(propOthers, h.tellLine(i))
+		case why != shown: // one may hide one's own old text by forking
+		default:
+			// A kicked person who comes back may bring what he said knowing of
+			// the kick, which waited for his join.
+			if was, by := h.hidden(set, m, before); was != waits {
+				found(propReturn, fmt.Sprint(h.tellLine(i), ": ", was, " ", h.tell(by)))
+			}
+		}
+	}
+}
+
+// checkBabble judges text that was made up after the fact and is shown.
+func checkBabble(h *history, m *line, after events, kept map[int]bool, silent, kicked bool, found finding) {
+	w := h.world(after)
+	if kicked {
+		for i := range (after &^ m.past).all() {
+			a := h.acts[i]
+			if a.kind == KindKick && a.target == m.author && w.holds(i) && plainAbove(a.key, w.stands(m.past, m.author)) {
+				found(propBackdated, h.tellLine(m.n)+" past "+h.tell(a))
+			}
+		}
+	}
+	comes := (m.kind == KindJoin || m.kind == KindLeave) && plainDoor(w, after, m.author).entered
+	if silent && !comes && !h.outvoted(m, after) {
+		found(propBackdated, h.tellLine(m.n))
+	}
+}
+
+// outvoted tells whether only such switches and devoices silence m's author as m
+// cites and is let speak by: on P a setter prevailed that now is overwritten, by
+// one that in its turn does not prevail. No narrowing is unheard then; who wants
+// the author silent has to say so again.
+func (h *history) outvoted(m *line, after events) bool {
+	w := h.world(after)
+	cited := func(match func(*act) bool) bool {
+		a := w.register(after, match)
+		return a != nil && m.past.has(a.n)
+	}
+	field := func(f Field) func(*act) bool {
+		return func(a *act) bool { return a.kind == KindConfigure && a.field == f }
+	}
+	now, then := w.door(after, m.author), w.door(m.past, m.author)
+	if cited(field(FieldAccess)) {
+		now.membersOnly = then.membersOnly
+	}
+	if cited(field(FieldModerated)) {
+		now.moderated = then.moderated
+	}
+	if cited(func(a *act) bool { return (a.kind == KindVoice || a.kind == KindDevoice) && a.target == m.author }) {
+		now.voice = then.voice
+	}
+	return climate{now.standing, now.voice, now.destroyed, now.membersOnly, now.moderated, now.subject}.maySpeak()
+}
+
+// checkJuniors lets all who don't stand above some honest senior, knowing
+// everything, do whatever is stored against him.
+func checkJuniors(h *history, set events, held, vis map[int]bool, ref summary, found finding) {
+	v := h.rng.IntN(citizens)
+	stands := ref.people[v].standing
+	if h.actors[v].hostile || ref.destroy || stands.rank < Moderator {
+		return
+	}
+	var low []int
+	for p := 1; p < crowd; p++ {
+		if p != v && !plainAbove(ref.people[p].standing, stands) {
+			low = append(low, p)
+		}
+	}
+	after := set
+	acts := len(h.acts)
+	for n := 0; n < 40 && len(h.acts) < min(acts+14, maxActs-2); n++ {
+		a := h.abuse(low[h.rng.IntN(len(low))], after, held, crowd, false)
+		if a == nil {
+			continue
+		}
+		if a.kind == KindDestroy || a.self() || a.target != v && h.rng.IntN(3) > 0 {
+			h.undo(a)
+			continue
+		}
+		after |= one(a.n)
+	}
+	w := h.world(after)
+	if now := w.stands(after, v); now != stands && !plainAbove(now, stands) {
+		found(propVictim, fmt.Sprint(stands, " became ", now))
+	}
+	if plainDoor(h.world(set), set, v).spoke && !plainDoor(w, after, v).spoke {
+		found(propVictim, "silenced")
+	}
+	kept := h.kept(after, held)
+	for i := range vis {
+		m := h.lines[i]
+		if m.author != v {
+			continue
+		}
+		if why, by := h.hidden(after, m, kept); why != shown && w.stands(m.past, v).rank >= stands.rank {
+			found(propVictim, fmt.Sprint(h.tellLine(i), " hidden: ", why, " ", h.tell(by)))
+		}
+	}
+}
