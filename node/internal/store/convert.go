@@ -43,6 +43,21 @@ func idOut(b []byte) (id event.ID, ok bool) {
 	return id, copy(id[:], b) == len(id)
 }
 
+// idOrNil and idIn carry an ID that may be absent, as null.
+func idOrNil(b []byte) *event.ID {
+	if id, ok := idOut(b); ok {
+		return &id
+	}
+	return nil
+}
+
+func idIn(id *event.ID) any {
+	if id == nil {
+		return nil
+	}
+	return id[:]
+}
+
 // peerRow is the integer of a peer, made if it has none.
 func (tx *Tx) peerRow(p peer.ID) (int64, error) {
 	return tx.ensure(`SELECT n FROM peer WHERE id = ?`, `INSERT INTO peer (id) VALUES (?)`, []byte(p))

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"p2pchat/protocol/event"
@@ -16,28 +15,36 @@ type Stored struct {
 	*event.Event
 	Received time.Time // when it was stored here
 	// Forked: the author signed another event for the same place of his log.
-	Forked bool
+	Forked  bool
+	Verdict Verdict // of a message of a room
 }
 
-const storedColumns = `e.id, e.received, e.header, e.signature, e.body,
+const storedColumns = `e.id, e.header, e.signature, e.body, e.received, e.verdict,
 	EXISTS (SELECT 1 FROM event o WHERE o.log = e.log AND o.seq = e.seq AND o.n <> e.n)`
 
 func scanStored(scan func(...any) error) (Stored, error) {
 	var s Stored
-	var id, header, signature, body []byte
 	var received int64
-	if err := scan(&id, &received, &header, &signature, &body, &s.Forked); err != nil {
-		return s, err
+	e, err := scanEvent(scan, nil, &received, &s.Verdict, &s.Forked)
+	s.Event, s.Received = e, time.UnixMilli(received).UTC()
+	return s, err
+}
+
+// scanEvent reads ID, header, signature and body, with more columns on both
+// sides of them.
+func scanEvent(scan func(...any) error, before []any, after ...any) (*event.Event, error) {
+	var id, header, signature, body []byte
+	if err := scan(slices.Concat(before, []any{&id, &header, &signature, &body}, after)...); err != nil {
+		return nil, err
 	}
 	e, err := event.Decode(header, signature, body)
 	if err != nil {
-		return s, fmt.Errorf("%w: event %x: %w", ErrDamaged, id, err)
+		return nil, fmt.Errorf("%w: event %x: %w", ErrDamaged, id, err)
 	}
 	if want, _ := idOut(id); e.ID != want {
-		return s, fmt.Errorf("%w: event %x has become %s", ErrDamaged, id, e.ID)
+		return nil, fmt.Errorf("%w: event %x has become %s", ErrDamaged, id, e.ID)
 	}
-	s.Event, s.Received = e, time.UnixMilli(received).UTC()
-	return s, nil
+	return e, nil
 }
 
 // HasEvent tells whether the event is here.
@@ -71,6 +78,34 @@ func (r *Reader) EventByID(id event.ID) (Stored, error) {
 // EventByID gives an event. Errors: ErrNotFound, ErrDamaged.
 func (s *Store) EventByID(ctx context.Context, id event.ID) (Stored, error) {
 	return read(ctx, s, "read an event", func(r *Reader) (Stored, error) { return r.EventByID(id) })
+}
+
+// EventsByID gives those of the events named that are held, in the order given.
+// It stops before the first that would take it over limitBytes, but gives one at
+// least. They may be of any conversation and lane.
+func (s *Store) EventsByID(ctx context.Context, ids []event.ID, limitBytes int) ([]*event.Event, error) {
+	var out []*event.Event
+	err := s.View(ctx, func(r *Reader) error {
+		size := 0
+		for _, id := range ids {
+			e, err := r.EventByID(id)
+			if errors.Is(err, ErrNotFound) {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			if size += e.Size(); size > limitBytes && len(out) > 0 {
+				return nil
+			}
+			out = append(out, e.Event)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read events: %w", err)
+	}
+	return out, nil
 }
 
 // Range gives what is held of a piece of a log, by seq, then ID: both events
@@ -117,55 +152,4 @@ func (s *Store) Range(ctx context.Context, conv event.Conversation, rg event.Ran
 		}
 	}
 	return read(ctx, s, "read a range", func(r *Reader) ([]*event.Event, error) { return r.Range(conv, rg, limitBytes) })
-}
-
-// LogQuery says which messages of a conversation are wanted.
-type LogQuery struct {
-	Conv   event.Conversation
-	Last   int       // that many at most, the newest; 0: all
-	Since  time.Time // not older, by the author's clock; zero: any
-	Before *event.ID // only what comes before this one in the order; nil: any
-}
-
-// Log gives messages in the order of display and logs (time, author, log, seq,
-// ID), oldest first. Error: ErrNotFound if there is no event Before.
-func (r *Reader) Log(q LogQuery) ([]Stored, error) {
-	var query strings.Builder
-	// CROSS JOIN keeps event_order outermost: only events of one and the same
-	// reading of the clock are left to be sorted.
-	query.WriteString(`SELECT ` + storedColumns + ` FROM event e CROSS JOIN peer p ON p.n = e.author CROSS JOIN log l ON l.n = e.log
-		WHERE e.conv = (SELECT n FROM conversation WHERE id = ?) AND e.lane = 1`)
-	args := []any{q.Conv[:]}
-	if !q.Since.IsZero() {
-		query.WriteString(` AND e.time >= ?`)
-		args = append(args, clockIn(event.At(q.Since)))
-	}
-	if q.Before != nil {
-		b, err := r.EventByID(*q.Before)
-		if err != nil {
-			return nil, err
-		}
-		t := clockIn(b.Time)
-		query.WriteString(` AND e.time <= ? AND (e.time, p.id, l.log, e.seq, e.id) < (?, ?, ?, ?, ?)`)
-		args = append(args, t, t, []byte(b.Author), b.Log[:], int64(b.Seq), b.ID[:])
-	}
-	query.WriteString(` ORDER BY e.time DESC, p.id DESC, l.log DESC, e.seq DESC, e.id DESC`)
-	if q.Last > 0 {
-		query.WriteString(` LIMIT ?`)
-		args = append(args, q.Last)
-	}
-	var out []Stored
-	err := r.rows(query.String(), args, func(scan func(...any) error) (bool, error) {
-		s, err := scanStored(scan)
-		out = append(out, s)
-		return true, err
-	})
-	slices.Reverse(out)
-	return out, err
-}
-
-// Log gives messages in the order of display and logs (time, author, log, seq,
-// ID), oldest first. Error: ErrNotFound if there is no event Before.
-func (s *Store) Log(ctx context.Context, q LogQuery) ([]Stored, error) {
-	return read(ctx, s, "read messages", func(r *Reader) ([]Stored, error) { return r.Log(q) })
 }

@@ -1,11 +1,9 @@
 package store
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
@@ -55,7 +53,8 @@ func (tx *Tx) SetOwnLog(conv event.Conversation, log event.LogID) error {
 	return err
 }
 
-// Head is how far a log is held without a gap; ok is false if nothing is.
+// Head is how far a log is held without a gap; ok is false if nothing is, and
+// nobody told what is below its low.
 func (r *Reader) Head(conv event.Conversation, k event.LogKey) (h event.Head, ok bool, err error) {
 	l, err := r.logRow(conv, k)
 	if errors.Is(err, ErrNotFound) {
@@ -67,7 +66,8 @@ func (r *Reader) Head(conv event.Conversation, k event.LogKey) (h event.Head, ok
 	return event.Head{Seq: uint64(l.head), ID: *l.headID}, true, nil
 }
 
-// Frontier is how far each log of conv is held without a gap.
+// Frontier is how far each log of conv is held without a gap. What is below a
+// log's low counts as held if it is known what that is, see SetLowAt.
 func (r *Reader) Frontier(conv event.Conversation) (event.Frontier, error) {
 	f := event.Frontier{}
 	err := r.rows(`SELECT p.id, l.log, l.head, l.head_id FROM log l JOIN peer p ON p.n = l.author
@@ -80,7 +80,8 @@ func (r *Reader) Frontier(conv event.Conversation) (event.Frontier, error) {
 	return f, err
 }
 
-// Frontier is how far each log of conv is held without a gap.
+// Frontier is how far each log of conv is held without a gap. What is below a
+// log's low counts as held if it is known what that is, see SetLowAt.
 func (s *Store) Frontier(ctx context.Context, conv event.Conversation) (event.Frontier, error) {
 	fresh := func() (event.Frontier, error) {
 		return read(ctx, s, "read a frontier", func(r *Reader) (event.Frontier, error) { return r.Frontier(conv) })
@@ -109,18 +110,17 @@ type logRow struct {
 	n, conv, author      int64
 	low, head, top, seen int64
 	unread               int64
-	headID               *event.ID // nil if nothing is held at head
+	headID               *event.ID // nil if no ID at head is known
+	below                *event.ID // at low-1, as told; nil if nobody did
 }
 
 func (r *Reader) logRow(conv event.Conversation, k event.LogKey) (logRow, error) {
 	var l logRow
-	var id []byte
-	err := r.row(`SELECT n, conv, author, low, head, head_id, top, seen, unread FROM log
+	var id, below []byte
+	err := r.row(`SELECT n, conv, author, low, head, head_id, top, seen, unread, below FROM log
 		WHERE conv = (SELECT n FROM conversation WHERE id = ?) AND author = (SELECT n FROM peer WHERE id = ?) AND log = ?`,
-		[]any{conv[:], []byte(k.Author), k.Log[:]}, &l.n, &l.conv, &l.author, &l.low, &l.head, &id, &l.top, &l.seen, &l.unread)
-	if headID, ok := idOut(id); ok {
-		l.headID = &headID
-	}
+		[]any{conv[:], []byte(k.Author), k.Log[:]}, &l.n, &l.conv, &l.author, &l.low, &l.head, &id, &l.top, &l.seen, &l.unread, &below)
+	l.headID, l.below = idOrNil(id), idOrNil(below)
 	return l, err
 }
 
@@ -160,102 +160,87 @@ func (tx *Tx) ensureLog(conv event.Conversation, k event.LogKey) (logRow, error)
 }
 
 func (tx *Tx) saveLog(l *logRow) error {
-	var id []byte
-	if l.headID != nil {
-		id = l.headID[:]
-	}
-	_, err := tx.exec(`UPDATE log SET low = ?, head = ?, head_id = ?, top = ?, unread = ? WHERE n = ?`,
-		l.low, l.head, blob(id), l.top, l.unread, l.n)
+	_, err := tx.exec(`UPDATE log SET low = ?, head = ?, head_id = ?, top = ?, unread = ?, below = ? WHERE n = ?`,
+		l.low, l.head, idIn(l.headID), l.top, l.unread, idIn(l.below), l.n)
 	return err
 }
 
-// Insert stores a verified event of the message lane and tells whether it is
-// new. Conversation and log need not be known before.
-//
-// An event that arrives before its predecessors is kept, and the log's head
-// moves on when the gap is closed. Of several events with one author, log and
-// seq the two with the lowest IDs are kept, in whatever order they come. An
-// event that is here without its body takes the body of e, and is not new. What
-// lies below the log's low is not stored, and not new.
-//
-// Errors: ErrTooManyLogs; a seq beyond 2^63-1 or another lane is refused.
-func (tx *Tx) Insert(e *event.Event, received time.Time) (bool, error) {
-	if e.Lane != event.LaneMessage {
-		return false, fmt.Errorf("event %s is not of the message lane", e.ID)
-	}
-	if e.Seq > maxSeq {
-		return false, fmt.Errorf("event %s has seq %d, at most %d", e.ID, e.Seq, int64(maxSeq))
-	}
-	l, err := tx.ensureLog(e.Conversation, e.Key())
-	if err != nil || int64(e.Seq) < l.low {
-		return false, err
-	}
-	replaces := false
-	if int64(e.Seq) > l.top {
-		tx.news.added = append(tx.news.added, e)
-	} else {
-		tx.news.spoilt = append(tx.news.spoilt, place{e.Conversation, e.Key(), e.Seq})
-		known, evicts, err := tx.makeRoom(&l, e)
-		if err != nil || known {
-			return false, err
-		}
-		replaces = evicts
-	}
-	_, err = tx.exec(`INSERT INTO event (id, conv, author, lane, log, seq, time, kind, received, header, signature, body)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		e.ID[:], l.conv, l.author, int(e.Lane), l.n, int64(e.Seq), clockIn(e.Time), int64(e.Kind), received.UnixMilli(),
-		e.Raw, e.Signature, blob(e.Body))
-	if err != nil {
-		return false, err
-	}
-	tx.bytes += e.Size()
-	if int64(e.Seq) > l.seen && !replaces {
-		l.unread++
-	}
-	if err := tx.advance(&l, e); err != nil {
-		return false, err
-	}
-	if err := tx.saveLog(&l); err != nil {
-		return false, err
-	}
-	tx.headMoved(e.Conversation, e.Key(), &l)
-	_, err = tx.exec(`UPDATE conversation SET last = max(ifnull(last, ?1), ?1), active = max(ifnull(active, ?2), ?2) WHERE n = ?3`,
-		clockIn(e.Time), received.UnixMilli(), l.conv)
-	if err == nil && replaces {
-		// What is gone may have been the latest.
-		_, err = tx.exec(`UPDATE conversation SET last = (SELECT max(time) FROM event WHERE conv = ?1 AND lane = 1) WHERE n = ?1`, l.conv)
-	}
-	return err == nil, err
+// SetLow says that nothing of a log below low is wanted: it counts as held and
+// Insert does not store it any more. It only ever rises. What is stored already
+// stays. Error: ErrTooManyLogs.
+func (tx *Tx) SetLow(conv event.Conversation, k event.LogKey, low uint64) error {
+	return tx.SetLowAt(conv, k, low, event.ID{})
 }
 
-// SetLow says that nothing of a log below low is wanted: it counts as held and
-// is not stored any more. It only ever rises. What is stored already stays.
+// SetLowAt is SetLow, and tells the ID of the event at low-1, which need not be
+// held, so that the log can stand in our frontier as in that of those who hold
+// it; a zero ID: nobody told it. At the same low the last that was told counts.
 // Error: ErrTooManyLogs.
-func (tx *Tx) SetLow(conv event.Conversation, k event.LogKey, low uint64) error {
+func (tx *Tx) SetLowAt(conv event.Conversation, k event.LogKey, low uint64, below event.ID) error {
 	if low > maxSeq {
 		return fmt.Errorf("low %d of log %s, at most %d", low, k.Log, int64(maxSeq))
 	}
 	l, err := tx.ensureLog(conv, k)
-	if err != nil || int64(low) <= l.low {
+	if err != nil || low <= 1 || int64(low) < l.low || int64(low) == l.low && below.IsZero() {
 		return err
 	}
-	l.low = int64(low)
-	if l.head < l.low-1 {
-		l.head, l.headID = l.low-1, nil
-		var b []byte
-		err := tx.row(`SELECT min(id) FROM event WHERE log = ? AND seq = ?`, []any{l.n, l.head}, &b)
-		if err != nil {
-			return err
-		}
-		if id, ok := idOut(b); ok {
-			l.headID = &id
-		}
-		if err := tx.walk(&l); err != nil {
+	l.low, l.below = int64(low), nil
+	if !below.IsZero() {
+		l.below = &below
+	}
+	if l.head < l.low {
+		if err := tx.headFrom(&l, l.low-1); err != nil {
 			return err
 		}
 	}
 	tx.headMoved(conv, k, &l)
 	return tx.saveLog(&l)
+}
+
+// Lows gives the logs of conv of which something is not wanted, and the first
+// seq that is.
+func (r *Reader) Lows(conv event.Conversation) (map[event.LogKey]uint64, error) {
+	out := map[event.LogKey]uint64{}
+	err := r.rows(`SELECT p.id, l.log, l.low FROM log l JOIN peer p ON p.n = l.author
+		WHERE l.conv = (SELECT n FROM conversation WHERE id = ?) AND l.low > 1`, []any{conv[:]},
+		func(scan func(...any) error) (bool, error) {
+			var author, log []byte
+			var low int64
+			err := scan(&author, &log, &low)
+			k := event.LogKey{Author: peer.ID(author)}
+			copy(k.Log[:], log)
+			out[k] = uint64(low)
+			return true, err
+		})
+	return out, err
+}
+
+// Lows gives the logs of conv of which something is not wanted, and the first
+// seq that is.
+func (s *Store) Lows(ctx context.Context, conv event.Conversation) (map[event.LogKey]uint64, error) {
+	return read(ctx, s, "read what is left out", func(r *Reader) (map[event.LogKey]uint64, error) { return r.Lows(conv) })
+}
+
+// headFrom puts the head of l at seq, and on over all that is held right above.
+func (tx *Tx) headFrom(l *logRow, seq int64) (err error) {
+	l.head = seq
+	if l.headID, err = tx.idAt(l, seq); err != nil {
+		return err
+	}
+	return tx.walk(l)
+}
+
+// idAt is the lowest ID known at a place of l, nil if there is none.
+func (tx *Tx) idAt(l *logRow, seq int64) (*event.ID, error) {
+	var b []byte
+	if err := tx.row(`SELECT min(id) FROM event WHERE log = ? AND seq = ?`, []any{l.n, seq}, &b); err != nil {
+		return nil, err
+	}
+	id := idOrNil(b)
+	if seq == l.low-1 && l.below != nil && (id == nil || l.below.Compare(*id) < 0) {
+		id = l.below
+	}
+	return id, nil
 }
 
 // headMoved has what is remembered follow the log, once this is committed.
@@ -265,67 +250,6 @@ func (tx *Tx) headMoved(conv event.Conversation, k event.LogKey, l *logRow) {
 		n.head.ID, n.held = *l.headID, true
 	}
 	tx.news.heads = append(tx.news.heads, n)
-}
-
-// makeRoom looks at what is held at e's place. known: e is, or has no claim to
-// the place. evicts: the place was full and one that e outbids is gone.
-func (tx *Tx) makeRoom(l *logRow, e *event.Event) (known, evicts bool, err error) {
-	type held struct {
-		n    int64
-		id   []byte
-		body bool
-	}
-	var here []held
-	err = tx.rows(`SELECT n, id, body IS NOT NULL FROM event WHERE log = ? AND seq = ?`, []any{l.n, int64(e.Seq)},
-		func(scan func(...any) error) (bool, error) {
-			var h held
-			err := scan(&h.n, &h.id, &h.body)
-			here = append(here, h)
-			return true, err
-		})
-	if err != nil {
-		return false, false, err
-	}
-	worst := -1
-	for i, h := range here {
-		if bytes.Equal(h.id, e.ID[:]) {
-			if h.body || e.Body == nil {
-				return true, false, nil
-			}
-			_, err := tx.exec(`UPDATE event SET body = ? WHERE n = ?`, e.Body, h.n)
-			return true, false, err
-		}
-		if worst < 0 || bytes.Compare(h.id, here[worst].id) > 0 {
-			worst = i
-		}
-	}
-	if len(here) < 2 {
-		return false, false, nil
-	}
-	if bytes.Compare(e.ID[:], here[worst].id) > 0 {
-		return true, false, nil
-	}
-	_, err = tx.exec(`DELETE FROM event WHERE n = ?`, here[worst].n)
-	return false, true, err
-}
-
-// advance moves the head over e, just inserted, and what had waited for it.
-func (tx *Tx) advance(l *logRow, e *event.Event) error {
-	seq := int64(e.Seq)
-	waiting := l.top > seq
-	l.top = max(l.top, seq)
-	switch {
-	case seq == l.head && (l.headID == nil || e.ID.Compare(*l.headID) < 0): // a fork at the head
-		l.headID = &e.ID
-		return nil
-	case seq != l.head+1:
-		return nil
-	}
-	l.head, l.headID = seq, &e.ID
-	if !waiting {
-		return nil
-	}
-	return tx.walk(l)
 }
 
 // walk moves the head over all that is held right above it.

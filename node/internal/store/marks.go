@@ -71,7 +71,7 @@ func (tx *Tx) SetRead(conv event.Conversation, by peer.ID, k event.LogKey, h eve
 		return err
 	}
 	_, err = tx.exec(`UPDATE log SET seen = ?1, unread = unread -
-		(SELECT count(*) FROM event WHERE log = ?2 AND seq > seen AND seq <= ?1) WHERE n = ?2`, seq, l.n)
+		(SELECT count(*) FROM event WHERE log = ?2 AND seq > seen AND seq <= ?1 AND verdict IN (0, 2) AND quiet = 0) WHERE n = ?2`, seq, l.n)
 	return err
 }
 

@@ -46,14 +46,14 @@ func newRecent() *recent {
 type news struct {
 	heads  []headNews
 	added  []*event.Event // the only ones at their places
-	spoilt []place        // another event came to this place, or a body
+	spoilt []place        // another event came to this place or went, or a body came
 }
 
 type headNews struct {
 	conv event.Conversation
 	log  event.LogKey
 	head event.Head
-	held bool // false: no event is held at the head
+	held bool // false: no ID at the head is known
 }
 
 // committed takes over what a group changed, in the order of its members.

@@ -1,0 +1,29 @@
+-- What a room's rules say of a message: 0 no rules apply, 1 waiting, 2 visible,
+-- 3 hidden, 4 retracted, 5 refused and kept for its place only.
+ALTER TABLE event ADD COLUMN verdict INTEGER NOT NULL DEFAULT 0;
+-- 1: neither unread nor the latest of a conversation (somebody joined, say).
+ALTER TABLE event ADD COLUMN quiet INTEGER NOT NULL DEFAULT 0;
+
+-- ID of the event at low - 1 as others told it, null if none did.
+ALTER TABLE log ADD COLUMN below BLOB;
+
+-- What is listed, in the order of display.
+DROP INDEX event_order;
+CREATE INDEX event_order ON event (conv, time) WHERE lane = 1 AND verdict IN (0, 2, 4);
+CREATE INDEX event_control ON event (conv, time) WHERE lane = 2;
+
+-- Our own part in a room.
+CREATE TABLE room (
+	conv   INTEGER PRIMARY KEY REFERENCES conversation,
+	joined INTEGER NOT NULL,
+	nick   TEXT NOT NULL,
+	data   BLOB                             -- what else the rooms keep
+) STRICT;
+
+-- Keys that the room's traffic is sealed with.
+CREATE TABLE epoch (
+	conv INTEGER NOT NULL REFERENCES conversation,
+	id   BLOB NOT NULL,                     -- of the event that announces it
+	key  BLOB NOT NULL,                     -- 32 bytes
+	PRIMARY KEY (conv, id)
+) STRICT, WITHOUT ROWID;

@@ -1,0 +1,113 @@
+package store
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"p2pchat/protocol/event"
+)
+
+// LogQuery says which messages of a conversation are wanted. Of a room's, those
+// that wait or are hidden are never given.
+type LogQuery struct {
+	Conv   event.Conversation
+	Last   int          // that many at most, the newest; 0: all
+	Since  time.Time    // not older, by the author's clock; zero: any
+	Before *event.ID    // only what comes before this one in the order; nil: any
+	Skip   []event.Kind // messages to leave out; a short list, always the same
+	All    bool         // nothing is left out, and the control lane is given too
+}
+
+// Log gives messages in the order of display and logs (time, author, log, seq,
+// ID), oldest first. Error: ErrNotFound if there is no event Before.
+func (r *Reader) Log(q LogQuery) ([]Stored, error) {
+	out, err := r.lane(q, &messageLane)
+	if err != nil {
+		return nil, err
+	}
+	if q.All {
+		control, err := r.lane(q, &controlLane)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, control...)
+		slices.SortFunc(out, func(a, b Stored) int {
+			if a.Before(b.Event) {
+				return -1
+			}
+			return 1
+		})
+		if n := len(out) - q.Last; q.Last > 0 && n > 0 {
+			out = out[n:]
+		}
+	}
+	return out, nil
+}
+
+// laneSQL is how a lane is read. An event's place in the order of display is
+// (time, author, log, seq, ID).
+type laneSQL struct{ from, before, order string }
+
+// CROSS JOIN keeps the index by time outermost: only events of one and the same
+// reading of the clock are left to be sorted.
+var (
+	messageLane = laneSQL{
+		from: `FROM event e CROSS JOIN peer p ON p.n = e.author CROSS JOIN log l ON l.n = e.log
+			WHERE e.conv = (SELECT n FROM conversation WHERE id = ?) AND e.lane = 1 AND e.verdict IN (0, 2, 4)`,
+		before: `(e.time, p.id, l.log, e.seq, e.id)`,
+		order:  `e.time DESC, p.id DESC, l.log DESC, e.seq DESC, e.id DESC`,
+	}
+	controlLane = laneSQL{
+		from: `FROM event e CROSS JOIN peer p ON p.n = e.author
+			WHERE e.conv = (SELECT n FROM conversation WHERE id = ?) AND e.lane = 2`,
+		before: `(e.time, p.id, x'0000000000000000', 0, e.id)`,
+		order:  `e.time DESC, p.id DESC, e.id DESC`,
+	}
+)
+
+// lane gives what q wants of one lane, oldest first.
+func (r *Reader) lane(q LogQuery, lane *laneSQL) ([]Stored, error) {
+	var query strings.Builder
+	query.WriteString(`SELECT ` + storedColumns + ` ` + lane.from)
+	args := []any{q.Conv[:]}
+	if !q.Since.IsZero() {
+		query.WriteString(` AND e.time >= ?`)
+		args = append(args, clockIn(event.At(q.Since)))
+	}
+	if q.Before != nil {
+		b, err := r.EventByID(*q.Before)
+		if err != nil {
+			return nil, err
+		}
+		t := clockIn(b.Time)
+		query.WriteString(` AND e.time <= ? AND ` + lane.before + ` < (?, ?, ?, ?, ?)`)
+		args = append(args, t, t, []byte(b.Author), b.Log[:], int64(b.Seq), b.ID[:])
+	}
+	if len(q.Skip) > 0 && !q.All {
+		query.WriteString(` AND e.kind NOT IN (?` + strings.Repeat(`, ?`, len(q.Skip)-1) + `)`)
+		for _, k := range q.Skip {
+			args = append(args, int64(k))
+		}
+	}
+	query.WriteString(` ORDER BY ` + lane.order)
+	if q.Last > 0 {
+		query.WriteString(` LIMIT ?`)
+		args = append(args, q.Last)
+	}
+	var out []Stored
+	err := r.rows(query.String(), args, func(scan func(...any) error) (bool, error) {
+		s, err := scanStored(scan)
+		out = append(out, s)
+		return true, err
+	})
+	slices.Reverse(out)
+	return out, err
+}
+
+// Log gives messages in the order of display and logs (time, author, log, seq,
+// ID), oldest first. Error: ErrNotFound if there is no event Before.
+func (s *Store) Log(ctx context.Context, q LogQuery) ([]Stored, error) {
+	return read(ctx, s, "read messages", func(r *Reader) ([]Stored, error) { return r.Log(q) })
+}

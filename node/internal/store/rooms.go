@@ -1,0 +1,159 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+
+	"p2pchat/protocol/event"
+)
+
+// RoomRow is our own part in a room.
+type RoomRow struct {
+	Conv   event.Conversation
+	Joined bool   // we are in it; false: we left, or were never let in
+	Nick   string // ours, also after leaving
+	Data   []byte // what else the rooms keep of it, in their own form; nil: nothing
+}
+
+// PutRoom stores our part in a room in place of what was there, and registers
+// the room as a conversation.
+func (tx *Tx) PutRoom(r RoomRow) error {
+	if err := tx.PutConversation(r.Conv, KindRoom, ""); err != nil {
+		return err
+	}
+	c, err := tx.convRow(r.Conv)
+	if err != nil {
+		return err
+	}
+	_, err = tx.exec(`INSERT INTO room (conv, joined, nick, data) VALUES (?, ?, ?, ?)
+		ON CONFLICT (conv) DO UPDATE SET joined = excluded.joined, nick = excluded.nick, data = excluded.data`,
+		c, r.Joined, r.Nick, blob(r.Data))
+	return err
+}
+
+// Rooms lists our part in every room that we have one in, by ascending ID.
+func (r *Reader) Rooms() ([]RoomRow, error) {
+	var out []RoomRow
+	err := r.rows(`SELECT c.id, r.joined, r.nick, r.data FROM room r CROSS JOIN conversation c ON c.n = r.conv ORDER BY c.id`, nil,
+		func(scan func(...any) error) (bool, error) {
+			var row RoomRow
+			var id []byte
+			err := scan(&id, &row.Joined, &row.Nick, &row.Data)
+			copy(row.Conv[:], id)
+			out = append(out, row)
+			return true, err
+		})
+	return out, err
+}
+
+// Rooms lists our part in every room that we have one in, by ascending ID.
+func (s *Store) Rooms(ctx context.Context) ([]RoomRow, error) {
+	return read(ctx, s, "list rooms", (*Reader).Rooms)
+}
+
+// PutEpoch keeps the key of the epoch that event id of room announces.
+func (tx *Tx) PutEpoch(room event.Conversation, id event.ID, key [32]byte) error {
+	c, err := tx.convRow(room)
+	if err != nil {
+		return err
+	}
+	_, err = tx.exec(`INSERT INTO epoch (conv, id, key) VALUES (?, ?, ?) ON CONFLICT (conv, id) DO UPDATE SET key = excluded.key`,
+		c, id[:], key[:])
+	return err
+}
+
+// Epochs gives the epoch keys of room that are held, by the event announcing
+// each.
+func (r *Reader) Epochs(room event.Conversation) (map[event.ID][32]byte, error) {
+	out := map[event.ID][32]byte{}
+	err := r.rows(`SELECT id, key FROM epoch WHERE conv = (SELECT n FROM conversation WHERE id = ?)`, []any{room[:]},
+		func(scan func(...any) error) (bool, error) {
+			var b, key []byte
+			if err := scan(&b, &key); err != nil {
+				return false, err
+			}
+			id, ok := idOut(b)
+			if !ok || len(key) != 32 {
+				return false, fmt.Errorf("%w: an epoch key of %d bytes", ErrDamaged, len(key))
+			}
+			out[id] = [32]byte(key)
+			return true, nil
+		})
+	return out, err
+}
+
+// Epochs gives the epoch keys of room that are held, by the event announcing
+// each.
+func (s *Store) Epochs(ctx context.Context, room event.Conversation) (map[event.ID][32]byte, error) {
+	return read(ctx, s, "read epoch keys", func(r *Reader) (map[event.ID][32]byte, error) { return r.Epochs(room) })
+}
+
+// Controls gives the control lane of room: the genesis, then the others in the
+// order of their arrival, so that each comes after those it cites.
+func (r *Reader) Controls(room event.Conversation) ([]*event.Event, error) {
+	type arrived struct {
+		n int64
+		e *event.Event
+	}
+	var all []arrived
+	err := r.rows(`SELECT e.n, e.id, e.header, e.signature, e.body FROM event e
+		WHERE e.conv = (SELECT n FROM conversation WHERE id = ?) AND e.lane = 2`, []any{room[:]},
+		func(scan func(...any) error) (bool, error) {
+			var a arrived
+			var err error
+			a.e, err = scanEvent(scan, []any{&a.n})
+			if err == nil && event.Conversation(a.e.ID) == room {
+				a.n = 0 // rows begin with 1
+			}
+			all = append(all, a)
+			return true, err
+		})
+	slices.SortFunc(all, func(a, b arrived) int { return cmp.Compare(a.n, b.n) })
+	out := make([]*event.Event, len(all))
+	for i, a := range all {
+		out[i] = a.e
+	}
+	return out, err
+}
+
+// Controls gives the control lane of room: the genesis, then the others in the
+// order of their arrival, so that each comes after those it cites.
+func (s *Store) Controls(ctx context.Context, room event.Conversation) ([]*event.Event, error) {
+	return read(ctx, s, "read the control lane", func(r *Reader) ([]*event.Event, error) { return r.Controls(room) })
+}
+
+// EachRoomMessage calls fn for every message of room, whatever its verdict: log
+// by log, in each by seq, then ID. It holds one of them at a time. fn must not
+// take long, see [Store.View]; its error ends the walk.
+func (s *Store) EachRoomMessage(ctx context.Context, room event.Conversation, fn func(*event.Event, Verdict) error) error {
+	return s.View(ctx, func(r *Reader) error {
+		var logs []int64
+		err := r.rows(`SELECT n FROM log WHERE conv = (SELECT n FROM conversation WHERE id = ?)`, []any{room[:]},
+			func(scan func(...any) error) (bool, error) {
+				var n int64
+				err := scan(&n)
+				logs = append(logs, n)
+				return true, err
+			})
+		for _, log := range logs {
+			if err != nil {
+				break
+			}
+			err = r.rows(`SELECT e.id, e.header, e.signature, e.body, e.verdict FROM event e WHERE e.log = ? ORDER BY e.seq, e.id`, []any{log},
+				func(scan func(...any) error) (bool, error) {
+					var v Verdict
+					e, err := scanEvent(scan, nil, &v)
+					if err == nil {
+						err = fn(e, v)
+					}
+					return true, err
+				})
+		}
+		if err != nil {
+			return fmt.Errorf("read the messages of a room: %w", err)
+		}
+		return nil
+	})
+}
