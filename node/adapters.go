@@ -23,7 +23,25 @@ import (
 type storeAdapter struct{ s *store.Store }
 
 func (a storeAdapter) Update(ctx context.Context, f func(history.Tx) error) error {
-	return a.s.Update(ctx, func(tx *store.Tx) error { return f(tx) })
+	return a.s.Update(ctx, func(tx *store.Tx) error { return f(ledgerTx{tx}) })
+}
+
+type ledgerTx struct{ *store.Tx }
+
+func (t ledgerTx) InsertRoom(e *event.Event, at time.Time, verdict uint8, quiet bool) (bool, error) {
+	return t.Tx.InsertRoom(e, at, store.Verdict(verdict), quiet)
+}
+
+func (t ledgerTx) SetVerdict(id event.ID, verdict uint8) error {
+	return t.Tx.SetVerdict(id, store.Verdict(verdict))
+}
+
+func (t ledgerTx) RegisterRoom(id event.Conversation) error {
+	return t.PutConversation(id, store.KindRoom, "")
+}
+
+func (t ledgerTx) PutRoom(id event.Conversation, joined bool, nick string) error {
+	return t.Tx.PutRoom(store.RoomRow{Conv: id, Joined: joined, Nick: nick})
 }
 
 // directLedger is the history as direct chat moves it.

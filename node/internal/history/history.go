@@ -1,5 +1,6 @@
 // Package history owns what enters the committed history: it signs our own
-// events into our log, and verifies and commits those of others.
+// events into our log, and verifies and commits those of others. What enters a
+// room was judged by its rules before (room.go).
 //
 // Our log of a conversation is made on first use. An event of it that arrives
 // from elsewhere and that we lack means that another copy of this account went
@@ -38,8 +39,27 @@ type Tx interface {
 	HasEvent(event.ID) (bool, error)
 	// Insert keeps an event; false says it was held already.
 	Insert(*event.Event, time.Time) (bool, error)
+	// InsertRoom keeps a message of a room with what the rules say of it,
+	// InsertControl an event of its control lane; false says it was held
+	// already. A quiet message is never unread.
+	InsertRoom(e *event.Event, at time.Time, verdict uint8, quiet bool) (bool, error)
+	InsertControl(room event.Conversation, e *event.Event, at time.Time) (bool, error)
+	// SetVerdict changes the verdict on a message held, DropEvent removes one.
+	SetVerdict(id event.ID, verdict uint8) error
+	DropEvent(id event.ID) error
+	// RegisterRoom has the room listed among the conversations.
+	RegisterRoom(event.Conversation) error
+	RoomTx
 	// OnCommit runs f, in the order of commits, once everything is on disk.
 	OnCommit(f func())
+}
+
+// RoomTx keeps what belongs to a room beside its events.
+type RoomTx interface {
+	// PutRoom keeps whether we are in the room, and our nick there.
+	PutRoom(room event.Conversation, joined bool, nick string) error
+	// PutEpoch keeps the key of the epoch that event id announces.
+	PutEpoch(room event.Conversation, id event.ID, key [32]byte) error
 }
 
 // Store commits changes, each as a whole or not at all.
@@ -102,16 +122,10 @@ func (l *Ledger) Append(ctx context.Context, conv event.Conversation, kind event
 // of them.
 func (l *Ledger) place(tx Tx, h *event.Header) error {
 	h.Author = l.self
-	log, ok, err := tx.OwnLog(h.Conversation)
-	if err != nil {
+	var err error
+	if h.Log, err = l.ownLog(tx, h.Conversation); err != nil {
 		return err
 	}
-	if !ok {
-		if log, err = l.newLog(tx, h.Conversation); err != nil {
-			return err
-		}
-	}
-	h.Log = log
 	f, err := tx.Frontier(h.Conversation)
 	if err != nil {
 		return err
@@ -121,6 +135,15 @@ func (l *Ledger) place(tx Tx, h *event.Header) error {
 	delete(f, h.Key())
 	h.Heads = f.IDs(event.MaxHeads)
 	return nil
+}
+
+// ownLog is the log our events of conv go to, made if there is none.
+func (l *Ledger) ownLog(tx Tx, conv event.Conversation) (event.LogID, error) {
+	log, ok, err := tx.OwnLog(conv)
+	if err != nil || ok {
+		return log, err
+	}
+	return l.newLog(tx, conv)
 }
 
 func (l *Ledger) newLog(tx Tx, conv event.Conversation) (event.LogID, error) {

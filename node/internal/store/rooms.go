@@ -14,7 +14,6 @@ type RoomRow struct {
 	Conv   event.Conversation
 	Joined bool   // we are in it; false: we left, or were never let in
 	Nick   string // ours, also after leaving
-	Data   []byte // what else the rooms keep of it, in their own form; nil: nothing
 }
 
 // PutRoom stores our part in a room in place of what was there, and registers
@@ -27,20 +26,19 @@ func (tx *Tx) PutRoom(r RoomRow) error {
 	if err != nil {
 		return err
 	}
-	_, err = tx.exec(`INSERT INTO room (conv, joined, nick, data) VALUES (?, ?, ?, ?)
-		ON CONFLICT (conv) DO UPDATE SET joined = excluded.joined, nick = excluded.nick, data = excluded.data`,
-		c, r.Joined, r.Nick, blob(r.Data))
+	_, err = tx.exec(`INSERT INTO room (conv, joined, nick) VALUES (?, ?, ?)
+		ON CONFLICT (conv) DO UPDATE SET joined = excluded.joined, nick = excluded.nick`, c, r.Joined, r.Nick)
 	return err
 }
 
 // Rooms lists our part in every room that we have one in, by ascending ID.
 func (r *Reader) Rooms() ([]RoomRow, error) {
 	var out []RoomRow
-	err := r.rows(`SELECT c.id, r.joined, r.nick, r.data FROM room r CROSS JOIN conversation c ON c.n = r.conv ORDER BY c.id`, nil,
+	err := r.rows(`SELECT c.id, r.joined, r.nick FROM room r CROSS JOIN conversation c ON c.n = r.conv ORDER BY c.id`, nil,
 		func(scan func(...any) error) (bool, error) {
 			var row RoomRow
 			var id []byte
-			err := scan(&id, &row.Joined, &row.Nick, &row.Data)
+			err := scan(&id, &row.Joined, &row.Nick)
 			copy(row.Conv[:], id)
 			out = append(out, row)
 			return true, err

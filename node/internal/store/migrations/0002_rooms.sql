@@ -16,8 +16,7 @@ CREATE INDEX event_control ON event (conv, time) WHERE lane = 2;
 CREATE TABLE room (
 	conv   INTEGER PRIMARY KEY REFERENCES conversation,
 	joined INTEGER NOT NULL,
-	nick   TEXT NOT NULL,
-	data   BLOB                             -- what else the rooms keep
+	nick   TEXT NOT NULL                    -- ours
 ) STRICT;
 
 -- Keys that the room's traffic is sealed with.
