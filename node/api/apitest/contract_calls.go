@@ -101,9 +101,12 @@ func testCancelledBefore(p *party) {
 	_, send := p.Alice.Send(ctx, api.SendRequest{Target: "bob", Text: "hi", Wait: patience})
 	_, diagnose := p.Alice.Diagnose(ctx)
 	_, capture := p.Alice.CaptureTarget(ctx)
+	_, rooms := p.Alice.Rooms(ctx, true)
+	_, create := p.Alice.CreateRoom(ctx, api.CreateRoomRequest{Name: "dev"})
+	_, join := p.Alice.JoinRoom(ctx, api.JoinRoomRequest{Room: "dev", Wait: patience})
 	for call, err := range map[string]error{
 		"whoami": whoami, "peers": peers, "conversations": conversations, "log": log, "status": status,
-		"send": send, "diagnose": diagnose, "capture target": capture,
+		"send": send, "diagnose": diagnose, "capture target": capture, "rooms": rooms, "create": create, "join": join,
 		"add peer":    p.Alice.AddPeer(ctx, "/ip4/127.0.0.1/tcp/9/p2p/12D3KooWPjceQrSwdWXPyLLeABRXmuqt69Rg3sBYbU1Nft9HyQ6X"),
 		"remove peer": p.Alice.RemovePeer(ctx, "bob"),
 		"read":        p.Alice.MarkRead(ctx, "bob", "00"),
@@ -117,6 +120,14 @@ func testCancelledBefore(p *party) {
 	}
 	if log := p.log(p.Alice, api.LogQuery{Target: "bob"}); len(log) != 0 {
 		p.Errorf("a send that was cancelled before it began is in the log: %+v", log)
+	}
+	for call, err := range p.byRoom(ctx, p.Alice, "dev") {
+		if !errors.Is(err, context.Canceled) {
+			p.Errorf("room %s with a context that is over: %v", call, err)
+		}
+	}
+	if rows := p.rooms(p.Alice, false); len(rows) != 0 {
+		p.Errorf("a room whose making was cancelled before it began is there: %+v", rows)
 	}
 }
 

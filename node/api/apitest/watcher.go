@@ -18,7 +18,9 @@ type watcher struct {
 	peers         map[string]api.Peer
 	conversations map[string]api.Conversation
 	messages      map[string]api.Message
-	lagged        bool // a snapshot must follow
+	rooms         map[string]api.Room
+	members       map[string]map[string]api.Member // by room and peer ID, as far as changes told
+	lagged        bool                             // a snapshot must follow
 }
 
 // watch starts a watcher, which has its snapshot when watch returns: it misses
@@ -34,7 +36,7 @@ func (p *party) watch(svc api.Service) *watcher {
 
 // watchFrom starts a watcher at a number; it asks when it is first read.
 func (p *party) watchFrom(svc api.Service, since uint64) *watcher {
-	w := &watcher{p: p, seq: since, messages: make(map[string]api.Message)}
+	w := &watcher{p: p, seq: since, messages: make(map[string]api.Message), members: make(map[string]map[string]api.Member)}
 	w.next, w.stop = iter.Pull2(svc.Watch(p.ctx, since))
 	return w
 }
@@ -104,6 +106,24 @@ func (w *watcher) apply(c api.Change) {
 		}
 	case api.ChangeTyping:
 		missing = c.Typing == nil
+	case api.ChangeHidden:
+		if missing = c.Hidden == nil; !missing {
+			delete(w.messages, c.Hidden.ID)
+		}
+	case api.ChangeRoom:
+		if missing = c.Room == nil; !missing && w.rooms != nil {
+			w.rooms[c.Room.RoomID] = *c.Room
+		}
+	case api.ChangeRoomLeft:
+		if missing = c.Room == nil; !missing {
+			delete(w.rooms, c.Room.RoomID)
+			delete(w.members, c.Room.RoomID)
+			delete(w.conversations, c.Room.RoomID)
+		}
+	case api.ChangeMember:
+		if missing = c.Member == nil; !missing {
+			w.change(*c.Member)
+		}
 	case api.ChangeNotice:
 		missing = c.Notice == ""
 	}
@@ -114,17 +134,32 @@ func (w *watcher) apply(c api.Change) {
 
 func (w *watcher) start(s api.Snapshot) {
 	w.p.Helper()
-	if s.Peers == nil || s.Conversations == nil || s.Notices == nil {
+	if s.Peers == nil || s.Conversations == nil || s.Rooms == nil || s.Notices == nil {
 		w.p.Errorf("a snapshot has a null list: %+v", s)
 	}
 	w.self, w.peers = s.Self, make(map[string]api.Peer)
 	for _, peer := range s.Peers {
 		w.peers[peer.PeerID] = peer
 	}
+	w.rooms = make(map[string]api.Room)
+	for _, r := range s.Rooms {
+		w.rooms[r.RoomID] = r
+	}
 	w.conversations = make(map[string]api.Conversation)
 	for _, c := range s.Conversations {
 		w.conversations[c.ID] = c
 	}
+}
+
+func (w *watcher) change(c api.MemberChange) {
+	if c.Gone {
+		delete(w.members[c.RoomID], c.Member.PeerID)
+		return
+	}
+	if w.members[c.RoomID] == nil {
+		w.members[c.RoomID] = make(map[string]api.Member)
+	}
+	w.members[c.RoomID][c.Member.PeerID] = c.Member
 }
 
 var ladder = map[string]int{api.Queued: 1, api.Sent: 2, api.Delivered: 3, api.Read: 4}
