@@ -4,4 +4,4 @@
 // keep these types to themselves.
 package pb
 
-//go:generate sh -c "go build -o ../../dist/protoc-gen-go google.golang.org/protobuf/cmd/protoc-gen-go && protoc --plugin=../../dist/protoc-gen-go --go_out=. --go_opt=paths=source_relative event.proto hello.proto direct.proto room.proto envelope.proto join.proto directory.proto"
+//go:generate sh -c "go build -o ../../dist/protoc-gen-go google.golang.org/protobuf/cmd/protoc-gen-go && protoc --plugin=../../dist/protoc-gen-go --go_out=. --go_opt=paths=source_relative event.proto hello.proto direct.proto room.proto sync.proto envelope.proto join.proto directory.proto"

@@ -1,0 +1,5 @@
+//go:build nosync
+
+package antientropy
+
+func init() { off = true }
