@@ -23,6 +23,8 @@ type control struct {
 	// counts is false for what this version does not know or the room's
 	// min_version does not yet allow.
 	counts bool
+	// introduces: nobody had heard of its target before.
+	introduces bool
 	// lowers: on anc its target stood higher than it says.
 	lowers bool
 }
@@ -68,7 +70,7 @@ func (r *Room) list(c *control) {
 	}
 	for _, cut := range c.Cuts {
 		for _, t := range cut.Tips {
-			r.tips[t]++
+			r.tips[tip{cut.LogKey, t}]++
 		}
 	}
 }
@@ -104,8 +106,9 @@ func (r *Room) unlist(c *control) {
 	}
 	for _, cut := range c.Cuts {
 		for _, t := range cut.Tips {
-			if r.tips[t]--; r.tips[t] == 0 {
-				delete(r.tips, t)
+			at := tip{cut.LogKey, t}
+			if r.tips[at]--; r.tips[at] == 0 {
+				delete(r.tips, at)
 			}
 		}
 	}

@@ -108,7 +108,7 @@ func (h *history) compare(r *Room, set events, held map[int]bool) string {
 		}
 	}
 	name := func(a *act) bool { return a.kind == KindConfigure && a.field == FieldName }
-	if a := w.register(set, name); a != nil && r.config.Name() != fmt.Sprint("room ", a.value) {
+	if a := w.register(set, name); a != nil && r.config.Name() != a.text {
 		return "the name is " + r.config.Name()
 	}
 	kept := h.kept(set, held)

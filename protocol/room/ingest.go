@@ -68,27 +68,36 @@ func (r *Room) addControl(e *event.Event, aside map[event.ID]*event.Event, t *to
 	if r.byID[e.ID] != nil {
 		return nil
 	}
-	revived := r.revive(e, aside)
-	c, changed, err := r.take(e)
+	added, changed := r.revive(e, aside)
+	alone := len(added) == 0
+	c, more, err := r.take(e)
+	if err == nil {
+		added, changed = append(added, c), append(changed, more...)
+		if !r.all.eff.has(c.index) && (!alone || r.people[c.author].outside > MaxIneffective) {
+			aside[e.ID] = e
+			err = ErrAside
+		}
+	}
 	if err != nil {
-		r.retire(revived)
-		return err
+		// What was revived may have become effective meanwhile.
+		n := len(added)
+		for n > 0 && !r.all.eff.has(added[n-1].index) {
+			n--
+		}
+		r.retire(added[n:])
+		added = added[:n]
 	}
-	if !r.all.eff.has(c.index) && (len(revived) > 0 || r.people[c.author].outside > MaxIneffective) {
-		r.retire(append(revived, c))
-		aside[e.ID] = e
-		return ErrAside
+	if len(added) > 0 {
+		r.revision++
+		t.govern(changed)
+		r.recount(changed)
 	}
-	r.revision++
-	t.govern(changed)
-	r.recount(changed)
-	return nil
+	return err
 }
 
 // revive takes in the ancestors of e that were put aside: e may be effective
 // and need them.
-func (r *Room) revive(e *event.Event, aside map[event.ID]*event.Event) []*control {
-	var out []*control
+func (r *Room) revive(e *event.Event, aside map[event.ID]*event.Event) (out, changed []*control) {
 	var need []*event.Event
 	for todo := []*event.Event{e}; len(todo) > 0; todo = todo[1:] {
 		for _, id := range todo[0].Ctl {
@@ -98,11 +107,11 @@ func (r *Room) revive(e *event.Event, aside map[event.ID]*event.Event) []*contro
 		}
 	}
 	for _, a := range alongCtl(need) {
-		if c, _, err := r.take(a); err == nil {
-			out = append(out, c)
+		if c, x, err := r.take(a); err == nil {
+			out, changed = append(out, c), append(changed, x...)
 		}
 	}
-	return out
+	return out, changed
 }
 
 // retire takes the last events listed, all ineffective, back out.
@@ -111,6 +120,10 @@ func (r *Room) retire(cs []*control) {
 		r.all.set.remove(c.index)
 		r.people[c.author].outside--
 		r.unlist(c)
+		if c.target == len(r.people)-1 && c.introduces {
+			delete(r.byPeer, c.Target)
+			r.people = r.people[:c.target]
+		}
 	}
 }
 
@@ -176,6 +189,7 @@ func (r *Room) prepare(e *event.Event) (*control, view, error) {
 		}
 	}
 	if op.Target != "" {
+		c.introduces = c.target < 0
 		c.target = r.person(op.Target)
 	}
 	return c, v, nil

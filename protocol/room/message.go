@@ -1,6 +1,7 @@
 package room
 
 import (
+	"errors"
 	"slices"
 
 	"p2pchat/protocol/event"
@@ -25,22 +26,9 @@ type message struct {
 	run    *run
 }
 
-// run is a line of messages of a log without a fork: any of them is reached by
-// prev from any later one.
-type run struct{ first, last *message }
-
-// log is one log of one author, as far as it is held.
-type log struct {
-	key      event.LogKey
-	author   int
-	messages []*message // ascending by seq, then ID
-	joins    []*message // the same of the joins among them
-	low      uint64     // nothing below is held, but for joins
-	linked   bool       // before and run are right
-}
-
 // past is the ancestry of a message's ctl, shared by those that cite the same.
 type past struct {
+	key string // the heads
 	set bitset
 	on  bitset // effective on set alone
 	// standings are those of authors on set, counting what is effective now;
@@ -67,9 +55,7 @@ func (r *Room) pastOf(ctl []event.ID) (*past, error) {
 		return p, nil
 	}
 	v := r.viewOf(heads, r.closure(heads))
-	p := &past{set: v.set, on: v.eff, revision: -1}
-	r.pasts[string(key)] = p
-	return p, nil
+	return &past{key: string(key), set: v.set, on: v.eff, revision: -1}, nil
 }
 
 // climateOn is what decides, on p and counting what is effective in the whole
@@ -97,111 +83,6 @@ func needOf(k event.Kind) need {
 	return toSpeak
 }
 
-// compareSlot orders the messages of a log.
-func compareSlot(a, b *message) int {
-	switch {
-	case a.seq < b.seq:
-		return -1
-	case a.seq > b.seq:
-		return 1
-	}
-	return a.id.Compare(b.id)
-}
-
-// at is the index in l of the first message with seq or above.
-func (l *log) at(seq uint64) int {
-	i, _ := slices.BinarySearchFunc(l.messages, seq, func(m *message, seq uint64) int {
-		if m.seq < seq {
-			return -1
-		}
-		return 1
-	})
-	return i
-}
-
-// slot lists the messages of l with seq.
-func (l *log) slot(seq uint64) []*message {
-	i := l.at(seq)
-	j := i
-	for j < len(l.messages) && l.messages[j].seq == seq {
-		j++
-	}
-	return l.messages[i:j]
-}
-
-// link makes the lines of l anew.
-func (l *log) link() {
-	if l.linked {
-		return
-	}
-	for _, m := range l.messages {
-		m.before, m.run = nil, nil
-	}
-	for _, m := range l.messages {
-		l.append(m)
-	}
-	l.linked = true
-}
-
-// append puts m, which nothing held follows, into its line.
-func (l *log) append(m *message) {
-	if m.seq > 1 {
-		for _, p := range l.slot(m.seq - 1) {
-			if p.id == m.prev {
-				m.before = p
-			}
-		}
-	}
-	if p := m.before; p != nil && p.run.last == p {
-		m.run = p.run
-		m.run.last = m
-		return
-	}
-	m.run = &run{m, m}
-}
-
-// reaches tells whether prev leads from tip to m, or they are the same.
-func reaches(tip, m *message) bool {
-	for tip != nil && tip.seq >= m.seq {
-		if tip.run == m.run {
-			return true
-		}
-		tip = tip.run.first.before
-	}
-	return false
-}
-
-// inside tells whether the cut of c contains m.
-func (r *Room) inside(c *control, m *message) bool {
-	i, ok := slices.BinarySearchFunc(c.Cuts, m.log.key, func(c Cut, k event.LogKey) int { return c.Compare(k) })
-	if !ok {
-		return false
-	}
-	for _, id := range c.Cuts[i].Tips {
-		if tip := r.messages[id]; tip != nil && tip.log == m.log && reaches(tip, m) {
-			return true
-		}
-	}
-	return false
-}
-
-// protected tells whether a stored cut reaches m.
-func (r *Room) protected(m *message) bool {
-	for todo := []*message{m}; len(todo) > 0; {
-		x := todo[len(todo)-1]
-		todo = todo[:len(todo)-1]
-		if r.tips[x.id] > 0 {
-			return true
-		}
-		for _, f := range m.log.slot(x.seq + 1) {
-			if f.prev == x.id {
-				todo = append(todo, f)
-			}
-		}
-	}
-	return false
-}
-
 // AddMessage hands in messages of the room whose signatures were verified. A
 // message that is here already changes nothing.
 func (r *Room) AddMessage(events ...*event.Event) Effects {
@@ -209,8 +90,28 @@ func (r *Room) AddMessage(events ...*event.Event) Effects {
 	for _, e := range events {
 		t.Results = append(t.Results, Result{e.ID, r.addMessage(e, t)})
 	}
+	r.retry(events, t)
 	r.settle(t)
 	return t.Effects
+}
+
+// retry takes in again what found its place taken, or was put out of it, before
+// that of the same call came by which a cut reaches it.
+func (r *Room) retry(events []*event.Event, t *touched) {
+	for again := true; again; {
+		again = false
+		for i, e := range events {
+			out := t.Results[i].Err
+			if r.messages[e.ID] != nil || out != nil && !errors.Is(out, ErrSuperseded) {
+				continue
+			}
+			t.Results[i].Err = r.addMessage(e, t)
+			if r.messages[e.ID] != nil {
+				again = true
+				t.Dropped = slices.DeleteFunc(t.Dropped, func(id event.ID) bool { return id == e.ID })
+			}
+		}
+	}
 }
 
 func (r *Room) addMessage(e *event.Event, t *touched) error {
@@ -222,6 +123,9 @@ func (r *Room) addMessage(e *event.Event, t *touched) error {
 	}
 	m := &message{id: e.ID, prev: e.Prev, seq: e.Seq, time: e.Time, kind: e.Kind, author: r.find(e.Author)}
 	if e.HasBody() {
+		if err := CheckBody(e); err != nil {
+			return err
+		}
 		b, err := DecodeBody(e.Kind, e.Body)
 		if err != nil {
 			return malformed("%v", err)
@@ -239,6 +143,7 @@ func (r *Room) addMessage(e *event.Event, t *touched) error {
 	if l := r.logs[e.Key()]; l != nil && m.kind != KindJoin && m.seq < l.low {
 		return ErrPruned
 	}
+	r.pasts[p.key] = p
 	m.author = r.person(e.Author)
 	m.log = r.logOf(e.Key(), m.author)
 	m.kicks = r.kicksOn(p, m.author)
@@ -308,181 +213,5 @@ func (r *Room) kicksOn(p *past, author int) []int {
 			out = append(out, i)
 		}
 	}
-	return out
-}
-
-func (r *Room) logOf(k event.LogKey, author int) *log {
-	l := r.logs[k]
-	if l == nil {
-		l = &log{key: k, author: author, linked: true}
-		r.logs[k] = l
-		r.people[author].logs = append(r.people[author].logs, l)
-	}
-	return l
-}
-
-// MaxForks is how many messages with one author, log and seq are kept, joins and
-// others each: those with the lowest IDs.
-const MaxForks = 2
-
-// crowded lists the messages of slot, ascending, that as many of their sort as
-// are kept stand below. Joins are counted apart: they are kept where the others
-// are pruned, so these must not decide which joins there are.
-func crowded(slot []*message) []*message {
-	var out []*message
-	var joins, others int
-	for _, m := range slot {
-		n := &others
-		if m.kind == KindJoin {
-			n = &joins
-		}
-		if *n++; *n > MaxForks {
-			out = append(out, m)
-		}
-	}
-	return out
-}
-
-// place puts m into its log, where [MaxForks] of one seq stand, and what a cut
-// reaches.
-func (r *Room) place(m *message, t *touched) error {
-	l := m.log
-	i, _ := slices.BinarySearchFunc(l.messages, m, compareSlot)
-	l.messages = slices.Insert(l.messages, i, m)
-	over := crowded(l.slot(m.seq))
-	if slices.Contains(over, m) && !r.protected(m) {
-		l.messages = slices.Delete(l.messages, i, i+1)
-		return ErrSuperseded
-	}
-	r.messages[m.id] = m
-	if m.kind == KindJoin {
-		i, _ := slices.BinarySearchFunc(l.joins, m, compareSlot)
-		l.joins = slices.Insert(l.joins, i, m)
-	}
-	r.note(m)
-	for _, old := range over {
-		if old != m && !r.protected(old) {
-			r.drop(old)
-			t.Dropped = append(t.Dropped, old.id)
-			l.linked = false
-			t.logs[l] = true
-		}
-	}
-	followed := slices.ContainsFunc(l.slot(m.seq+1), func(f *message) bool { return f.prev == m.id })
-	if l.linked && !followed {
-		l.append(m)
-	} else {
-		l.linked = false
-	}
-	// What came late may bring others inside a cut, and a join may be what
-	// others waited for.
-	if !l.linked || r.tips[m.id] > 0 || m.kind == KindJoin {
-		t.logs[l] = true
-		return nil
-	}
-	if !t.logs[l] {
-		m.verdict = r.judge(m)
-		t.Visibility = append(t.Visibility, m.id)
-	}
-	return nil
-}
-
-// note makes m findable by what it says.
-func (r *Room) note(m *message) {
-	switch m.kind {
-	case KindJoin, KindLeave, KindNick:
-		r.people[m.author].said = append(r.people[m.author].said, m)
-	case KindSubject:
-		r.subjects = append(r.subjects, m)
-	case KindEpoch:
-		r.epochs = append(r.epochs, m)
-	}
-}
-
-// drop forgets m.
-func (r *Room) drop(m *message) {
-	without := func(l []*message) []*message {
-		return slices.DeleteFunc(l, func(x *message) bool { return x == m })
-	}
-	delete(r.messages, m.id)
-	m.log.messages = without(m.log.messages)
-	m.log.joins = without(m.log.joins)
-	switch m.kind {
-	case KindJoin, KindLeave, KindNick:
-		r.people[m.author].said = without(r.people[m.author].said)
-	case KindSubject:
-		r.subjects = without(r.subjects)
-	case KindEpoch:
-		r.epochs = without(r.epochs)
-	}
-}
-
-// Prune forgets, and from now on refuses, what is below seq low of a log, but
-// for joins. What stays is as visible as before. It returns what it forgot.
-func (r *Room) Prune(k event.LogKey, low uint64) []event.ID {
-	l := r.logs[k]
-	if l == nil || low <= l.low {
-		return nil
-	}
-	l.low = low
-	var gone []event.ID
-	for _, m := range slices.Clone(l.messages[:l.at(low)]) {
-		if m.kind != KindJoin {
-			r.drop(m)
-			gone = append(gone, m.id)
-		}
-	}
-	l.linked = false
-	return gone
-}
-
-// Wanted lists, ascending, messages not held that stored cuts name or reach: a
-// third with one author, log and seq is kept only once a cut reaches it, and may
-// have been superseded before. Whoever holds them is to be asked, since what a
-// cut contains rests on them. Nobody need have them: a cut may name anything.
-func (r *Room) Wanted() []event.ID {
-	want := map[event.ID]bool{}
-	for _, c := range r.controls {
-		for _, cut := range c.Cuts {
-			if l := r.logs[cut.LogKey]; c.counts && l != nil {
-				r.want(l, cut.Tips, want)
-			} else if c.counts {
-				for _, t := range cut.Tips {
-					want[t] = true
-				}
-			}
-		}
-	}
-	return sortedIDs(want)
-}
-
-func (r *Room) want(l *log, tips []event.ID, want map[event.ID]bool) {
-	l.link()
-	for _, id := range tips {
-		m := r.messages[id]
-		if m == nil {
-			want[id] = true
-			continue
-		}
-		for m.log == l {
-			first := m.run.first
-			if first.before == nil {
-				// What is held and does not directly precede leads no further.
-				if first.seq > max(l.low, 1) && r.messages[first.prev] == nil {
-					want[first.prev] = true
-				}
-				break
-			}
-			m = first.before
-		}
-	}
-}
-
-func sortedIDs(set map[event.ID]bool) []event.ID {
-	out := make([]event.ID, 0, len(set))
-	for id := range set {
-		out = append(out, id)
-	}
-	slices.SortFunc(out, event.ID.Compare)
 	return out
 }

@@ -40,6 +40,7 @@ type act struct {
 	about     int // message retracted
 	field     Field
 	value     uint64
+	text      string            // of a field that is one
 	cut       map[logName][]int // tips
 	honest    bool
 	heard     map[int]bool // messages its author held
@@ -194,6 +195,12 @@ func (w *world) judge(e *act) bool {
 
 // stands is the standing of t on set, counting what is effective in w.
 func (w *world) stands(set events, t int) power {
+	p, _ := w.standsBy(set, t)
+	return p
+}
+
+// standsBy also gives the setting that says so.
+func (w *world) standsBy(set events, t int) (power, *act) {
 	best, by := power{rank: None}, (*act)(nil)
 	for i := range set.all() {
 		g := w.o.acts[i]
@@ -224,7 +231,7 @@ func (w *world) stands(set events, t int) power {
 			best, by = g.conf, g
 		}
 	}
-	return best
+	return best, by
 }
 
 // register is the prevailing setter among those in set that match.
@@ -384,247 +391,4 @@ func (o *oracle) storedAct(e *act, here events) bool {
 		set = here
 	}
 	return o.may(e, e.key, set)
-}
-
-// storedLine is the static test of a message.
-func (o *oracle) storedLine(m *line, here events) bool {
-	set := m.past
-	if o.no == heardOnArrival {
-		set = here
-	}
-	return o.no == anyMessageStored || o.says(o.world(set).door(set, m.author), m.kind)
-}
-
-// kicks lists the kicks of m's author that a join must have seen.
-func (o *oracle) kicks(m *line) events {
-	w := o.world(m.past)
-	var out events
-	for i := range m.past.all() {
-		k := o.acts[i]
-		if k.kind != KindKick || k.target != m.author {
-			continue
-		}
-		if o.no != kicksNeedNoEffect && !w.holds(i) {
-			continue
-		}
-		if o.no != kicksOfAnyRank && !o.above(k.key, w.stands(m.past, m.author)) {
-			continue
-		}
-		out |= one(i)
-	}
-	return out
-}
-
-// joined is rule 1. held are the messages there are.
-func (o *oracle) joined(m *line, held map[int]bool) bool {
-	if o.no == noJoinNeeded {
-		return true
-	}
-	kicks := o.kicks(m)
-	if o.no == joinNeedsNoKick {
-		kicks = 0
-	}
-	for i := range held {
-		j := o.lines[i]
-		if j.kind == KindJoin && j.name() == m.name() && (j.seq <= m.seq || o.no == joinMayFollow) && kicks&^j.past == 0 &&
-			(o.no == crowdedJoinsServe || !o.crowded(j, held)) {
-			return true
-		}
-	}
-	return false
-}
-
-// crowded tells whether two of m's sort stand in its place with lower IDs.
-func (o *oracle) crowded(m *line, held map[int]bool) bool {
-	lower := 0
-	for j := range held {
-		x := o.lines[j]
-		if x.name() == m.name() && x.seq == m.seq && x.id.Compare(m.id) < 0 &&
-			((x.kind == KindJoin) == (m.kind == KindJoin) || o.no == joinsCountedWithOthers) {
-			lower++
-		}
-	}
-	return lower >= 2
-}
-
-// kept are the two lowest IDs of each place, joins and others each, and what
-// stored cuts in set reach.
-func (o *oracle) kept(set events, held map[int]bool) map[int]bool {
-	out := map[int]bool{}
-	for i := range held {
-		if !o.crowded(o.lines[i], held) || o.no == forksUnlimited {
-			out[i] = true
-		}
-	}
-	if o.no == cutsKeepNothing {
-		return out
-	}
-	for i := range set.all() {
-		for name, tips := range o.acts[i].cut {
-			for _, t := range tips {
-				for x := t; x >= 0 && held[x] && o.lines[x].name() == name; x = o.before(x) {
-					out[x] = true
-				}
-			}
-		}
-	}
-	return out
-}
-
-// before is the message that directly precedes x, -1 for none.
-func (o *oracle) before(x int) int {
-	m := o.lines[x]
-	if m.prev < 0 || o.lines[m.prev].name() != m.name() || o.lines[m.prev].seq != m.seq-1 {
-		return -1
-	}
-	return m.prev
-}
-
-// inside tells whether the cut of r contains m.
-func (o *oracle) inside(m *line, r *act, held map[int]bool) bool {
-	tips, listed := r.cut[m.name()]
-	if !listed {
-		return o.no == unlistedUncut
-	}
-	for _, t := range tips {
-		if o.no == cutsBySeq {
-			if held[t] && m.seq <= o.lines[t].seq {
-				return true
-			}
-			continue
-		}
-		for x := t; x >= 0 && held[x] && o.lines[x].name() == m.name(); x = o.before(x) {
-			if x == m.n {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// reason says which rule hides a message.
-type reason string
-
-const (
-	shown     reason = ""
-	waits     reason = "waits for its join"
-	withdrawn reason = "its author had it from what is void"
-	narrowed  reason = "an unheard narrowing"
-	retracted reason = "retracted"
-)
-
-// hidden is rules 1 to 4 for m on set, held being the messages kept.
-func (o *oracle) hidden(set events, m *line, held map[int]bool) (reason, *act) {
-	w := o.world(set)
-	if o.no != joinsMustNotFollow && !o.joined(m, held) {
-		return waits, nil
-	}
-	d := w.door(m.past, m.author)
-	if o.no == grantsOnPast {
-		d = o.world(m.past).door(m.past, m.author)
-	}
-	if !o.says(d, m.kind) {
-		return withdrawn, nil
-	}
-	stood, stands := w.stands(m.past, m.author), w.stands(set, m.author)
-	outranks := func(r *act) bool {
-		switch o.no {
-		case narrowedByAnyone:
-			return true
-		case outranksThenOnly:
-			return o.above(r.key, stood)
-		case outranksNowOnly:
-			return o.above(r.key, stands)
-		}
-		return o.above(r.key, stood) || o.above(r.key, stands)
-	}
-	var unheard []*act
-	for i := range set.all() {
-		r := o.acts[i]
-		if m.past.has(i) && o.no != heardNarrow || !w.holds(i) && o.no != voidNarrows || o.no != cutsNothing && o.inside(m, r, held) {
-			continue
-		}
-		switch r.kind {
-		case KindSet:
-			if r.target != m.author || o.no == setsDontNarrow || !r.self() && !outranks(r) ||
-				o.no == resigningDoesntNarrow && r.self() {
-				continue
-			}
-		case KindKick:
-			if r.target != m.author || o.no == kicksDontNarrow || !outranks(r) {
-				continue
-			}
-		case KindDevoice:
-			if r.target != m.author || o.no == devoicesDontNarrow || !outranks(r) {
-				continue
-			}
-		case KindDestroy:
-			if o.no == endDoesntNarrow || o.no != endNarrowsUpward && !outranks(r) {
-				continue
-			}
-		case KindConfigure:
-			if r.value != 1 || r.field != FieldAccess && r.field != FieldModerated || o.no == switchesDontNarrow {
-				continue
-			}
-			if o.no == switchesMustOutrank && !outranks(r) {
-				continue
-			}
-		default:
-			continue
-		}
-		unheard = append(unheard, r)
-	}
-	// A kick or the room's end hides; otherwise as standing the lowest.
-	var why *act
-	with := m.past
-	for _, r := range unheard {
-		switch r.kind {
-		case KindKick, KindDestroy:
-			return narrowed, r
-		case KindSet:
-			if r.standing < stood.rank {
-				with |= one(r.n)
-			}
-			if r.standing < d.standing && o.no != onlyCombined {
-				d.standing, why = r.standing, r
-			}
-		case KindDevoice:
-			d.voice = Devoiced
-		case KindConfigure:
-			d.membersOnly = d.membersOnly || r.field == FieldAccess
-			d.moderated = d.moderated || r.field == FieldModerated
-		}
-		if why == nil {
-			why = r
-		}
-	}
-	if o.no != neverCombined {
-		d.standing = min(d.standing, w.stands(with, m.author).rank)
-	}
-	if !o.says(d, m.kind) {
-		return narrowed, why
-	}
-	for i := range set.all() {
-		r := o.acts[i]
-		if r.kind != KindRetract || r.about != m.n || o.no == retractsNothing {
-			continue
-		}
-		if (r.target == m.author || o.no == retractsByWrongName) && (w.holds(i) || o.no == voidRetracts) &&
-			(o.no == retractsUpward || outranks(r)) {
-			return retracted, r
-		}
-	}
-	return shown, nil
-}
-
-// visible are the messages shown on set, held being the messages there are.
-func (o *oracle) visible(set events, held map[int]bool) map[int]bool {
-	out := map[int]bool{}
-	kept := o.kept(set, held)
-	for i := range kept {
-		if why, _ := o.hidden(set, o.lines[i], kept); why == shown {
-			out[i] = true
-		}
-	}
-	return out
 }

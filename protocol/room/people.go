@@ -171,25 +171,17 @@ func (r *Room) occupant(i int) (Occupant, bool) {
 	if word == nil || word.kind != KindJoin || !c.mayEnter() {
 		return Occupant{}, false
 	}
-	stands, _ := r.standingOf(i)
-	for _, k := range r.people[i].kicks {
-		if r.all.eff.has(k) && above(r.controls[k].key, stands) && !word.past.set.has(k) {
-			return Occupant{}, false // kicked, and not come back
-		}
+	// Kicked, or banned and unbanned, and not come back.
+	_, stood := r.climateOn(word.past, i)
+	out := func(x int) bool {
+		k := r.controls[x]
+		return (k.Kind == KindKick || k.Standing == Outcast) && r.all.eff.has(x) && !word.past.set.has(x) &&
+			(k.self() || r.outranks(k, stood, i))
 	}
-	for _, s := range r.people[i].settings {
-		if r.all.eff.has(s) && r.controls[s].Standing == Outcast && !word.past.set.has(s) {
-			return Occupant{}, false // banned, unbanned, and not come back
-		}
+	if slices.ContainsFunc(r.people[i].kicks, out) || slices.ContainsFunc(r.people[i].settings, out) {
+		return Occupant{}, false
 	}
-	o := Occupant{Standing: c.standing, Role: c.role(), Join: word.id}
-	switch b := nick.body.(type) {
-	case *Join:
-		o.Nick = b.Nick
-	case *Nick:
-		o.Nick = b.Nick
-	}
-	return o, true
+	return Occupant{Standing: c.standing, Role: c.role(), Join: word.id, Nick: nick.nick()}, true
 }
 
 // counts tells whether what m says of its author is to be believed. A cut no

@@ -25,7 +25,7 @@ type Room struct {
 	retracts map[event.ID][]int // by message
 	setters  [fields][]int
 	destroys []int
-	tips     map[event.ID]int // by message: how often a stored cut lists it
+	tips     map[tip]int // how many stored cuts list it
 	// refused remembers what cannot be stored, so that what cites it is not
 	// waited for: no more than MaxIneffective per author.
 	refused map[event.ID]bool
@@ -57,7 +57,7 @@ func New(genesis *event.Event) (*Room, error) {
 	r := &Room{
 		id: event.Conversation(genesis.ID), first: defaultConfig(), epoch: g.Epoch,
 		byID: map[event.ID]*control{}, byPeer: map[peer.ID]int{}, retracts: map[event.ID][]int{},
-		tips: map[event.ID]int{}, refused: map[event.ID]bool{},
+		tips: map[tip]int{}, refused: map[event.ID]bool{},
 		messages: map[event.ID]*message{}, logs: map[event.LogKey]*log{}, pasts: map[string]*past{},
 	}
 	for _, s := range g.Config {

@@ -1,6 +1,8 @@
 package room
 
 import (
+	"slices"
+
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"p2pchat/protocol/event"
@@ -60,4 +62,56 @@ func (m *message) nick() string {
 		return b.Nick
 	}
 	return ""
+}
+
+// ByJoin lists those who joined, the first to do so first.
+func (r *Room) ByJoin() []peer.ID {
+	type first struct {
+		id peer.ID
+		m  *message
+	}
+	var all []first
+	for _, p := range r.people {
+		var f *message
+		for _, m := range p.said {
+			if m.kind == KindJoin && (f == nil || m.earlier(f)) {
+				f = m
+			}
+		}
+		if f != nil {
+			all = append(all, first{p.id, f})
+		}
+	}
+	slices.SortFunc(all, func(a, b first) int {
+		if a.m.earlier(b.m) {
+			return -1
+		}
+		return 1
+	})
+	out := make([]peer.ID, len(all))
+	for i, f := range all {
+		out[i] = f.id
+	}
+	return out
+}
+
+// Describe says in words what a control event does; name says how people are
+// called.
+func Describe(e *event.Event, name func(peer.ID) string) string {
+	op, _, err := DecodeOp(e.Kind, e.Body)
+	if e.Kind == KindGenesis || err != nil {
+		op = Op{Kind: e.Kind}
+	}
+	return (&control{Op: op}).sentence(name)
+}
+
+// Tops gives the highest seq held of each log.
+func (r *Room) Tops() map[event.LogKey]uint64 {
+	out := make(map[event.LogKey]uint64, len(r.logs))
+	for k, l := range r.logs {
+		if n := len(l.messages); n > 0 {
+			out[k] = l.messages[n-1].seq
+		}
+	}
+	return out
 }
