@@ -62,6 +62,33 @@ func TestKeys(t *testing.T) {
 	}
 }
 
+// What is not known is null, what is empty is not, and no list is null.
+func TestRoomJSON(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		value any
+		has   []string
+	}{
+		{api.Room{}, []string{`"subject":null`}},
+		{api.Room{Subject: "<x>"}, []string{`"subject":"\u003cx\u003e"`}}, // json.Marshal's escapes, once
+		{api.Room{Joined: true}, []string{`"subject":""`}},
+		{api.Member{}, []string{`"name":null`, `"nick":""`}},
+		{api.RoomStatus{}, []string{`"peers":[]`, `"sync_peers":[]`, `"epoch":null`, `"last_sync":null`}},
+		{api.RoomStatus{Epoch: "00"}, []string{`"epoch":"00"`}},
+		{api.RoomState{}, []string{`"people":[]`, `"config":{}`, `"reason":""`}},
+	} {
+		b, err := json.Marshal(tt.value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, part := range tt.has {
+			if strings.Count(string(b), part) != 1 {
+				t.Errorf("%+v is %s, want %s in it", tt.value, b, part)
+			}
+		}
+	}
+}
+
 func TestTime(t *testing.T) {
 	t.Parallel()
 	zone := time.FixedZone("somewhere", 5*3600)

@@ -24,6 +24,22 @@ type Room struct {
 	Nick string `json:"nick"`
 }
 
+// MarshalJSON implements json.Marshaler: the subject of a room one is not in
+// is null unless it is known.
+func (r Room) MarshalJSON() ([]byte, error) {
+	type plain Room
+	subject := &r.Subject
+	if !r.Joined {
+		subject = known(r.Subject)
+	}
+	return marshal(struct {
+		RoomID  string  `json:"room_id"` // these, for their place
+		Name    string  `json:"name"`
+		Subject *string `json:"subject"`
+		plain
+	}{r.RoomID, r.Name, subject, plain(r)})
+}
+
 // Who may enter.
 const (
 	AccessOpen        = "open"
@@ -125,6 +141,23 @@ type RoomStatus struct {
 	SyncPeers []string `json:"sync_peers"` // with whom we were found in step since the last change; never null
 }
 
+// MarshalJSON implements json.Marshaler: an epoch nobody announced yet is null.
+func (s RoomStatus) MarshalJSON() ([]byte, error) {
+	type plain RoomStatus
+	if s.Peers == nil {
+		s.Peers = []string{}
+	}
+	if s.SyncPeers == nil {
+		s.SyncPeers = []string{}
+	}
+	return marshal(struct {
+		RoomID string `json:"room_id"` // these, for their place
+		Name   string `json:"name"`
+		plain
+		Epoch *string `json:"epoch"`
+	}{s.RoomID, s.Name, plain(s), known(s.Epoch)})
+}
+
 // RoomState is a room's state, decided alike on every member.
 type RoomState struct {
 	RoomID    string            `json:"room_id"`
@@ -139,6 +172,18 @@ type RoomState struct {
 	// Canonical is the whole as lines of text, byte for byte the same on every
 	// member that has the same events.
 	Canonical string `json:"canonical"`
+}
+
+// MarshalJSON implements json.Marshaler.
+func (s RoomState) MarshalJSON() ([]byte, error) {
+	type plain RoomState
+	if s.People == nil {
+		s.People = []PersonState{}
+	}
+	if s.Config == nil {
+		s.Config = map[string]string{}
+	}
+	return marshal(plain(s))
 }
 
 // PersonState is what a room decided of one person.

@@ -75,6 +75,7 @@ func TestErrorsSurvive(t *testing.T) {
 	for _, code := range []api.Code{
 		api.CodeInternal, api.CodeNoNode, api.CodeAccountExists, api.CodeDiskFull, api.CodeDamaged, api.CodeUsage,
 		api.CodeTooLong, api.CodeBadText, api.CodeNotDelivered, api.CodeNotJoined, api.CodeForbidden, api.CodeNotFound,
+		api.CodeBanned, api.CodeMembershipRequired, api.CodeNotAuthorized, api.CodeFull, api.CodeNickConflict, api.CodeDestroyed, api.CodeTooFast,
 		api.CodeNoAccount, api.CodeWrongPassword, api.CodeInUse, api.CodeNetworkFilesystem, api.CodeNewerDatabase,
 		api.CodeNoPermission, api.CodeUnsupported,
 	} {
@@ -135,16 +136,21 @@ func TestChangesSurvive(t *testing.T) {
 		Name: "n\u202e\x1b", PeerID: "p", Fingerprint: "f", Addrs: []string{"a"}, Via: "v", State: "s", RTT: &rtt,
 		LastSeen: at, Verified: true, Away: true, Status: "st", Transport: &transport, Warning: "w",
 	}
+	room := api.Room{
+		RoomID: "r", Name: "n\u202e<", Subject: "s", Description: "d", Visible: true, Access: "a", Moderated: true, Password: true,
+		Joined: true, Occupants: 4, Unread: 5, Logging: true, Destroyed: true, Standing: "st", Role: "ro", Nick: "ni",
+	}
 	svc := newScripted()
 	svc.changes = []api.Change{
 		{Seq: 1, Type: api.ChangeSnapshot, Snapshot: &api.Snapshot{
 			Self:  api.Identity{PeerID: "p", Name: "n", Fingerprint: "f"},
-			Peers: []api.Peer{peer}, Conversations: []api.Conversation{conversation}, Notices: []string{},
+			Peers: []api.Peer{peer}, Conversations: []api.Conversation{conversation},
+			Rooms: []api.Room{room, {RoomID: "x"}}, Notices: []string{},
 		}},
 		{Seq: 2, Type: api.ChangePeer, Peer: &peer},
 		{Seq: 3, Type: api.ChangePeerRemoved, PeerID: "p"},
 		{Seq: 4, Type: api.ChangeMessage, Message: &api.Message{
-			ID: "i", Conversation: "c", Author: "a", Name: "n", Time: at, Log: "l", Seq: 1 << 63, Kind: "k",
+			ID: "i", Conversation: "c", Author: "a", Name: "n", Nick: "ni", Time: at, Log: "l", Seq: 1 << 63, Kind: "k",
 			Text: strings.Repeat("\x00", api.MaxText), State: "s", Verified: true, Skewed: true, Forked: true,
 		}},
 		{Seq: 5, Type: api.ChangeState, State: &api.StateChange{Conversation: "c", Log: "l", Seq: 7, State: "s"}},
@@ -152,6 +158,13 @@ func TestChangesSurvive(t *testing.T) {
 		{Seq: 7, Type: api.ChangeTyping, Typing: &api.Typing{Conversation: "c", PeerID: "p"}},
 		{Seq: 8, Type: api.ChangeNotice, Notice: "n"},
 		{Seq: 9, Type: api.ChangeLagged},
+		{Seq: 10, Type: api.ChangeRoom, Room: &room},
+		{Seq: 11, Type: api.ChangeRoomLeft, Room: &api.Room{RoomID: "r"}},
+		{Seq: 12, Type: api.ChangeMember, Member: &api.MemberChange{RoomID: "r", Gone: true, Member: api.Member{
+			PeerID: "p", Name: "n", Nick: "ni", Standing: "s", Role: "r", Presence: "pr", Self: true, Warning: "w",
+		}}},
+		{Seq: 13, Type: api.ChangeMember, Member: &api.MemberChange{RoomID: "r", Member: api.Member{PeerID: "p"}}},
+		{Seq: 14, Type: api.ChangeHidden, Hidden: &api.Hidden{Conversation: "c", ID: "i"}},
 		{Seq: 1<<64 - 1, Type: "of-the-future"},
 	}
 	dir, _, _ := serve(t, svc)

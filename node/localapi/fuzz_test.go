@@ -10,6 +10,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"p2pchat/node/api"
 )
@@ -42,6 +43,26 @@ func (e *echo) SetAway(_ context.Context, isAway bool, text string) error {
 	return nil
 }
 
+func (e *echo) CreateRoom(_ context.Context, r api.CreateRoomRequest) (api.Entry, error) {
+	e.asked = r
+	return api.Entry{}, nil
+}
+
+func (e *echo) JoinRoom(_ context.Context, r api.JoinRoomRequest) (api.Entry, error) {
+	e.asked = r
+	return api.Entry{}, nil
+}
+
+func (e *echo) Rooms(_ context.Context, all bool) ([]api.Room, error) {
+	e.asked = rooms{All: all}
+	return []api.Room{}, nil
+}
+
+func (e *echo) PingRoom(_ context.Context, room string, wait time.Duration) (api.Entry, error) {
+	e.asked = roomPing{Room: room, Wait: wait}
+	return api.Entry{}, nil
+}
+
 func (e *echo) Watch(_ context.Context, since uint64) iter.Seq2[api.Change, error] {
 	e.asked = watch{Since: since}
 	return func(func(api.Change, error) bool) {}
@@ -56,6 +77,10 @@ func FuzzRequest(f *testing.F) {
 	f.Add("away", []byte(`{"away":true,"text":"\ud800"}`))
 	f.Add("watch", []byte(`{"since":18446744073709551615}`))
 	f.Add("whoami", []byte(""))
+	f.Add("room/create", []byte(`{"name":"dev","hidden":true,"history":"24h","nick":"al"}`))
+	f.Add("room/join", []byte(`{"room":"#dev","nick":"al","wait":1000}`))
+	f.Add("room/ping", []byte(`{"room":"#dev","wait":-1}`))
+	f.Add("rooms", []byte(`{"all":true}`))
 	f.Add("../v1/send", []byte(`null`))
 	f.Add("send", []byte("{\"target\":\"\xff\"}"))
 	f.Fuzz(func(t *testing.T, method string, body []byte) {
@@ -64,7 +89,8 @@ func FuzzRequest(f *testing.F) {
 		r := httptest.NewRequest(http.MethodPost, "http://"+host+"/", strings.NewReader(string(body)))
 		r.URL.Path = prefix + method
 		switch method {
-		case "attach", "peers", "conversations", "status", "peers/add", "peers/remove", "typing", "diagnose", "capture-target", "shutdown":
+		case "attach", "peers", "conversations", "status", "peers/add", "peers/remove", "typing", "diagnose", "capture-target", "shutdown",
+			"room/leave", "room/members", "room/status", "room/state":
 			return // no bodies of their own kind, or echo does not have them
 		}
 		w := httptest.NewRecorder()
@@ -93,6 +119,14 @@ func FuzzRequest(f *testing.F) {
 			decode(new(away))
 		case "watch":
 			decode(new(watch))
+		case "room/create":
+			decode(new(api.CreateRoomRequest))
+		case "room/join":
+			decode(new(api.JoinRoomRequest))
+		case "room/ping":
+			decode(new(roomPing))
+		case "rooms":
+			decode(new(rooms))
 		case "whoami":
 			decode(new(none))
 			want = nil
