@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"time"
 	"unicode"
@@ -25,37 +26,113 @@ func (a *app) completePeers(n int) cobra.CompletionFunc {
 	}
 }
 
-// peerNames are the words that name a peer and begin with word, in the form
-// word has (name, @name, user:name). A name that is not unique, or not safe to
-// put on a command line, is given as its peer ID.
+// completeTargets completes the n-th argument (from 1) with names of peers and
+// of rooms one has joined.
+func (a *app) completeTargets(n int) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, args []string, word string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		if len(args) != n-1 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		k := a.known(cmd.Context(), false)
+		return append(k.peerWords(word, true), k.roomWords(word, true)...), cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+// completeRooms completes the one argument with names of rooms: those one has
+// joined, or those one can join.
+func (a *app) completeRooms(joinable bool) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, args []string, word string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		if len(args) > 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return a.known(cmd.Context(), joinable).roomWords(word, false), cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+// peerNames are the words that name a peer and begin with word.
 func (a *app) peerNames(ctx context.Context, word string) []cobra.Completion {
+	return a.known(ctx, false).peerWords(word, false)
+}
+
+// named is who and what can be named.
+type named struct {
+	peers []api.Peer
+	rooms []api.Room
+}
+
+func (a *app) known(ctx context.Context, all bool) (k named) {
 	ctx, cancel := context.WithTimeout(ctx, completionTime)
 	defer cancel()
-	var peers []api.Peer
-	if err := a.withReader(ctx, func(ctx context.Context, r api.Reader) (err error) {
-		peers, err = r.Peers(ctx)
+	// No account, no names; a shell has no place for an error.
+	_ = a.withReader(ctx, func(ctx context.Context, r api.Reader) (err error) {
+		if k.peers, err = r.Peers(ctx); err == nil {
+			k.rooms, err = r.Rooms(ctx, all)
+		}
 		return err
-	}); err != nil {
-		return nil // no account, no names; a shell has no place for an error
-	}
-	prefix := ""
-	for _, p := range []string{"@", "user:"} {
+	})
+	return k
+}
+
+// prefixOf is the one of prefixes that word begins with, or "".
+func prefixOf(word string, prefixes ...string) string {
+	for _, p := range prefixes {
 		if strings.HasPrefix(word, p) {
-			prefix = p
+			return p
 		}
 	}
-	count := map[string]int{}
-	for _, p := range peers {
+	return ""
+}
+
+// peerWords are the words that name a peer and begin with word, in the form
+// word has (name, @name, user:name). A name that is not unique, or not safe to
+// put on a command line, is given as its peer ID; where a room can be meant
+// too, one that a room has as well as user:name.
+func (k named) peerWords(word string, orRoom bool) (words []cobra.Completion) {
+	prefix := prefixOf(word, "@", "user:")
+	count, rooms := map[string]int{}, map[string]bool{}
+	for _, p := range k.peers {
 		count[strings.ToLower(p.Name)]++
 	}
-	var words []cobra.Completion
-	for _, p := range peers {
+	for _, r := range k.rooms {
+		rooms[strings.ToLower(r.Name)] = orRoom
+	}
+	for _, p := range k.peers {
+		name := strings.ToLower(p.Name)
 		choice := prefix + p.Name
-		if count[strings.ToLower(p.Name)] > 1 || !plainName(p.Name) {
+		switch {
+		case count[name] > 1 || !plainName(p.Name):
 			choice = p.PeerID
+		case rooms[name] && prefix == "":
+			choice = "user:" + p.Name
 		}
 		if strings.HasPrefix(choice, word) {
 			words = append(words, cobra.CompletionWithDesc(choice, term.Clean(p.State+" "+p.Fingerprint)))
+		}
+	}
+	return words
+}
+
+// roomWords is [named.peerWords] for rooms (name, #name, room:name).
+func (k named) roomWords(word string, orPeer bool) (words []cobra.Completion) {
+	prefix := prefixOf(word, "#", "room:")
+	count, peers := map[string]int{}, map[string]bool{}
+	for _, r := range k.rooms {
+		count[strings.ToLower(r.Name)]++
+	}
+	for _, p := range k.peers {
+		peers[strings.ToLower(p.Name)] = orPeer
+	}
+	for _, r := range k.rooms {
+		name := strings.ToLower(r.Name)
+		choice := prefix + r.Name
+		switch {
+		case count[name] > 1 || !plainName(r.Name):
+			choice = r.RoomID
+		case peers[name] && prefix == "":
+			choice = "room:" + r.Name
+		}
+		if strings.HasPrefix(choice, word) {
+			words = append(words, cobra.CompletionWithDesc(choice, fmt.Sprintf("room, %d in it", r.Occupants)))
 		}
 	}
 	return words

@@ -196,7 +196,8 @@ func (n *fakeNode) Close() error {
 }
 
 // world is a LAN with bob, who is here, carol, who was, two called twin, and
-// someone with a hostile name.
+// someone with a hostile name. Bob has a room dev, one with a hostile name, and
+// a hidden one.
 type world struct {
 	lan *apitest.LAN
 	me  *apitest.FakeNode
@@ -212,6 +213,11 @@ func newWorld(name string) world {
 	lan.Join("evil\x1b[2J\u202eliame")
 	carol.SetOnline(false)
 	w.me.SetVerified(bob.PeerID(), true)
+	for _, r := range []api.CreateRoomRequest{{Name: "dev"}, {Name: "evil\u202eliame"}, {Name: "cellar", Hidden: true}} {
+		if _, err := bob.CreateRoom(context.Background(), r); err != nil {
+			panic(err)
+		}
+	}
 	return w
 }
 
@@ -249,6 +255,9 @@ func (f fixture) Peers(ctx context.Context) ([]api.Peer, error) {
 }
 
 func (f fixture) Log(ctx context.Context, q api.LogQuery) ([]api.Message, error) {
+	if f.findRoom(q.Target) == nil {
+		return f.roomLog(ctx, q)
+	}
 	if _, err := f.me.Log(ctx, api.LogQuery{Target: q.Target}); err != nil {
 		return nil, err // not-found, ambiguous
 	}

@@ -51,7 +51,7 @@ func (f *follower) run(ctx context.Context) error {
 			err = f.start(ctx)
 		case change.Type == api.ChangeSnapshot:
 			err = f.catchUp(ctx)
-		case change.Type == api.ChangeMessage && change.Message != nil:
+		case change.Type == api.ChangeMessage && change.Message != nil && api.Listed(change.Message.Kind):
 			err = f.take(ctx, *change.Message)
 		}
 		if err != nil {

@@ -19,12 +19,13 @@ func (a *app) logCmd() *cobra.Command {
 		Use:   "log TARGET",
 		Short: "List what was said, oldest first",
 		Long: `List the messages of a conversation, oldest first: the last 50 unless --last says
-otherwise (0 for all). No running node is needed.`,
+otherwise (0 for all). Who came and went in a room is listed with --all. No running node is needed.`,
 		Example: `  p2pchat log '@alice'
+  p2pchat log '#dev' --all
   p2pchat log '@alice' --last 1000 --since 24h --json
   p2pchat log 'alice' --last 0 --since '2026-01-31T12:00:00Z'`,
 		Args:              exactly("TARGET"),
-		ValidArgsFunction: a.completePeers(1),
+		ValidArgsFunction: a.completeTargets(1),
 		RunE: a.run(func(ctx context.Context, args []string) (err error) {
 			q.Target = args[0]
 			if q.Last < 0 {

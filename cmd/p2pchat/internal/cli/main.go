@@ -76,13 +76,14 @@ func (a *app) rootCmd() *cobra.Command {
 		Use:   "p2pchat",
 		Short: "Chat on a LAN without a server",
 		Long: `p2pchat is a chat for a LAN that needs no server: nodes find each other, talk
-one to one, and write captures of their own traffic.
+one to one and in rooms, and write captures of their own traffic.
 
 Alone, p2pchat attaches to the running node of this account or starts one, and
 opens the terminal UI. Names are quoted in the examples because shells eat '#'
 and PowerShell '@'.`,
 		Example: `  p2pchat
   p2pchat send '@alice' 'Hi! server, need help'
+  p2pchat room join '#dev'
   p2pchat peers --json`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -106,7 +107,7 @@ and PowerShell '@'.`,
 	_ = root.RegisterFlagCompletionFunc("log-level", cobra.FixedCompletions(logLevels, cobra.ShellCompDirectiveNoFileComp))
 	root.AddCommand(
 		a.initCmd(), a.serveCmd(), a.statusCmd(), a.whoamiCmd(), a.peersCmd(),
-		a.sendCmd(), a.logCmd(), a.tailCmd(), a.awayCmd(), a.backCmd(),
+		a.sendCmd(), a.logCmd(), a.tailCmd(), a.roomsCmd(), a.roomCmd(), a.awayCmd(), a.backCmd(),
 		a.doctorCmd(), a.captureCmd(), a.versionCmd(), a.completionCmd(),
 	)
 	if a.deps.Demo != nil {

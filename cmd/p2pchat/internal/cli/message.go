@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"strconv"
 	"strings"
 	"time"
 
@@ -33,10 +34,7 @@ func (t *transcript) print(m api.Message) error {
 			return err
 		}
 	}
-	name := nameOf(m.Name, m.Author)
-	if m.Verified {
-		name += " (verified)"
-	}
+	name := authorOf(m)
 	text := strings.ReplaceAll(term.CleanText(m.Text), "\n", continuation)
 	text = strings.ReplaceAll(text, "| \n", "|\n")
 	line := style.Bold(name+":") + " " + text
@@ -44,17 +42,53 @@ func (t *transcript) print(m api.Message) error {
 	case api.MessageText:
 	case api.MessageAction:
 		line = "* " + style.Bold(name) + " " + text
+	case api.MessageJoin:
+		line = style.Faint("--> " + name + " joined")
+	case api.MessageLeave:
+		line = style.Faint("<-- " + name + " left")
+	case api.MessageNick:
+		line = style.Faint("--- " + nameOf(m.Name, m.Author) + " is called " + nick(m.Text) + " here now")
+	case api.MessageSubject:
+		line = style.Faint("--- "+name+" set the subject: ") + text
+	case api.MessageGovern:
+		line = style.Faint("--- " + name + ": " + text)
 	default:
 		line = style.Bold(name+":") + " " + style.Faint("(needs a newer p2pchat to be shown)")
 	}
 	return t.app.printf("%s %s%s\n", style.Faint(when.Format("15:04:05")), line, style.Faint(remarks(m)))
 }
 
+// authorOf is what people call the author: in a room by the nick, and of one
+// who is verified also by the name, if that is another.
+func authorOf(m api.Message) string {
+	name := nameOf(m.Name, m.Author)
+	if m.Nick == "" || m.Nick == m.Name {
+		if m.Verified {
+			name += " (verified)"
+		}
+		return name
+	}
+	if m.Verified {
+		return nick(m.Nick) + " (verified " + name + ")"
+	}
+	return nick(m.Nick)
+}
+
+// nick is a nick as people see it. Other than names it may hold spaces and
+// brackets: those are quoted, so that none reads like one with a remark.
+func nick(s string) string {
+	s = term.Clean(s)
+	if strings.ContainsAny(s, " ()[]:\"") {
+		return strconv.Quote(s)
+	}
+	return s
+}
+
 // remarks says what stands out: the delivery state of our own message, a clock
 // that is off, an author who signed two different messages in one place.
 func remarks(m api.Message) string {
 	var all []string
-	if m.State != api.Received && m.State != "" {
+	if m.State != api.Received && m.State != "" && api.Listed(m.Kind) {
 		all = append(all, term.Clean(m.State))
 	}
 	if m.Skewed {

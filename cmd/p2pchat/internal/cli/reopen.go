@@ -48,17 +48,39 @@ func (d *doing) did(err error) error {
 func (d *doing) Send(ctx context.Context, r api.SendRequest) (api.Receipt, error) {
 	receipt, err := d.Service.Send(ctx, r)
 	_ = d.did(err)
-	if err == nil || !d.remote || receipt.ID != "" {
+	if receipt.ID != "" {
 		return receipt, err
 	}
-	const unknown = "it is not known whether the message was stored (p2pchat log shows it then)"
+	return receipt, d.unknown(ctx, err, "it is not known whether the message was stored (p2pchat log shows it then)")
+}
+
+// unknown adds to an error after which something may have been done that it
+// may.
+func (d *doing) unknown(ctx context.Context, err error, unknown string) error {
 	switch {
+	case err == nil || !d.remote:
+		return err
 	case ctx.Err() != nil:
-		return receipt, fmt.Errorf("%s: %w", unknown, err)
+		return fmt.Errorf("%s: %w", unknown, err)
 	case api.IsCode(err, api.CodeNoNode) && !refused(err):
-		return receipt, api.Errorf(api.CodeNoNode, "%w; %s", err, unknown)
+		return api.Errorf(api.CodeNoNode, "%w; %s", err, unknown)
 	}
-	return receipt, err
+	return err
+}
+
+func (d *doing) CreateRoom(ctx context.Context, r api.CreateRoomRequest) (api.Entry, error) {
+	e, err := d.Service.CreateRoom(ctx, r)
+	return e, d.unknown(ctx, d.did(err), "it is not known whether the room was made (p2pchat rooms shows it then)")
+}
+
+func (d *doing) JoinRoom(ctx context.Context, r api.JoinRoomRequest) (api.Entry, error) {
+	e, err := d.Service.JoinRoom(ctx, r)
+	return e, d.unknown(ctx, d.did(err), "it is not known whether the room was entered (p2pchat rooms shows it then)")
+}
+
+func (d *doing) LeaveRoom(ctx context.Context, room string) (api.Entry, error) {
+	e, err := d.Service.LeaveRoom(ctx, room)
+	return e, d.unknown(ctx, d.did(err), "it is not known whether the room was left (p2pchat rooms shows it then)")
 }
 
 func (d *doing) SetAway(ctx context.Context, away bool, text string) error {

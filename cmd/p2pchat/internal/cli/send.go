@@ -21,10 +21,14 @@ func (a *app) sendCmd() *cobra.Command {
 has stored it. What was not delivered in time stays queued (exit 3) and goes out
 when both are there. A name that is not known yet is waited for (else exit 5).
 
-TARGET is a name, '@name', 'user:name' or a peer ID. Text that starts with '-'
+TARGET is a person: a name, '@name', 'user:name' or a peer ID; or a room one has
+joined: a name, '#name', 'room:name' or a room ID. In a room delivered means that
+at least one other member has stored the message; where nobody else ever joined,
+it is queued, and that is no failure. Text that starts with '-'
 needs '--' before it. With --lines, every line of standard input is a message,
 there is one result per line in the same order, and the exit code is the highest.`,
 		Example: `  p2pchat send '@alice' 'Hi! server, need help'
+  p2pchat send '#dev' 'good morning'
   p2pchat send '@alice' --json --wait 30s -- '-5 degrees'
   dmesg | p2pchat send '@alice' --stdin
   tail -f 'access.log' | p2pchat send '@alice' --lines`,
@@ -39,7 +43,7 @@ there is one result per line in the same order, and the exit code is the highest
 			}
 			return exactly("TARGET", "TEXT (or --stdin)")(cmd, args)
 		},
-		ValidArgsFunction: a.completePeers(1),
+		ValidArgsFunction: a.completeTargets(1),
 		RunE: a.run(func(ctx context.Context, args []string) error {
 			switch {
 			case lines:
@@ -94,7 +98,7 @@ func (a *app) sendOne(ctx context.Context, target, text string, wait time.Durati
 		}
 		if missed(r, wait) {
 			return api.Errorf(api.CodeNotDelivered,
-				"not delivered within %v: it stays queued and goes out when the other side is there", wait)
+				"not delivered within %v: it stays queued and goes out when %s", wait, whoReturns(r))
 		}
 		return nil
 	})
@@ -108,6 +112,14 @@ func (a *app) printReceipt(r api.Receipt) error {
 		return a.object(r)
 	}
 	return a.printf("%s\n", term.Clean(r.State))
+}
+
+// whoReturns says for whom a message waits.
+func whoReturns(r api.Receipt) string {
+	if r.Members > 1 {
+		return "one of the others is there"
+	}
+	return "the other side is there"
 }
 
 // delivered tells whether somebody else has stored the message.

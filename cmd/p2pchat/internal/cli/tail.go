@@ -16,9 +16,10 @@ func (a *app) tailCmd() *cobra.Command {
 		Long: `Print new messages of a conversation as they come, ours and theirs, until
 interrupted (exit 0). It needs a running node (exit 1, no-node).`,
 		Example: `  p2pchat tail '@alice'
+  p2pchat tail '#dev'
   p2pchat tail '@alice' --last 10 --json`,
 		Args:              exactly("TARGET"),
-		ValidArgsFunction: a.completePeers(1),
+		ValidArgsFunction: a.completeTargets(1),
 		RunE: a.run(func(ctx context.Context, args []string) error {
 			if last < 0 {
 				return usagef("--last %d is negative", last)
