@@ -164,10 +164,6 @@ func (h helloHandler) PeerDown(p peer.ID, leaving bool) {
 	h.n.rosterChanged(p)
 }
 
-// PeerReceipts will move our messages in rooms to delivered; there are no rooms
-// yet.
-func (h helloHandler) PeerReceipts(peer.ID, event.Conversation, event.Frontier) {}
-
 // book is the roster as discovery remembers it.
 type book struct{ n *Node }
 

@@ -22,6 +22,7 @@ type convs struct {
 	mu     sync.Mutex
 	byPeer map[peer.ID]*conversation
 	byID   map[event.Conversation]peer.ID
+	rooms  map[event.Conversation]*conversation
 }
 
 type conversation struct {
@@ -43,8 +44,12 @@ func newConvs(ctx context.Context, self peer.ID, st *store.Store) (*convs, error
 	if err != nil {
 		return nil, err
 	}
-	c := &convs{self: self, store: st, byPeer: map[peer.ID]*conversation{}, byID: map[event.Conversation]peer.ID{}}
+	c := &convs{self: self, store: st, byPeer: map[peer.ID]*conversation{}, byID: map[event.Conversation]peer.ID{}, rooms: map[event.Conversation]*conversation{}}
 	for _, r := range rows {
+		if r.Kind == store.KindRoom {
+			c.rooms[r.Conv] = &conversation{r.Conv, r.Unread, r.Last}
+			continue
+		}
 		c.byPeer[r.Other] = &conversation{r.Conv, r.Unread, r.Last}
 		c.byID[r.Conv] = r.Other
 	}
@@ -118,10 +123,33 @@ func (c *convs) list() []summary {
 	return out
 }
 
-// markRead moves our read marker in the conversation with p up to the message
-// named and returns the positions it reached in others' logs.
-func (c *convs) markRead(ctx context.Context, p peer.ID, upTo event.ID) (map[event.LogKey]event.Head, error) {
-	id := event.Direct(c.self, p)
+// refreshRoom reads what is committed of a room.
+func (c *convs) refreshRoom(ctx context.Context, id event.Conversation) error {
+	now, err := c.store.Conversation(ctx, id)
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.rooms[id] = &conversation{id, now.Unread, now.Last}
+	return nil
+}
+
+// room is the row of a room.
+func (c *convs) room(id event.Conversation) conversation {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if row := c.rooms[id]; row != nil {
+		return *row
+	}
+	return conversation{id: id}
+}
+
+func (c *convs) roomUnread(id event.Conversation) int { return c.room(id).unread }
+
+// markRead moves our read marker in the conversation id up to the message named
+// and returns the positions it reached in others' logs.
+func (c *convs) markRead(ctx context.Context, id event.Conversation, upTo event.ID) (map[event.LogKey]event.Head, error) {
 	row, err := c.store.EventByID(ctx, upTo)
 	if err != nil || row.Conversation != id {
 		return nil, api.Errorf(api.CodeNotFound, "no message %s in this conversation", upTo)
@@ -152,7 +180,9 @@ func (c *convs) markRead(ctx context.Context, p peer.ID, upTo event.ID) (map[eve
 		tx.OnCommit(func() {
 			c.mu.Lock()
 			defer c.mu.Unlock()
-			if row := c.byPeer[p]; row != nil {
+			if row := c.rooms[id]; row != nil {
+				row.unread = now.Unread
+			} else if row := c.byPeer[c.byID[id]]; row != nil {
 				row.unread = now.Unread
 			}
 		})
@@ -174,10 +204,15 @@ func conversationRows(sums []summary, who *people, readBy func(peer.ID) string) 
 			out = append(out, conversationRow(summary{peer: id, id: event.Direct(who.self.id, id)}, who, readBy))
 		}
 	}
-	slices.SortFunc(out, func(a, b api.Conversation) int {
-		return cmp.Or(b.LastTime.Compare(a.LastTime.Time), cmp.Compare(a.Name, b.Name), cmp.Compare(a.PeerID, b.PeerID))
-	})
+	sortConversations(out)
 	return out
+}
+
+// sortConversations puts the latest activity first.
+func sortConversations(rows []api.Conversation) {
+	slices.SortFunc(rows, func(a, b api.Conversation) int {
+		return cmp.Or(b.LastTime.Compare(a.LastTime.Time), cmp.Compare(a.Name, b.Name), cmp.Compare(a.PeerID, b.PeerID), cmp.Compare(a.ID, b.ID))
+	})
 }
 
 func conversationRow(s summary, who *people, readBy func(peer.ID) string) api.Conversation {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -11,6 +12,7 @@ import (
 	"p2pchat/node/api"
 	"p2pchat/node/internal/store"
 	"p2pchat/protocol/event"
+	"p2pchat/protocol/room"
 )
 
 // Send implements [api.Service].
@@ -34,6 +36,14 @@ func (n *Node) Send(ctx context.Context, r api.SendRequest) (api.Receipt, error)
 	if err != nil {
 		return api.Receipt{}, err
 	}
+	if to.room != nil {
+		return n.sendToRoom(ctx, waitCtx, to.room, body)
+	}
+	return n.sendDirect(ctx, waitCtx, to.peer, body)
+}
+
+// sendDirect sends to a person; wait bounds the wait for the receipt.
+func (n *Node) sendDirect(ctx, wait context.Context, to peer.ID, body []byte) (api.Receipt, error) {
 	conv, err := n.convs.with(ctx, to)
 	if err != nil {
 		return api.Receipt{}, apiError(err)
@@ -49,10 +59,8 @@ func (n *Node) Send(ctx context.Context, r api.SendRequest) (api.Receipt, error)
 	if !n.people.online(to) {
 		n.discovery.Want(to)
 	}
-	if r.Wait > 0 {
-		// Running out of time is no error: the state says how far it came.
-		_ = n.delivery.wait(waitCtx, to, e)
-	}
+	// Running out of time is no error: the state says how far it came.
+	_ = n.delivery.wait(wait, to, e)
 	// Whatever became of the caller, the message is kept.
 	state, err := n.delivery.states(context.WithoutCancel(ctx), to)
 	if err != nil {
@@ -65,23 +73,23 @@ func (n *Node) Send(ctx context.Context, r api.SendRequest) (api.Receipt, error)
 	return rec, ctx.Err()
 }
 
-// resolve finds the person a WHO or TARGET names.
+// resolve finds the person a WHO names.
 func (n *Node) resolve(target string) (peer.ID, error) { return n.people.resolve(target, n.convs.has) }
 
 // resolveWaiting resolves a target, waiting for a name that nobody has yet
 // until wait ends. Only the end of ctx itself is an error of its own.
-func (n *Node) resolveWaiting(ctx, wait context.Context, target string) (peer.ID, error) {
+func (n *Node) resolveWaiting(ctx, wait context.Context, target string) (conversationRef, error) {
 	for {
 		// The number is taken first, so that nobody who comes meanwhile is
 		// missed.
 		_, _, news, done := n.hub.after(n.hub.number())
-		id, err := n.resolve(target)
+		to, err := n.resolveTarget(ctx, target)
 		if !api.IsCode(err, api.CodeNotFound) || done {
-			return id, err
+			return to, err
 		}
 		select {
 		case <-wait.Done():
-			return "", cmp.Or(ctx.Err(), err)
+			return conversationRef{}, cmp.Or(ctx.Err(), err)
 		case <-news:
 		}
 	}
@@ -89,23 +97,31 @@ func (n *Node) resolveWaiting(ctx, wait context.Context, target string) (peer.ID
 
 // Log implements [api.Reader].
 func (n *Node) Log(ctx context.Context, q api.LogQuery) ([]api.Message, error) {
-	p, err := n.resolve(q.Target)
+	to, err := n.resolveTarget(ctx, q.Target)
 	if err != nil {
 		return nil, err
 	}
-	state, err := n.delivery.states(ctx, p)
+	if to.room != nil {
+		return n.roomLog(ctx, to.room, q)
+	}
+	state, err := n.delivery.states(ctx, to.peer)
 	if err != nil {
 		return nil, apiError(err)
 	}
-	return readLog(ctx, n.store, n.people, n.key.ID(), p, q, state)
+	return readLog(ctx, n.store, n.people, event.Direct(n.key.ID(), to.peer), q, state, noNicks)
 }
 
-// readLog lists messages of the conversation between self and p.
-func readLog(ctx context.Context, st *store.Store, who *people, self, p peer.ID, q api.LogQuery, state func(*event.Event) string) ([]api.Message, error) {
+func noNicks([]peer.ID) map[peer.ID]string { return nil }
+
+// readLog lists messages of conversation conv; nicks says how people call
+// themselves in it.
+func readLog(ctx context.Context, st *store.Store, who *people, conv event.Conversation, q api.LogQuery,
+	state func(*event.Event) string, nicks func([]peer.ID) map[peer.ID]string,
+) ([]api.Message, error) {
 	if q.Last < 0 {
 		return nil, api.Errorf(api.CodeUsage, "the number of messages is %d, and must not be negative", q.Last)
 	}
-	sq := store.LogQuery{Conv: event.Direct(self, p), Last: q.Last, Since: q.Since}
+	sq := store.LogQuery{Conv: conv, Last: q.Last, Since: q.Since, All: q.All, Skip: quietKinds}
 	if q.Before != "" {
 		id, err := event.ParseID(q.Before)
 		if err != nil {
@@ -117,13 +133,24 @@ func readLog(ctx context.Context, st *store.Store, who *people, self, p peer.ID,
 	if err != nil {
 		return nil, apiError(err)
 	}
+	called := nicks(authors(rows))
 	out := make([]api.Message, 0, len(rows))
 	for _, row := range rows {
 		m := message(row.Event, row.Received, who)
+		m.Conversation, m.Nick = conv.String(), called[row.Author]
 		m.State, m.Forked = state(row.Event), row.Forked
 		out = append(out, m)
 	}
 	return out, nil
+}
+
+func authors(rows []store.Stored) []peer.ID {
+	var out []peer.ID
+	for _, row := range rows {
+		out = append(out, row.Author)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 // message is e as faces see it, but for its delivery state.
@@ -137,24 +164,36 @@ func message(e *event.Event, received time.Time, who *people) api.Message {
 	if m.Skewed && received.After(e.Time.Wall()) {
 		m.Skewed = false
 	}
-	if e.Kind == event.KindText && e.HasBody() {
+	switch {
+	case e.Lane == event.LaneControl:
+		m.Kind, m.Text, m.Log = api.MessageGovern, room.Describe(e, who.called), ""
+	case e.Kind == event.KindText && e.HasBody():
 		if text, err := event.DecodeText(e.Body); err == nil {
-			m.Kind, m.Text = api.MessageText, text
-			if action, ok := cutAction(text); ok {
-				m.Kind, m.Text = api.MessageAction, action
-			}
+			m.Kind, m.Text = api.SplitAction(text)
 		}
+	case quiet(e.Kind):
+		aboutRoom(e, &m)
 	}
 	return m
 }
 
-// cutAction takes the "/me " off an action (XEP-0245).
-func cutAction(text string) (string, bool) {
-	const me = "/me "
-	if len(text) > len(me) && text[:len(me)] == me {
-		return text[len(me):], true
+// aboutRoom says what a message says of its author's being in a room, or of the
+// room.
+func aboutRoom(e *event.Event, m *api.Message) {
+	b, err := room.DecodeBody(e.Kind, e.Body)
+	if err != nil {
+		return
 	}
-	return "", false
+	switch b := b.(type) {
+	case *room.Join:
+		m.Kind, m.Text = api.MessageJoin, b.Nick
+	case *room.Leave:
+		m.Kind = api.MessageLeave
+	case *room.Nick:
+		m.Kind, m.Text = api.MessageNick, b.Nick
+	case *room.Subject:
+		m.Kind, m.Text = api.MessageSubject, b.Text
+	}
 }
 
 // stored tells the faces of an event that has just entered the history. It
@@ -177,7 +216,7 @@ func (n *Node) MarkRead(ctx context.Context, target, id string) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	p, err := n.resolve(target)
+	to, err := n.resolveTarget(ctx, target)
 	if err != nil {
 		return err
 	}
@@ -185,17 +224,26 @@ func (n *Node) MarkRead(ctx context.Context, target, id string) error {
 	if err != nil {
 		return api.Errorf(api.CodeNotFound, "%q is no message ID: %w", id, err)
 	}
-	marks, err := n.convs.markRead(ctx, p, eid)
+	conv := event.Direct(n.key.ID(), to.peer)
+	if to.room != nil {
+		conv = to.room.ID()
+	}
+	marks, err := n.convs.markRead(ctx, conv, eid)
 	if err != nil {
 		return apiError(err)
 	}
-	for k, h := range marks {
-		n.direct.MarkRead(p, k, h)
+	if len(marks) == 0 {
+		return nil
 	}
-	if len(marks) > 0 {
-		if c, ok := n.convs.get(p); ok {
-			n.publishConversation(c)
-		}
+	if to.room != nil {
+		n.publishRoomConversation(ctx, to.room)
+		return nil
+	}
+	for k, h := range marks {
+		n.direct.MarkRead(to.peer, k, h)
+	}
+	if c, ok := n.convs.get(to.peer); ok {
+		n.publishConversation(c)
 	}
 	return nil
 }
@@ -205,10 +253,12 @@ func (n *Node) Typing(ctx context.Context, target string) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	p, err := n.resolve(target)
+	to, err := n.resolveTarget(ctx, target)
 	if err != nil {
 		return err
 	}
-	n.direct.Typing(p)
+	if to.room == nil { // in a room nobody is told: it would be many
+		n.direct.Typing(to.peer)
+	}
 	return nil
 }

@@ -15,12 +15,16 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"p2pchat/node/api"
+	"p2pchat/node/internal/antientropy"
 	"p2pchat/node/internal/direct"
 	"p2pchat/node/internal/discovery"
+	"p2pchat/node/internal/gossip"
 	"p2pchat/node/internal/hello"
 	"p2pchat/node/internal/history"
 	"p2pchat/node/internal/p2phost"
+	"p2pchat/node/internal/rooms"
 	"p2pchat/node/internal/store"
+	"p2pchat/protocol/event"
 	"p2pchat/protocol/identity"
 )
 
@@ -37,6 +41,9 @@ type Node struct {
 	hello     *hello.Service
 	direct    *direct.Service
 	ledger    *history.Ledger
+	gossip    *gossip.Service
+	sync      *antientropy.Service
+	rooms     *rooms.Service
 
 	// State of the node itself, each guarded by its own mutex.
 	hub      *hub
@@ -46,6 +53,8 @@ type Node struct {
 	notices  *notices
 	twins    *twins
 	self     *self
+
+	roomsDue *mailbox[event.Conversation] // rooms whose row faces are to be told
 
 	due     chan struct{} // 1: a write-behind that is due covers any number
 	writing sync.Mutex    // held while something is written behind
@@ -72,7 +81,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 	}
 	n := &Node{
 		cfg: cfg, key: cfg.Key, log: cfg.Logger.With("component", "node"),
-		hub: newHub(), due: make(chan struct{}, 1), done: make(chan struct{}),
+		hub: newHub(), roomsDue: newMailbox[event.Conversation](), due: make(chan struct{}, 1), done: make(chan struct{}),
 	}
 	n.ctx, n.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	if err := n.open(ctx); err != nil {
@@ -129,7 +138,24 @@ func (n *Node) open(ctx context.Context) error {
 	n.direct = direct.New(direct.Config{
 		Host: n.host, Ledger: directLedger{n}, Handler: directHandler{n}, Logger: n.cfg.Logger,
 	})
-	return nil
+	return n.openRooms(ctx)
+}
+
+// openRooms builds what rooms take.
+func (n *Node) openRooms(ctx context.Context) error {
+	var err error
+	// It outlives the services, so that rooms can say goodbye; closeParts ends it.
+	n.gossip, err = gossip.New(context.WithoutCancel(ctx), gossip.Config{Host: n.host, Flooded: flooded, Logger: n.cfg.Logger})
+	if err != nil {
+		return err
+	}
+	n.sync = antientropy.New(antientropy.Config{Host: n.host, Rooms: syncRooms{n}, Logger: n.cfg.Logger})
+	n.rooms, err = rooms.New(ctx, rooms.Config{
+		Host: n.host, Key: n.key, Rand: rand.Reader, Store: roomStore{n.store}, Ledger: roomLedger{n.ledger},
+		Gossip: roomGossip{n.gossip}, Sync: n.sync, Handler: roomHandler{n}, Receipt: n.hello.Receipt,
+		Away: func() bool { return n.self.account().Away }, Logger: n.cfg.Logger,
+	})
+	return err
 }
 
 // openState reads what the node keeps in memory.
@@ -164,6 +190,9 @@ func (n *Node) run() {
 	g, ctx := errgroup.WithContext(n.ctx)
 	g.Go(func() error { return n.hello.Run(ctx) })
 	g.Go(func() error { return n.direct.Run(ctx) })
+	g.Go(func() error { return n.sync.Run(ctx) })
+	g.Go(func() error { return n.rooms.Run(ctx) })
+	g.Go(func() error { return n.tellRooms(ctx) })
 	g.Go(func() error { return n.discovery.Run(ctx) })
 	g.Go(func() error { return n.persist(ctx) })
 	err := g.Wait()
@@ -177,11 +206,14 @@ func (n *Node) run() {
 // closeParts closes what open opened, in reverse order.
 func (n *Node) closeParts() error {
 	var errs []error
+	if n.gossip != nil {
+		n.gossip.Close()
+	}
 	if n.host != nil {
 		errs = append(errs, n.host.Close())
 	}
 	if n.store != nil {
-		if n.delivery != nil {
+		if n.rooms != nil {
 			// Best effort: what is lost here is said again by the others.
 			_ = n.writeBehind(context.WithoutCancel(n.ctx))
 		}
@@ -224,8 +256,12 @@ func (n *Node) snapshot(ctx context.Context) (api.Snapshot, error) {
 	if err != nil {
 		return api.Snapshot{}, err
 	}
+	joined, err := n.joinedRooms(ctx)
+	if err != nil {
+		return api.Snapshot{}, err
+	}
 	id, err := n.Whoami(ctx)
-	return api.Snapshot{Self: id, Peers: peers, Conversations: convs, Notices: n.notices.list()}, err
+	return api.Snapshot{Self: id, Peers: peers, Conversations: convs, Rooms: joined, Notices: n.notices.list()}, err
 }
 
 // persistSoon has what was noted in memory written before long.
@@ -265,6 +301,7 @@ func (n *Node) writeBehind(ctx context.Context) error {
 	n.writing.Lock()
 	defer n.writing.Unlock()
 	return errors.Join(
+		n.rooms.Flush(ctx),
 		n.people.flush(ctx, func(ctx context.Context, due []store.Contact) error {
 			return n.store.Update(ctx, func(tx *store.Tx) error {
 				for _, c := range due {

@@ -189,6 +189,15 @@ func (r *people) name(id peer.ID) string {
 	return ""
 }
 
+// called is name, or for somebody who never said the beginning of his
+// fingerprint.
+func (r *people) called(id peer.ID) string {
+	if name := r.name(id); name != "" {
+		return name
+	}
+	return "~" + identity.Fingerprint(id)
+}
+
 func (r *people) verified(id peer.ID) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

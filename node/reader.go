@@ -8,7 +8,9 @@ import (
 
 	"p2pchat/node/api"
 	"p2pchat/node/internal/account"
+	"p2pchat/node/internal/rooms"
 	"p2pchat/node/internal/store"
+	"p2pchat/protocol/event"
 )
 
 // Reader reads an account's store without its key, also while a node runs.
@@ -76,24 +78,112 @@ func (r *Reader) Peers(context.Context) ([]api.Peer, error) { return r.people.li
 // Conversations implements [api.Reader].
 func (r *Reader) Conversations(ctx context.Context) ([]api.Conversation, error) {
 	d := newDelivery(r.acc.Peer, r.store, func(api.Change) {})
-	return conversationRows(r.convs.list(), r.people, func(p peer.ID) string {
+	rows := conversationRows(r.convs.list(), r.people, func(p peer.ID) string {
 		pr, err := d.of(ctx, p)
 		if err != nil {
 			return ""
 		}
 		return d.newestRead(pr)
-	}), nil
+	})
+	err := r.eachRoom(ctx, func(s *rooms.StoredRoom) {
+		if info := s.Info(); info.Joined {
+			rows = append(rows, roomConversation(info, r.convs.room(info.Room)))
+		}
+	})
+	sortConversations(rows)
+	return rows, err
+}
+
+// eachRoom reads every room we are or were in.
+func (r *Reader) eachRoom(ctx context.Context, f func(*rooms.StoredRoom)) error {
+	mine, err := roomStore{r.store}.Memberships(ctx)
+	if err != nil {
+		return apiError(err)
+	}
+	for _, m := range mine {
+		s, err := rooms.Stored(ctx, roomStore{r.store}, r.acc.Peer, m)
+		if err != nil {
+			return apiError(err)
+		}
+		f(s)
+	}
+	return nil
+}
+
+// room reads the room a ROOM names.
+func (r *Reader) room(ctx context.Context, target string) (*rooms.StoredRoom, error) {
+	var known []namedRoom
+	all := map[event.Conversation]*rooms.StoredRoom{}
+	err := r.eachRoom(ctx, func(s *rooms.StoredRoom) {
+		info := s.Info()
+		all[info.Room] = s
+		known = append(known, namedRoom{info.Room, info.Config.Name(), info.Joined})
+	})
+	if err != nil {
+		return nil, err
+	}
+	id, err := pickRoom(target, known)
+	return all[id], err
+}
+
+// Rooms implements [api.Reader]: those joined; nobody can be asked for others.
+func (r *Reader) Rooms(ctx context.Context, _ bool) ([]api.Room, error) {
+	out := []api.Room{}
+	err := r.eachRoom(ctx, func(s *rooms.StoredRoom) {
+		if info := s.Info(); info.Joined {
+			out = append(out, infoRow(info, r.convs.roomUnread(info.Room)))
+		}
+	})
+	sortRooms(out)
+	return out, err
+}
+
+// Members implements [api.Reader]; everybody is offline.
+func (r *Reader) Members(ctx context.Context, target string) ([]api.Member, error) {
+	s, err := r.room(ctx, target)
+	if err != nil {
+		return nil, err
+	}
+	return memberRows(s.Members(), r.acc.Peer, r.people), nil
+}
+
+// RoomState implements [api.Reader].
+func (r *Reader) RoomState(ctx context.Context, target string) (api.RoomState, error) {
+	s, err := r.room(ctx, target)
+	if err != nil {
+		return api.RoomState{}, err
+	}
+	return stateRow(s.State()), nil
 }
 
 // Log implements [api.Reader].
 func (r *Reader) Log(ctx context.Context, q api.LogQuery) ([]api.Message, error) {
-	p, err := r.people.resolve(q.Target, r.convs.has)
+	p, in, isRoom, err := pickTarget(q.Target,
+		func() (peer.ID, error) { return r.people.resolve(q.Target, r.convs.has) },
+		func() (*rooms.StoredRoom, error) { return r.room(ctx, q.Target) })
 	if err != nil {
 		return nil, err
+	}
+	if isRoom {
+		return r.roomLog(ctx, in, q)
 	}
 	state, err := newDelivery(r.acc.Peer, r.store, func(api.Change) {}).states(ctx, p)
 	if err != nil {
 		return nil, apiError(err)
 	}
-	return readLog(ctx, r.store, r.people, r.acc.Peer, p, q, state)
+	return readLog(ctx, r.store, r.people, event.Direct(r.acc.Peer, p), q, state, noNicks)
+}
+
+func (r *Reader) roomLog(ctx context.Context, s *rooms.StoredRoom, q api.LogQuery) ([]api.Message, error) {
+	acks, err := r.store.Acks(ctx, s.Info().Room)
+	if err != nil {
+		return nil, apiError(err)
+	}
+	return readLog(ctx, r.store, r.people, s.Info().Room, q, roomStates(r.acc.Peer, rooms.Reached(acks)), func(ids []peer.ID) map[peer.ID]string {
+		out := map[peer.ID]string{}
+		for _, id := range ids {
+			out[id] = s.Nick(id)
+		}
+		return out
+	})
 }

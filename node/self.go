@@ -64,6 +64,7 @@ func (n *Node) SetAway(ctx context.Context, away bool, text string) error {
 		return apiError(err)
 	}
 	n.hello.SetSelf(signed)
+	n.rooms.Announce()
 	return nil
 }
 

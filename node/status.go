@@ -68,8 +68,18 @@ func storedStatus(ctx context.Context, st *store.Store, id api.Identity, version
 	if err != nil {
 		return api.Status{}, apiError(err)
 	}
+	mine, err := st.Rooms(ctx)
+	if err != nil {
+		return api.Status{}, apiError(err)
+	}
+	joined := 0
+	for _, r := range mine {
+		if r.Joined {
+			joined++
+		}
+	}
 	return api.Status{
-		PeerID: id.PeerID, Name: id.Name, Addrs: []string{}, Connections: []api.Connection{}, Queued: queued, Storage: size,
+		Rooms: joined, PeerID: id.PeerID, Name: id.Name, Addrs: []string{}, Connections: []api.Connection{}, Queued: queued, Storage: size,
 		Version: version, Notices: []string{},
 	}, nil
 }
@@ -120,7 +130,14 @@ func first(list []string, s string) []string {
 
 // Conversations implements [api.Reader].
 func (n *Node) Conversations(ctx context.Context) ([]api.Conversation, error) {
-	return conversationRows(n.convs.list(), n.people, n.readBy), ctx.Err()
+	rows := conversationRows(n.convs.list(), n.people, n.readBy)
+	joined, err := n.roomConversations(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rows = append(rows, joined...)
+	sortConversations(rows)
+	return rows, ctx.Err()
 }
 
 // AddPeer implements [api.Service].

@@ -1,0 +1,179 @@
+package rooms
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"p2pchat/protocol/envelope"
+	"p2pchat/protocol/event"
+	"p2pchat/protocol/identity"
+	"p2pchat/protocol/room"
+)
+
+// Config configures a [Service]. All fields are needed.
+type Config struct {
+	Host    host.Host
+	Key     identity.Key
+	Rand    io.Reader // epoch keys, nonces, the nonces of rooms
+	Store   Store
+	Ledger  Ledger
+	Gossip  Gossip
+	Sync    Sync
+	Handler Handler
+	// Receipt tells p that events of his log k are committed here up to h.
+	Receipt func(p peer.ID, room event.Conversation, k event.LogKey, h event.Head)
+	// Away tells whether the person here is away.
+	Away   func() bool
+	Logger *slog.Logger
+}
+
+// Membership is what is kept of a room beside its events.
+type Membership struct {
+	Room   event.Conversation
+	Joined bool
+	Nick   string // ours
+}
+
+// Below says that nothing of a log up to Seq is wanted. ID is the event's there.
+type Below struct {
+	event.LogKey
+	event.Head
+}
+
+// Store keeps rooms. Reading gives what is committed.
+type Store interface {
+	Memberships(ctx context.Context) ([]Membership, error)
+	PutMembership(ctx context.Context, m Membership) error
+	// Enter keeps, as a whole or not at all, what somebody who lets us in
+	// hands over. Control events come after those they cite, the genesis first.
+	Enter(ctx context.Context, m Membership, control []*event.Event, keys map[event.ID]envelope.Key, below []Below) error
+
+	// Controls lists a room's control events, each after those it cites.
+	Controls(ctx context.Context, room event.Conversation) ([]*event.Event, error)
+	// EachMessage yields a room's messages by log, then seq, with the verdict
+	// they were stored with.
+	EachMessage(ctx context.Context, room event.Conversation, f func(*event.Event, room.Status) error) error
+	// SetVerdicts puts right what a crash left behind.
+	SetVerdicts(ctx context.Context, verdicts map[event.ID]room.Status) error
+	// EventsByID gives those that are held, in the order asked for, up to
+	// limit bytes but one at least.
+	EventsByID(ctx context.Context, ids []event.ID, limit int) ([]*event.Event, error)
+	Lows(ctx context.Context, room event.Conversation) (map[event.LogKey]uint64, error)
+	// Newest gives the positions below which nothing is needed by somebody who
+	// is to see the last n messages, or those since since (of n and since one
+	// is set; neither: none): one for each log held.
+	Newest(ctx context.Context, room event.Conversation, n uint64, since time.Time) ([]Below, error)
+
+	Keys(ctx context.Context, room event.Conversation) (map[event.ID]envelope.Key, error)
+	PutKeys(ctx context.Context, room event.Conversation, keys map[event.ID]envelope.Key) error
+
+	Frontier(ctx context.Context, room event.Conversation) (event.Frontier, error)
+	Range(ctx context.Context, room event.Conversation, r event.Range, limit int) ([]*event.Event, error)
+	// Acks gives what each member is known to hold of our logs.
+	Acks(ctx context.Context, room event.Conversation) (map[peer.ID]event.Frontier, error)
+	PutAcks(ctx context.Context, room event.Conversation, acks map[peer.ID]event.Frontier) error
+}
+
+// Batch is what the rules decided of events that came from elsewhere.
+type Batch struct {
+	Control, Messages []*event.Event
+	Verdicts          map[event.ID]room.Status // of Messages, and of others that changed
+	Dropped           []event.ID
+}
+
+// Ledger signs and commits.
+type Ledger interface {
+	// OwnLog is the log our events of the room go to.
+	OwnLog(ctx context.Context, room event.Conversation) (event.LogKey, error)
+	// Found signs and commits a genesis, with the key of the room's first
+	// epoch.
+	Found(ctx context.Context, body []byte, nick string, key envelope.Key) (*event.Event, error)
+	// Append signs and commits our next events, all or none.
+	Append(ctx context.Context, room event.Conversation, drafts []room.Draft) ([]*event.Event, error)
+	// Commit commits what came from elsewhere and was judged.
+	Commit(ctx context.Context, room event.Conversation, b Batch) (at time.Time, err error)
+	// Retire gives up log, if it is the one our events go to.
+	Retire(ctx context.Context, room event.Conversation, log event.LogID) error
+}
+
+// Verdict is what is to happen to a payload.
+type Verdict int
+
+// The verdicts.
+const (
+	Accept Verdict = iota
+	Ignore
+	Reject
+)
+
+// TopicHandler hears from a topic.
+type TopicHandler interface {
+	// Validate judges a payload; it may be called concurrently. What it returns
+	// is handed to Deliver.
+	Validate(from peer.ID, payload []byte) (Verdict, any)
+	Deliver(from peer.ID, data any)
+	PeerJoined(p peer.ID)
+	PeerLeft(p peer.ID)
+}
+
+// Topic is a topic we are in.
+type Topic interface {
+	Publish(ctx context.Context, payload []byte) error
+	Peers() []peer.ID // connected peers that are in it too
+	Leave() error
+}
+
+// Gossip carries payloads on topics.
+type Gossip interface {
+	Join(topic string, h TopicHandler) (Topic, error)
+	// FloodsFrom is the number of members from which a payload that its
+	// publisher sent to all of them is not forwarded.
+	FloodsFrom() int
+}
+
+// Sync repairs.
+type Sync interface {
+	Follow(room event.Conversation)
+	Forget(room event.Conversation)
+	// Kick asks for a run with p soon.
+	Kick(room event.Conversation, p peer.ID)
+}
+
+// Message is a message of a room as it is told to faces.
+type Message struct {
+	*event.Event
+	At      time.Time
+	Nick    string
+	Verdict room.Verdict
+	// Fresh: it was not here before; else only its verdict changed.
+	Fresh bool
+}
+
+// Handler hears what happens in rooms, in order for each room. It must be quick
+// and must not call the service.
+type Handler interface {
+	// Messages: these entered the history, or their verdict changed.
+	Messages(room event.Conversation, ms []Message)
+	// Governed: control events that entered the history.
+	Governed(room event.Conversation, events []*event.Event, at time.Time)
+	// RoomChanged: name, subject, occupants, our standing … may have changed.
+	RoomChanged(room event.Conversation)
+	// MemberChanged: somebody came, changed or went.
+	MemberChanged(room event.Conversation, m Member, gone bool)
+	// Delivered: somebody else has committed our log k up to h.
+	Delivered(room event.Conversation, k event.LogKey, h event.Head)
+	// Failed: events could not be committed.
+	Failed(room event.Conversation, err error)
+}
+
+// Member is somebody who joined a room and did not leave.
+type Member struct {
+	room.Occupant
+	Present bool
+	Away    bool
+}

@@ -1,0 +1,212 @@
+package rooms
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-msgio/pbio"
+
+	"p2pchat/protocol/event"
+	"p2pchat/protocol/pb"
+	"p2pchat/protocol/room"
+)
+
+const (
+	browseWithin = 2 * time.Second
+	// maxListed is how many rooms one peer may tell of, maxAskedAtOnce how many
+	// are asked at a time.
+	maxListed      = 1024
+	maxAskedAtOnce = 32
+	listedPerFrame = 32
+)
+
+// Listing is a room as its members describe it to others. All but the room's ID
+// is their word.
+type Listing struct {
+	Room        event.Conversation
+	Name        string
+	Description string
+	Subject     string
+	Visible     bool
+	MembersOnly bool
+	Moderated   bool
+	Password    bool
+	Logging     bool
+	Occupants   int
+	Via         []peer.ID // who told, and so is in the room
+}
+
+// Browse asks everybody connected which visible rooms they are in, or, if id is
+// given, for that room alone, hidden or not. It takes up to [browseWithin].
+func (s *Service) Browse(ctx context.Context, id *event.Conversation) []Listing {
+	ctx, cancel := context.WithTimeout(ctx, browseWithin)
+	defer cancel()
+	var (
+		wg    sync.WaitGroup
+		mu    sync.Mutex
+		found = map[event.Conversation]*Listing{}
+		slots = make(chan struct{}, maxAskedAtOnce) // one for each question under way
+	)
+	for _, p := range s.cfg.Host.Network().Peers() {
+		wg.Go(func() { // ends with the stream, which ctx bounds
+			select {
+			case slots <- struct{}{}:
+				defer func() { <-slots }()
+			case <-ctx.Done():
+				return
+			}
+			rooms, err := s.browse(ctx, p, id)
+			if err != nil {
+				s.log.Debug("ask for rooms", "peer", p, "err", err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			for _, l := range rooms {
+				if known := found[l.Room]; known != nil {
+					via := append(known.Via, p)
+					if l.Occupants > known.Occupants {
+						*known = l // he has heard of more
+					}
+					known.Via = via
+					continue
+				}
+				l.Via = []peer.ID{p}
+				found[l.Room] = &l
+			}
+		})
+	}
+	wg.Wait()
+	out := make([]Listing, 0, len(found))
+	for _, l := range found {
+		slices.Sort(l.Via)
+		out = append(out, *l)
+	}
+	slices.SortFunc(out, func(a, b Listing) int { return event.ID(a.Room).Compare(event.ID(b.Room)) })
+	return out
+}
+
+// browse asks one peer. What came before an error counts.
+func (s *Service) browse(ctx context.Context, p peer.ID, id *event.Conversation) ([]Listing, error) {
+	st, err := s.cfg.Host.NewStream(network.WithNoDial(ctx, "rooms"), p, DirectoryProtocol)
+	if err != nil {
+		return nil, err
+	}
+	stop := context.AfterFunc(ctx, func() { _ = st.Reset() })
+	defer stop()
+	defer func() { _ = st.Reset() }()
+	_ = st.SetDeadline(time.Now().Add(streamWithin))
+	q := &pb.DirectoryAsk{}
+	if id != nil {
+		q.Room = id[:]
+	}
+	if err := pbio.NewDelimitedWriter(st).WriteMsg(q); err != nil {
+		return nil, err
+	}
+	r := pbio.NewDelimitedReader(st, maxFrame)
+	var out []Listing
+	for {
+		var a pb.DirectoryAnswer
+		if err := r.ReadMsg(&a); errors.Is(err, io.EOF) {
+			return out, nil
+		} else if err != nil {
+			return out, err
+		}
+		for _, w := range a.Rooms {
+			l, err := listing(w)
+			if err != nil {
+				return out, err
+			}
+			if id != nil && l.Room != *id {
+				return out, fmt.Errorf("told of a room that was not asked for")
+			}
+			if out = append(out, l); len(out) > maxListed {
+				return out[:maxListed], fmt.Errorf("told of more than %d rooms", maxListed)
+			}
+		}
+	}
+}
+
+// listing reads an entry; its genesis is verified, so that nobody invents IDs.
+func listing(w *pb.RoomEntry) (Listing, error) {
+	e, err := event.FromWire(w.GetGenesis())
+	if err != nil {
+		return Listing{}, err
+	}
+	if err := e.Verify(); err != nil {
+		return Listing{}, err
+	}
+	if _, err := room.New(e); err != nil {
+		return Listing{}, err
+	}
+	for _, t := range []string{w.GetName(), w.GetDescription(), w.GetSubject()} {
+		if len(t) > room.MaxDescription || !utf8.ValidString(t) {
+			return Listing{}, errors.New("a text of a listing is malformed")
+		}
+	}
+	return Listing{
+		Room: event.Conversation(e.ID), Name: w.Name, Description: w.Description, Subject: w.Subject, Visible: w.Visible,
+		MembersOnly: w.MembersOnly, Moderated: w.Moderated, Password: w.Password, Logging: w.Logging, Occupants: int(w.Occupants),
+	}, nil
+}
+
+// serveDirectory tells of the visible rooms we are in, or of the one that is
+// named.
+func (s *Service) serveDirectory(st network.Stream) {
+	s.serve(st, func(ctx context.Context, _ peer.ID) error {
+		var q pb.DirectoryAsk
+		if err := pbio.NewDelimitedReader(st, maxAsk).ReadMsg(&q); err != nil {
+			return err
+		}
+		w := pbio.NewDelimitedWriter(st)
+		a := &pb.DirectoryAnswer{}
+		told := 0
+		for _, r := range s.Rooms() {
+			if len(q.Room) > 0 && string(q.Room) != string(r.id[:]) {
+				continue
+			}
+			entry, err := r.entry(ctx, len(q.Room) > 0)
+			if err != nil {
+				return err
+			}
+			if entry == nil || told == maxListed {
+				continue
+			}
+			told++
+			if a.Rooms = append(a.Rooms, entry); len(a.Rooms) == listedPerFrame {
+				if err := w.WriteMsg(a); err != nil {
+					return err
+				}
+				a = &pb.DirectoryAnswer{}
+			}
+		}
+		if len(a.Rooms) == 0 {
+			return nil
+		}
+		return w.WriteMsg(a)
+	})
+}
+
+// entry is the room as the directory tells of it, nil if it does not.
+func (r *Room) entry(ctx context.Context, named bool) (*pb.RoomEntry, error) {
+	info, err := r.Info(ctx)
+	if err != nil || !info.In || info.Destroyed || !named && !info.Config.Visible() {
+		return nil, err
+	}
+	genesis, err := r.svc.cfg.Store.EventsByID(ctx, []event.ID{event.ID(r.id)}, event.MaxControlEvent)
+	if err != nil || len(genesis) == 0 {
+		return nil, err
+	}
+	return &pb.RoomEntry{
+		Genesis: genesis[0].Wire(), Name: info.Config.Name(), Description: info.Config.Description(), Subject: info.Subject,
+		Visible: info.Config.Visible(), MembersOnly: info.Config.MembersOnly(), Moderated: info.Config.Moderated(),
+		Password: info.Config.Password() > 0, Occupants: uint32(info.Occupants), Logging: info.Config.Logging(),
+	}, nil
+}

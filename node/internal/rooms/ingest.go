@@ -1,0 +1,340 @@
+package rooms
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"p2pchat/protocol/event"
+	"p2pchat/protocol/room"
+)
+
+// arrival is a number of events that came from elsewhere.
+type arrival struct {
+	from   peer.ID
+	events []*event.Event
+	size   int
+	done   chan error // 1: the one result; nil for what gossip brought
+}
+
+func newArrival(from peer.ID, events []*event.Event, done chan error) arrival {
+	a := arrival{from: from, events: events, done: done}
+	for _, e := range events {
+		a.size += e.Size()
+	}
+	return a
+}
+
+// arrive queues what gossip brought, unless too much is waiting: sync repairs.
+func (r *Room) arrive(a arrival) {
+	r.queue.Lock()
+	full := r.queue.bytes+a.size > maxQueue
+	if !full {
+		r.queue.arrivals = append(r.queue.arrivals, a)
+		r.queue.bytes += a.size
+	}
+	r.queue.Unlock()
+	if full {
+		r.svc.cfg.Sync.Kick(r.id, a.from)
+		return
+	}
+	r.signal()
+}
+
+// Ingest verifies, judges and commits events that from handed over, and returns
+// when they are on disk. An error that wraps [ErrRefused] is from's fault.
+func (r *Room) Ingest(ctx context.Context, from peer.ID, events []*event.Event) error {
+	if err := r.check(events); err != nil {
+		return fmt.Errorf("%w: %w", ErrRefused, err)
+	}
+	a := newArrival(from, events, make(chan error, 1))
+	r.queue.Lock()
+	r.queue.arrivals = append(r.queue.arrivals, a)
+	r.queue.bytes += a.size
+	r.queue.Unlock()
+	r.signal()
+	select {
+	case err := <-a.done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-r.ended:
+		return ErrClosed
+	}
+}
+
+// check refuses what no honest peer passes on: events of another conversation,
+// false signatures, malformed bodies.
+func (r *Room) check(events []*event.Event) error {
+	for _, e := range events {
+		if e.Conversation != r.id && event.Conversation(e.ID) != r.id {
+			return fmt.Errorf("event %s is of another conversation", e.ID)
+		}
+		if err := room.CheckBody(e); err != nil {
+			return fmt.Errorf("event %s: %w", e.ID, err)
+		}
+	}
+	return event.VerifyRange(events)
+}
+
+// ingest judges and commits arrivals as one batch.
+func (r *Room) ingest(ctx context.Context, arrivals []arrival) {
+	in := newIntake(r)
+	for _, a := range arrivals {
+		for _, e := range a.events {
+			in.add(e, a.from)
+		}
+	}
+	err := in.judge(ctx)
+	for _, a := range arrivals {
+		if a.done != nil {
+			a.done <- err
+		}
+	}
+}
+
+// intake is one batch on its way into the history.
+type intake struct {
+	r        *Room
+	from     map[event.ID]peer.ID
+	control  []*event.Event
+	messages []*event.Event
+	fresh    map[event.ID]*event.Event // those kept that were not here
+	kept     []event.ID                // their order
+	effects  []room.Effects
+}
+
+func newIntake(r *Room) *intake {
+	return &intake{r: r, from: map[event.ID]peer.ID{}, fresh: map[event.ID]*event.Event{}}
+}
+
+// add takes e unless it is here.
+func (in *intake) add(e *event.Event, from peer.ID) {
+	if _, twice := in.from[e.ID]; twice || in.r.holds(e) {
+		return
+	}
+	in.from[e.ID] = from
+	if e.Lane == event.LaneControl {
+		in.control = append(in.control, e)
+	} else {
+		in.messages = append(in.messages, e)
+	}
+}
+
+func (r *Room) holds(e *event.Event) bool {
+	if e.Lane == event.LaneControl {
+		return r.rules.Has(e.ID)
+	}
+	_, ok := r.rules.Verdict(e.ID)
+	return ok
+}
+
+// judge hands the events to the rules and commits what they keep. If that
+// fails, the rules are set back to what is stored.
+func (in *intake) judge(ctx context.Context) error {
+	r := in.r
+	for len(in.control)+len(in.messages) > 0 {
+		control, messages := in.control, in.messages
+		in.control, in.messages = nil, nil
+		if len(control) > 0 {
+			in.results(control, r.rules.AddControl(control...))
+		}
+		if len(messages) > 0 {
+			in.results(messages, r.rules.AddMessage(messages...))
+		}
+		for _, e := range control {
+			for _, p := range r.parked.ready(e.ID) {
+				in.add(p.event, p.from)
+			}
+		}
+	}
+	if len(in.fresh) == 0 && !in.changed() {
+		return nil
+	}
+	b := in.batch()
+	at, err := r.svc.cfg.Ledger.Commit(ctx, r.id, b)
+	if err != nil {
+		r.failed(err)
+		return err
+	}
+	r.after(ctx, in, b, at)
+	return nil
+}
+
+// failed tells the faces and forgets what is in memory only.
+func (r *Room) failed(err error) {
+	r.svc.cfg.Handler.Failed(r.id, err)
+	if r.svc.ctx.Err() != nil {
+		return
+	}
+	if e := r.reload(r.svc.ctx); e != nil {
+		r.log.Error("read the room again", "err", e)
+	}
+}
+
+func (in *intake) changed() bool {
+	return slices.ContainsFunc(in.effects, func(e room.Effects) bool { return len(e.Visibility)+len(e.Dropped) > 0 })
+}
+
+// results sorts what the rules say of events.
+func (in *intake) results(events []*event.Event, eff room.Effects) {
+	r := in.r
+	in.effects = append(in.effects, eff)
+	var missing *room.MissingError
+	for i, res := range eff.Results {
+		e, from := events[i], in.from[events[i].ID]
+		switch {
+		case res.Err == nil:
+			in.fresh[e.ID] = e
+			in.kept = append(in.kept, e.ID)
+		case errors.As(res.Err, &missing):
+			r.parked.put(e, from, missing.IDs)
+			r.repair(from)
+		default:
+			r.log.Debug("event not kept", "event", e.ID, "from", from, "why", res.Err)
+		}
+	}
+}
+
+// repair asks from for what is missing, not too often.
+func (r *Room) repair(from peer.ID) {
+	if from == "" || from == r.svc.self {
+		return
+	}
+	now := time.Now()
+	if now.Sub(r.asked[from]) < askEvery {
+		return
+	}
+	if len(r.asked) > maxAsked {
+		clear(r.asked)
+	}
+	r.asked[from] = now
+	r.svc.cfg.Sync.Kick(r.id, from)
+}
+
+// batch is what there is to commit.
+func (in *intake) batch() Batch {
+	b := Batch{Verdicts: map[event.ID]room.Status{}}
+	rules := in.r.rules
+	for _, eff := range in.effects {
+		for _, id := range eff.Visibility {
+			if v, ok := rules.Verdict(id); ok {
+				b.Verdicts[id] = v.Status
+			}
+		}
+		for _, id := range eff.Dropped {
+			if in.fresh[id] == nil {
+				b.Dropped = append(b.Dropped, id)
+			}
+		}
+	}
+	for _, id := range in.kept {
+		e := in.fresh[id]
+		if e.Lane == event.LaneControl {
+			if rules.Has(id) { // not put aside since
+				b.Control = append(b.Control, e)
+			}
+		} else if v, ok := rules.Verdict(id); ok { // not dropped since
+			b.Messages = append(b.Messages, e)
+			b.Verdicts[id] = v.Status
+		}
+	}
+	if len(b.Control) > 1 {
+		sortAlongCtl(rules, b.Control)
+	}
+	return b
+}
+
+// sortAlongCtl sorts events that are held so that each comes after those it
+// cites.
+func sortAlongCtl(rules *room.Room, events []*event.Event) {
+	order := map[event.ID]int{}
+	for i, id := range rules.AlongCtl() {
+		order[id] = i
+	}
+	slices.SortFunc(events, func(a, b *event.Event) int { return order[a.ID] - order[b.ID] })
+}
+
+// after tells whom it concerns what was committed at that time.
+func (r *Room) after(ctx context.Context, in *intake, b Batch, at time.Time) {
+	clear(r.inStep)
+	front, err := r.svc.cfg.Store.Frontier(ctx, r.id)
+	if err != nil {
+		r.log.Warn("read the frontier", "err", err)
+	}
+	receipts := map[event.LogKey]bool{}
+	for _, e := range b.Messages {
+		if e.Author == r.svc.self {
+			r.refreshOwn() // the ledger may have given our log up
+		} else {
+			receipts[e.Key()] = true
+		}
+		if front[e.Key()].Seq < e.Seq {
+			r.repair(in.from[e.ID]) // a gap
+		}
+	}
+	for _, k := range slices.SortedFunc(maps.Keys(receipts), event.LogKey.Compare) {
+		if h, ok := front[k]; ok {
+			r.svc.cfg.Receipt(k.Author, r.id, k, h)
+		}
+	}
+	r.tell(ctx, in, b, at)
+}
+
+// tell has the handler hear of a batch.
+func (r *Room) tell(ctx context.Context, in *intake, b Batch, at time.Time) {
+	h := r.svc.cfg.Handler
+	var ms []Message
+	said := false // something people say of themselves, or the subject
+	message := func(e *event.Event, at time.Time, fresh bool) {
+		v, _ := r.rules.Verdict(e.ID)
+		ms = append(ms, Message{Event: e, At: at, Nick: r.rules.Nick(e.Author), Verdict: v, Fresh: fresh})
+		switch e.Kind {
+		case room.KindJoin, room.KindLeave, room.KindNick, room.KindSubject:
+			said = true
+		}
+	}
+	for _, e := range b.Messages {
+		message(e, at, true)
+	}
+	var older []event.ID
+	for id := range b.Verdicts {
+		if in.fresh[id] == nil {
+			older = append(older, id)
+		}
+	}
+	slices.SortFunc(older, event.ID.Compare)
+	for len(older) > 0 {
+		events, err := r.svc.cfg.Store.EventsByID(ctx, older, maxBatch)
+		if err != nil || len(events) == 0 {
+			r.log.Warn("read messages whose verdict changed", "err", err)
+			break
+		}
+		for _, e := range events {
+			message(e, at, false)
+		}
+		older = older[1+slices.Index(older, events[len(events)-1].ID):]
+	}
+	if len(ms) > 0 {
+		slices.SortStableFunc(ms, func(a, b Message) int {
+			if a.Before(b.Event) {
+				return -1
+			}
+			return 1
+		})
+		h.Messages(r.id, ms)
+	}
+	governed := slices.ContainsFunc(in.effects, func(e room.Effects) bool { return len(e.Governed) > 0 || e.Everyone || len(e.People) > 0 })
+	if len(b.Control) > 0 {
+		h.Governed(r.id, b.Control, at)
+	}
+	if said || governed {
+		r.peopleChanged()
+		h.RoomChanged(r.id)
+	}
+}

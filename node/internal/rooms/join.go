@@ -1,0 +1,335 @@
+package rooms
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-msgio/pbio"
+
+	"p2pchat/protocol/envelope"
+	"p2pchat/protocol/event"
+	"p2pchat/protocol/pb"
+	"p2pchat/protocol/room"
+)
+
+const (
+	maxFrame      = 1 << 20
+	maxAsk        = 4 << 10
+	streamWithin  = 5 * time.Second // opening a stream, and every frame
+	maxControl    = 1 << 17         // control events taken from who lets us in
+	maxControlLen = 256 << 20       // bytes of them
+	maxKeys       = 64
+	maxKeysAsked  = 16
+	maxBelow      = room.MaxLow
+)
+
+// Join enters room through the first of via that lets us in. A room we are in
+// gets the new nick. Errors: ErrNobody, *room.Refusal, those of the store.
+func (s *Service) Join(ctx context.Context, id event.Conversation, nick string, via []peer.ID) (*Room, error) {
+	if err := s.ready(ctx); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	r := s.rooms[id]
+	busy := s.entering[id]
+	s.entering[id] = true
+	s.mu.Unlock()
+	if busy {
+		return nil, fmt.Errorf("this room is being joined already")
+	}
+	defer func() {
+		s.mu.Lock()
+		delete(s.entering, id)
+		s.mu.Unlock()
+	}()
+	if r != nil {
+		return r, s.rejoin(ctx, r, nick, via)
+	}
+	log, err := s.cfg.Ledger.OwnLog(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	var last error = ErrNobody
+	for _, p := range via {
+		g, err := s.askToEnter(ctx, p, id, nick, log.Log)
+		if err != nil {
+			last = worse(last, err)
+			continue
+		}
+		m := Membership{Room: id, Joined: true, Nick: nick}
+		if err := s.cfg.Store.Enter(ctx, m, g.control, g.keys, g.below); err != nil {
+			return nil, fmt.Errorf("keep the room: %w", err)
+		}
+		ctx := context.WithoutCancel(ctx) // we are in
+		if r, err = s.load(ctx, m); err != nil {
+			return nil, err
+		}
+		r.pendingBelow = g.below
+		if r, err = s.adopt(r); err != nil {
+			return nil, err
+		}
+		return r, r.enter(ctx, nick, []peer.ID{p})
+	}
+	return nil, last
+}
+
+// worse keeps what tells more of two reasons not to be in: a refusal says more
+// than silence.
+func worse(a, b error) error {
+	var no *room.Refusal
+	if errors.As(b, &no) && no.Code == codeNotJoined {
+		return a // he cannot let us in
+	}
+	if no != nil || errors.Is(a, ErrNobody) && !errors.Is(b, ErrNobody) {
+		return b
+	}
+	return a
+}
+
+func refused(err error) bool {
+	var no *room.Refusal
+	return errors.As(err, &no)
+}
+
+// rejoin enters a room we know. Where nobody else is in it, nobody need let us
+// in.
+func (s *Service) rejoin(ctx context.Context, r *Room, nick string, via []peer.ID) error {
+	var in, alone bool
+	var own event.LogID
+	err := r.do(ctx, func() { in, alone, own = r.joined && r.isOccupant(s.self), len(r.others()) == 0, r.own.Log })
+	if err != nil {
+		return err
+	}
+	if in {
+		return r.Rename(ctx, nick)
+	}
+	if alone {
+		return r.enter(ctx, nick, nil)
+	}
+	var last error = ErrNobody
+	for _, p := range via {
+		g, err := s.askToEnter(ctx, p, r.id, nick, own)
+		if err != nil {
+			last = worse(last, err)
+			continue
+		}
+		if err := r.Ingest(ctx, p, g.control); err != nil {
+			return err
+		}
+		if err := r.putKeysNow(ctx, g.keys); err != nil {
+			return err
+		}
+		return r.enter(context.WithoutCancel(ctx), nick, []peer.ID{p})
+	}
+	return last
+}
+
+// enter says that we are in and follows the room. Error: *room.Refusal.
+func (r *Room) enter(ctx context.Context, nick string, through []peer.ID) error {
+	if err := r.svc.cfg.Store.PutMembership(ctx, Membership{Room: r.id, Joined: true, Nick: nick}); err != nil {
+		return err
+	}
+	var err error
+	e := r.do(ctx, func() {
+		r.joined, r.nick = true, nick
+		if err = r.follow(); err != nil {
+			return
+		}
+		if !r.isOccupant(r.svc.self) || r.rules.Nick(r.svc.self) != nick {
+			err = r.sayJoin(r.svc.ctx, nick, r.pendingBelow)
+			r.pendingBelow = nil
+		}
+		for _, p := range through {
+			r.svc.cfg.Sync.Kick(r.id, p)
+		}
+		r.announceSoon(0)
+		r.svc.cfg.Handler.RoomChanged(r.id)
+	})
+	if e != nil {
+		return e
+	}
+	return err
+}
+
+func (r *Room) putKeysNow(ctx context.Context, keys map[event.ID]envelope.Key) error {
+	var err error
+	if e := r.do(ctx, func() { err = r.putKeys(ctx, keys) }); e != nil {
+		return e
+	}
+	return err
+}
+
+// grant is what somebody who lets us in hands over.
+type grant struct {
+	control []*event.Event
+	keys    map[event.ID]envelope.Key
+	below   []Below
+}
+
+// ask opens a stream to p, asks, and calls f for each frame of the answer until
+// the grant. Errors: *room.Refusal, and what went wrong.
+func (s *Service) ask(ctx context.Context, p peer.ID, q *pb.JoinAsk, f func(*pb.JoinAnswer) error) (*pb.JoinGrant, error) {
+	openCtx, cancel := context.WithTimeout(network.WithNoDial(ctx, "rooms"), streamWithin)
+	defer cancel()
+	st, err := s.cfg.Host.NewStream(openCtx, p, JoinProtocol)
+	if err != nil {
+		return nil, fmt.Errorf("open a stream: %w", err)
+	}
+	stop := context.AfterFunc(ctx, func() { _ = st.Reset() })
+	defer stop()
+	defer func() { _ = st.Reset() }()
+	_ = st.SetDeadline(time.Now().Add(streamWithin))
+	if err := pbio.NewDelimitedWriter(st).WriteMsg(q); err != nil {
+		return nil, fmt.Errorf("ask: %w", err)
+	}
+	r := pbio.NewDelimitedReader(st, maxFrame)
+	for {
+		_ = st.SetReadDeadline(time.Now().Add(streamWithin))
+		var a pb.JoinAnswer
+		if err := r.ReadMsg(&a); err != nil {
+			return nil, fmt.Errorf("read the answer: %w", err)
+		}
+		switch {
+		case a.Refusal != nil:
+			return nil, refusal(a.Refusal)
+		case a.Grant != nil:
+			return a.Grant, nil
+		}
+		if err := f(&a); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// codeNotJoined is the answer about rooms one is not in, whether they exist or
+// not.
+const codeNotJoined room.Code = "not-joined"
+
+var codes = []room.Code{
+	room.Banned, room.MembershipRequired, room.NotAuthorized, room.Full, room.NickConflict, room.Destroyed, codeNotJoined,
+}
+
+// refusal is what a peer says no with; a code we don't know is forbidden.
+func refusal(m *pb.JoinRefusal) error {
+	code := room.Code(m.Code)
+	if !slices.Contains(codes, code) {
+		code = room.Forbidden
+	}
+	text := m.Message
+	if len(text) > room.MaxReason {
+		text = text[:room.MaxReason]
+	}
+	return &room.Refusal{Code: code, Message: text}
+}
+
+// askToEnter asks p to let us in and checks all that p hands over.
+func (s *Service) askToEnter(ctx context.Context, p peer.ID, id event.Conversation, nick string, log event.LogID) (*grant, error) {
+	g := &grant{}
+	size := 0
+	m, err := s.ask(ctx, p, &pb.JoinAsk{Room: id[:], Enter: &pb.JoinEnter{Nick: nick, Log: log[:]}}, func(a *pb.JoinAnswer) error {
+		for _, w := range a.GetControl().GetEvents() {
+			e, err := event.FromWire(w)
+			if err != nil {
+				return err
+			}
+			if size += e.Size(); size > maxControlLen || len(g.control) >= maxControl {
+				return fmt.Errorf("more control events than a room has")
+			}
+			g.control = append(g.control, e)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if len(g.control) == 0 || event.Conversation(g.control[0].ID) != id {
+		return nil, fmt.Errorf("%s does not give the room's genesis", p)
+	}
+	for _, e := range g.control {
+		if err := e.Verify(); err != nil {
+			return nil, err
+		}
+	}
+	rules, err := room.New(g.control[0])
+	if err != nil {
+		return nil, err
+	}
+	for i, res := range rules.AddControl(g.control[1:]...).Results {
+		if res.Err != nil {
+			return nil, fmt.Errorf("control event %s from %s: %w", g.control[i+1].ID, p, res.Err)
+		}
+	}
+	sortAlongCtl(rules, g.control)
+	g.keys = keysFrom(rules, m.Keys)
+	if len(g.keys) == 0 {
+		return nil, fmt.Errorf("%s gives no key that fits", p)
+	}
+	if len(m.Below) > maxBelow {
+		return nil, fmt.Errorf("%s names %d logs, at most %d", p, len(m.Below), maxBelow)
+	}
+	for _, w := range m.Below {
+		k, h, err := event.HeadFromWire(w)
+		if err != nil {
+			return nil, err
+		}
+		if k.Author != s.self {
+			g.below = append(g.below, Below{k, h})
+		}
+	}
+	return g, nil
+}
+
+// keysFrom are those that fit what stored events say of them.
+func keysFrom(rules *room.Room, wire []*pb.EpochKey) map[event.ID]envelope.Key {
+	out := map[event.ID]envelope.Key{}
+	for _, w := range wire[:min(len(wire), maxKeys)] {
+		if len(w.GetEpoch()) != len(event.ID{}) || len(w.GetKey()) != len(envelope.Key{}) {
+			continue
+		}
+		id, key := event.ID(w.GetEpoch()), envelope.Key(w.GetKey())
+		for _, e := range rules.Epochs() {
+			if e.ID == id && room.EpochCommitment(key) == e.Commitment {
+				out[id] = key
+			}
+		}
+	}
+	return out
+}
+
+// fetchKeys asks p for the key of an epoch that a stored event names.
+func (r *Room) fetchKeys(p peer.ID, epoch event.ID) {
+	now := time.Now()
+	if now.Sub(r.asked[p]) < askEvery {
+		return
+	}
+	r.asked[p] = now
+	r.svc.wg.Go(func() { // ends with the stream
+		m, err := r.svc.ask(r.svc.ctx, p, &pb.JoinAsk{Room: r.id[:], Keys: &pb.JoinKeys{Epochs: [][]byte{epoch[:]}}},
+			func(*pb.JoinAnswer) error { return nil })
+		if err != nil {
+			r.log.Debug("ask for a key", "peer", p, "err", err)
+			return
+		}
+		r.post(func() {
+			if err := r.putKeys(r.svc.ctx, keysFrom(r.rules, m.Keys)); err != nil {
+				r.log.Warn("keep a key", "err", err)
+			}
+		})
+	})
+}
+
+// Ping asks p whether we are in the room as far as he knows (XEP-0410). Errors:
+// ErrNotJoined, *room.Refusal.
+func (r *Room) Ping(ctx context.Context, p peer.ID) error {
+	_, err := r.svc.ask(ctx, p, &pb.JoinAsk{Room: r.id[:], Ping: true}, func(*pb.JoinAnswer) error { return nil })
+	var no *room.Refusal
+	if errors.As(err, &no) && no.Code == codeNotJoined {
+		return ErrNotJoined
+	}
+	return err
+}

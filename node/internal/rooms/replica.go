@@ -1,0 +1,82 @@
+package rooms
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"p2pchat/protocol/event"
+)
+
+// Entitled tells whether p may be served the room's history and keys. Whether
+// somebody may is asked of the rules; we serve while we follow the room.
+func (r *Room) Entitled(p peer.ID) bool {
+	ok := false
+	err := r.do(r.svc.ctx, func() { ok = r.following() && r.rules.Admitted(p) })
+	return err == nil && ok
+}
+
+// Summary is what is committed of a room.
+type Summary struct {
+	Root     [32]byte      // of the control set
+	Buckets  [256][32]byte // hashes of its buckets
+	Frontier event.Frontier
+	Low      map[event.LogKey]uint64 // the first seq wanted of a log; never changed
+	Wanted   []event.ID              // control events that something parked cites
+}
+
+// Summary is what is committed now.
+func (r *Room) Summary(ctx context.Context) (Summary, error) {
+	var s Summary
+	var err error
+	e := r.do(ctx, func() {
+		s = Summary{Root: r.rules.Root(), Buckets: r.rules.Buckets(), Low: r.lows, Wanted: r.parked.wanted()}
+		s.Frontier, err = r.svc.cfg.Store.Frontier(ctx, r.id)
+	})
+	if e != nil {
+		return Summary{}, e
+	}
+	return s, err
+}
+
+// Covered lists, ascending, the control events in a bucket.
+func (r *Room) Covered(ctx context.Context, bucket byte) ([]event.ID, error) {
+	var out []event.ID
+	err := r.do(ctx, func() { out = r.rules.Covered(bucket) })
+	return out, err
+}
+
+// Controls gives control events, each after those it cites, up to limit bytes.
+func (r *Room) Controls(ctx context.Context, ids []event.ID, limit int) ([]*event.Event, error) {
+	wanted := make(map[event.ID]bool, len(ids))
+	for _, id := range ids {
+		wanted[id] = true
+	}
+	var order []event.ID
+	err := r.do(ctx, func() {
+		order = slices.DeleteFunc(r.rules.AlongCtl(), func(id event.ID) bool { return !wanted[id] })
+	})
+	if err != nil || len(order) == 0 {
+		return nil, err
+	}
+	return r.svc.cfg.Store.EventsByID(ctx, order, limit)
+}
+
+// Range gives events of a log, like the store's.
+func (r *Room) Range(ctx context.Context, rg event.Range, limit int) ([]*event.Event, error) {
+	return r.svc.cfg.Store.Range(ctx, r.id, rg, limit)
+}
+
+// Synced notes how a run with p ended.
+func (r *Room) Synced(p peer.ID, equal bool) {
+	r.post(func() {
+		if !equal {
+			delete(r.inStep, p)
+			return
+		}
+		r.lastSync = time.Now()
+		r.inStep[p] = true
+	})
+}

@@ -1,0 +1,370 @@
+package rooms
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"p2pchat/protocol/envelope"
+	"p2pchat/protocol/event"
+	"p2pchat/protocol/room"
+)
+
+// Room is a room we are in, or were.
+type Room struct {
+	svc *Service
+	id  event.Conversation
+	log *slog.Logger
+
+	work  chan func()   // what others ask of the goroutine; see workSize
+	ended chan struct{} // closed when it has ended
+
+	// Arrivals and words wait here, so that a batch takes all there is.
+	queue struct {
+		sync.Mutex
+		arrivals []arrival
+		bytes    int
+		words    []*word
+	}
+	waiting chan struct{} // 1: one signal covers any number
+
+	acks acks
+	// keys are those held, by epoch; replaced as a whole, since validators
+	// read them.
+	keys atomic.Pointer[map[event.ID]envelope.Key]
+	// topic is where we follow, nil where we don't.
+	topic atomic.Pointer[Topic]
+
+	// What follows belongs to the goroutine.
+	rules    *room.Room
+	lows     map[event.LogKey]uint64 // the first seq wanted of a log; never changed
+	own      event.LogKey
+	joined   bool // as far as this account is concerned
+	nick     string
+	lastSaid time.Time // for slow mode
+	// pendingBelow is what the join to be said wants nothing of.
+	pendingBelow []Below
+	people       map[peer.ID]*presence
+	shown        map[peer.ID]Member // who joined and did not leave, as told to the handler
+	parked       parking
+	stash        stash
+	outbox       []*event.Event
+	// published is when the last events went out; publishing tells that the
+	// next are scheduled.
+	published  time.Time
+	publishing bool
+	announced  time.Time
+	announcing *time.Timer
+	asked      map[peer.ID]time.Time // for missing keys and events
+	lastSync   time.Time
+	inStep     map[peer.ID]bool
+}
+
+const (
+	// workSize has room for a few faces and streams that ask at once; more wait.
+	workSize = 64
+	// maxQueue bounds what gossip may leave waiting, in bytes; what is dropped
+	// sync repairs.
+	maxQueue = 8 << 20
+	// maxBatch bounds what one commit takes, in bytes.
+	maxBatch = 2 << 20
+	// loadBatch is how many messages are judged at once while loading.
+	loadBatch = 4096
+)
+
+// load reads a room from the store and puts right what a crash left behind.
+func (s *Service) load(ctx context.Context, m Membership) (*Room, error) {
+	r := &Room{
+		svc: s, id: m.Room, log: s.log.With("room", m.Room.String()[:12]), joined: m.Joined, nick: m.Nick,
+		work: make(chan func(), workSize), ended: make(chan struct{}), waiting: make(chan struct{}, 1),
+		people: map[peer.ID]*presence{}, shown: map[peer.ID]Member{}, asked: map[peer.ID]time.Time{}, inStep: map[peer.ID]bool{},
+	}
+	if err := r.reload(ctx); err != nil {
+		return nil, err
+	}
+	keys, err := s.cfg.Store.Keys(ctx, m.Room)
+	if err != nil {
+		return nil, err
+	}
+	r.keys.Store(&keys)
+	given, err := s.cfg.Store.Acks(ctx, m.Room)
+	if err != nil {
+		return nil, err
+	}
+	r.acks.init(given)
+	r.own, err = s.cfg.Ledger.OwnLog(ctx, m.Room)
+	return r, err
+}
+
+// reload has the rules take in again what is stored, and nothing else.
+func (r *Room) reload(ctx context.Context) error {
+	st := r.svc.cfg.Store
+	controls, err := st.Controls(ctx, r.id)
+	if err != nil {
+		return err
+	}
+	if len(controls) == 0 {
+		return fmt.Errorf("no genesis is stored")
+	}
+	rules, err := room.New(controls[0])
+	if err != nil {
+		return err
+	}
+	rules.AddControl(controls[1:]...)
+	lows, err := st.Lows(ctx, r.id)
+	if err != nil {
+		return err
+	}
+	stored := map[event.ID]room.Status{}
+	var batch []*event.Event
+	take := func() {
+		rules.AddMessage(batch...)
+		batch = batch[:0]
+	}
+	err = st.EachMessage(ctx, r.id, func(e *event.Event, v room.Status) error {
+		stored[e.ID] = v
+		if batch = append(batch, e); len(batch) == loadBatch {
+			take()
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	take()
+	for k, low := range lows {
+		rules.Prune(k, low)
+	}
+	wrong := map[event.ID]room.Status{}
+	for id, was := range stored {
+		if v, ok := rules.Verdict(id); ok && v.Status != was {
+			wrong[id] = v.Status
+		}
+	}
+	if len(wrong) > 0 {
+		if err := st.SetVerdicts(ctx, wrong); err != nil {
+			return err
+		}
+	}
+	r.rules, r.lows = rules, lows
+	clear(r.shown)
+	for _, o := range rules.Occupants() {
+		r.shown[o.Peer] = r.member(o)
+	}
+	return nil
+}
+
+// ID is the room's ID.
+func (r *Room) ID() event.Conversation { return r.id }
+
+// run is the room's goroutine.
+func (r *Room) run(ctx context.Context) {
+	defer close(r.ended)
+	r.begin(ctx)
+	tick := time.NewTicker(tickEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			r.end()
+			return
+		case f := <-r.work:
+			f()
+		case <-r.waiting:
+			r.takeWaiting(ctx)
+		case <-tick.C:
+			r.tick(time.Now())
+		}
+	}
+}
+
+// begin follows the room if we are in it, and says the join a crash may have
+// kept us from saying.
+func (r *Room) begin(ctx context.Context) {
+	if !r.following() {
+		return
+	}
+	if err := r.follow(); err != nil {
+		r.log.Warn("join the topic", "err", err)
+	}
+	// A last word that is a join and does not count: the rules put us out.
+	last, spoke := r.rules.LastWord(r.svc.self)
+	if r.joined && !r.isOccupant(r.svc.self) && (!spoke || last.Kind == room.KindLeave) {
+		if err := r.sayJoin(ctx, r.nick, nil); err != nil {
+			r.log.Warn("join again", "err", err)
+		}
+	}
+}
+
+// end says goodbye: it goes out if it can.
+func (r *Room) end() {
+	if r.announcing != nil {
+		r.announcing.Stop()
+	}
+	if t := r.topic.Swap(nil); t != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), goodbyeWithin) //nolint:contextcheck // the room's own has ended
+		defer cancel()
+		r.flush(ctx, *t)
+		r.sayPresence(ctx, *t, true)
+		r.leaveTopic(*t)
+		r.svc.cfg.Sync.Forget(r.id)
+	}
+}
+
+// leaveTopic has the topic left by another goroutine: it waits for calls that
+// may be waiting for this one.
+func (r *Room) leaveTopic(t Topic) {
+	r.svc.wg.Go(func() { // ends once no call is under way
+		if err := t.Leave(); err != nil {
+			r.log.Debug("leave the topic", "err", err)
+		}
+	})
+}
+
+// following tells whether we take part: we are in the room, or nobody has heard
+// yet that we left.
+func (r *Room) following() bool { return r.joined || r.farewell() }
+
+// farewell tells whether our leaving is still to be heard by somebody.
+func (r *Room) farewell() bool {
+	if r.joined {
+		return false
+	}
+	last, ok := r.rules.LastWord(r.svc.self)
+	return ok && last.Kind == room.KindLeave && !r.acks.any(last.LogKey, last.Seq) && len(r.others()) > 0
+}
+
+// follow joins the topic and has the room synced.
+func (r *Room) follow() error {
+	if r.topic.Load() != nil {
+		return nil
+	}
+	t, err := r.svc.cfg.Gossip.Join(envelope.Topic(r.id), topicHandler{r})
+	if err != nil {
+		return err
+	}
+	r.topic.Store(&t)
+	r.svc.cfg.Sync.Follow(r.id)
+	return nil
+}
+
+// unfollow leaves the topic.
+func (r *Room) unfollow() {
+	if t := r.topic.Swap(nil); t != nil {
+		r.leaveTopic(*t)
+	}
+	r.svc.cfg.Sync.Forget(r.id)
+	clear(r.people)
+}
+
+// do has the goroutine call f and waits for it. Error: ErrClosed, or that of
+// ctx, and then f is not called.
+func (r *Room) do(ctx context.Context, f func()) error {
+	done := make(chan struct{})
+	select {
+	case r.work <- func() { defer close(done); f() }:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-r.ended:
+		return ErrClosed
+	}
+	select {
+	case <-done:
+		return nil
+	case <-r.ended:
+		select {
+		case <-done:
+			return nil
+		default:
+			return ErrClosed
+		}
+	}
+}
+
+// post has the goroutine call f some time, unless it ends before.
+func (r *Room) post(f func()) {
+	select {
+	case r.work <- f:
+	case <-r.ended:
+	}
+}
+
+// signal says that something waits in the queue.
+func (r *Room) signal() {
+	select {
+	case r.waiting <- struct{}{}:
+	default:
+	}
+}
+
+// takeWaiting does what waits in the queue: first what others say, so that what
+// we say cites it.
+func (r *Room) takeWaiting(ctx context.Context) {
+	r.queue.Lock()
+	arrivals, words := r.queue.arrivals, r.queue.words
+	size, n := 0, 0
+	for n < len(arrivals) && (n == 0 || size+arrivals[n].size <= maxBatch) {
+		size += arrivals[n].size
+		n++
+	}
+	r.queue.arrivals, r.queue.words = slices.Clone(arrivals[n:]), nil
+	r.queue.bytes -= size
+	if len(r.queue.arrivals) > 0 {
+		r.signal()
+	}
+	r.queue.Unlock()
+	if n > 0 {
+		r.ingest(ctx, arrivals[:n])
+	}
+	if len(words) > 0 {
+		r.sayAll(ctx, words)
+	}
+}
+
+// putKeys keeps epoch keys and opens what waited for them.
+func (r *Room) putKeys(ctx context.Context, keys map[event.ID]envelope.Key) error {
+	held := maps.Clone(*r.keys.Load())
+	fresh := map[event.ID]envelope.Key{}
+	for _, e := range r.rules.Epochs() {
+		if k, ok := keys[e.ID]; ok && room.EpochCommitment(k) == e.Commitment {
+			if _, have := held[e.ID]; !have {
+				held[e.ID], fresh[e.ID] = k, k
+			}
+		}
+	}
+	if len(fresh) == 0 {
+		return nil
+	}
+	if err := r.svc.cfg.Store.PutKeys(ctx, r.id, fresh); err != nil {
+		return err
+	}
+	r.keys.Store(&held)
+	for id := range fresh {
+		for _, s := range r.stash.take(id) {
+			verdict, data := topicHandler{r}.Validate(s.from, s.payload)
+			if verdict == Accept {
+				topicHandler{r}.Deliver(s.from, data)
+			}
+		}
+	}
+	return nil
+}
+
+// epoch is the one to send under: of those held that cover every removal known,
+// the lowest.
+func (r *Room) epoch() (event.ID, envelope.Key, bool) {
+	held := *r.keys.Load()
+	for _, e := range r.rules.Epochs() {
+		if k, ok := held[e.ID]; ok && e.Covers {
+			return e.ID, k, true
+		}
+	}
+	return event.ID{}, envelope.Key{}, false
+}

@@ -1,0 +1,196 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"p2pchat/node/api"
+	"p2pchat/node/internal/rooms"
+	"p2pchat/node/internal/store"
+	"p2pchat/protocol/event"
+	"p2pchat/protocol/room"
+)
+
+// sendToRoom says a text in a room; wait bounds the wait for somebody else to
+// have committed it.
+func (n *Node) sendToRoom(ctx, wait context.Context, r *rooms.Room, body []byte) (api.Receipt, error) {
+	e, err := r.Say(ctx, event.KindText, body)
+	if err != nil {
+		return api.Receipt{}, roomError(err)
+	}
+	// Running out of time is no error: the state says how far it came.
+	_ = r.WaitAcked(wait, e)
+	rec := api.Receipt{ID: e.ID.String(), Conversation: r.ID().String(), State: api.Queued}
+	// Whatever became of the caller, the message is kept.
+	rec.Acked, rec.Members, err = r.Acked(context.WithoutCancel(ctx), e)
+	if err != nil && !errors.Is(err, rooms.ErrClosed) {
+		return rec, roomError(err)
+	}
+	if rec.Acked > 0 {
+		rec.State = api.Delivered
+	}
+	return rec, ctx.Err()
+}
+
+// roomLog lists messages of a room.
+func (n *Node) roomLog(ctx context.Context, r *rooms.Room, q api.LogQuery) ([]api.Message, error) {
+	var err error
+	out, e := readLog(ctx, n.store, n.people, r.ID(), q, roomStates(n.key.ID(), r.Reached()), func(ids []peer.ID) map[peer.ID]string {
+		var nicks map[peer.ID]string
+		nicks, err = r.Nicks(ctx, ids)
+		return nicks
+	})
+	return out, errors.Join(e, roomError(err))
+}
+
+// roomStates tells the state of messages of a room, of which others hold ours up
+// to reached.
+func roomStates(self peer.ID, reached event.Frontier) func(*event.Event) string {
+	return func(e *event.Event) string {
+		switch {
+		case e.Author != self:
+			return api.Received
+		case e.Lane == event.LaneMessage && reached.Covers(e.Key(), e.Seq):
+			return api.Delivered
+		}
+		return api.Queued
+	}
+}
+
+// roomHandler hears from rooms.
+type roomHandler struct{ n *Node }
+
+func (h roomHandler) Messages(id event.Conversation, ms []rooms.Message) {
+	n := h.n
+	n.notices.set(causeDisk, "") // something was written
+	r, err := n.rooms.Room(id)
+	if err != nil {
+		return // it is being entered; a face reads the log when it opens
+	}
+	state := roomStates(n.key.ID(), r.Reached())
+	for _, m := range ms {
+		switch m.Verdict.Status {
+		case room.Visible, room.Retracted:
+			row := message(m.Event, m.At, n.people)
+			row.Nick, row.State = m.Nick, state(m.Event)
+			n.hub.publish(api.Change{Type: api.ChangeMessage, Message: &row})
+		default:
+			if !m.Fresh {
+				n.hub.publish(api.Change{Type: api.ChangeHidden, Hidden: &api.Hidden{Conversation: id.String(), ID: m.ID.String()}})
+			}
+		}
+	}
+	h.counted(id)
+}
+
+// counted reads what is unread now. It is told with the room's row, which the
+// room's own goroutine cannot be asked for here.
+func (h roomHandler) counted(id event.Conversation) {
+	if err := h.n.convs.refreshRoom(h.n.ctx, id); err != nil && h.n.ctx.Err() == nil {
+		h.n.log.Warn("count what is unread", "err", err)
+	}
+	h.n.roomsDue.put(id)
+}
+
+func (h roomHandler) Governed(id event.Conversation, events []*event.Event, at time.Time) {
+	for _, e := range events {
+		row := message(e, at, h.n.people)
+		row.Conversation = id.String()
+		row.State = roomStates(h.n.key.ID(), nil)(e)
+		h.n.hub.publish(api.Change{Type: api.ChangeMessage, Message: &row})
+	}
+}
+
+func (h roomHandler) RoomChanged(id event.Conversation) { h.n.roomsDue.put(id) }
+
+func (h roomHandler) MemberChanged(id event.Conversation, m rooms.Member, gone bool) {
+	h.n.hub.publish(api.Change{Type: api.ChangeMember, Member: &api.MemberChange{
+		RoomID: id.String(), Member: memberRow(m, h.n.key.ID(), h.n.people), Gone: gone,
+	}})
+}
+
+func (h roomHandler) Delivered(id event.Conversation, k event.LogKey, head event.Head) {
+	h.n.hub.publish(api.Change{Type: api.ChangeState, State: &api.StateChange{
+		Conversation: id.String(), Log: k.Log.String(), Seq: head.Seq, State: api.Delivered,
+	}})
+}
+
+func (h roomHandler) Failed(id event.Conversation, err error) {
+	h.n.log.Warn("commit to a room", "room", id, "err", err)
+	if errors.Is(err, store.ErrDiskFull) {
+		h.n.diskFull()
+	}
+}
+
+// tellRooms tells faces the rows of rooms that changed, until ctx ends.
+func (n *Node) tellRooms(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-n.roomsDue.news:
+		}
+		for _, id := range n.roomsDue.take() {
+			if r, err := n.rooms.Room(id); err == nil {
+				n.tellRoom(ctx, r)
+			}
+		}
+	}
+}
+
+func (n *Node) tellRoom(ctx context.Context, r *rooms.Room) {
+	info, err := r.Info(ctx)
+	if err != nil {
+		return // it ends
+	}
+	row := infoRow(info, n.convs.roomUnread(info.Room))
+	if !info.Joined {
+		n.hub.publish(api.Change{Type: api.ChangeRoomLeft, Room: &row})
+		return
+	}
+	n.hub.publish(api.Change{Type: api.ChangeRoom, Room: &row})
+	conv := n.roomConversation(info)
+	n.hub.publish(api.Change{Type: api.ChangeConversation, Conversation: &conv})
+}
+
+// publishRoomConversation tells the row of a room in the list of conversations.
+func (n *Node) publishRoomConversation(ctx context.Context, r *rooms.Room) { n.tellRoom(ctx, r) }
+
+// roomConversation is a room's row in the list of conversations.
+func (n *Node) roomConversation(i rooms.Info) api.Conversation {
+	return roomConversation(i, n.convs.room(i.Room))
+}
+
+func roomConversation(i rooms.Info, c conversation) api.Conversation {
+	row := api.Conversation{ID: i.Room.String(), Kind: api.KindRoom, Target: i.Room.String(), Name: i.Config.Name(), Unread: c.unread}
+	if c.last != 0 {
+		row.LastTime = api.Time{Time: c.last.Wall()}
+	}
+	return row
+}
+
+// roomConversations lists the rooms we are in.
+func (n *Node) roomConversations(ctx context.Context) ([]api.Conversation, error) {
+	var out []api.Conversation
+	for _, r := range n.rooms.Rooms() {
+		info, err := r.Info(ctx)
+		if err != nil {
+			return nil, roomError(err)
+		}
+		if info.Joined {
+			out = append(out, n.roomConversation(info))
+		}
+	}
+	return out, nil
+}
+
+// PeerReceipts hears what p has committed of our logs in a room.
+func (h helloHandler) PeerReceipts(p peer.ID, id event.Conversation, f event.Frontier) {
+	if r, err := h.n.rooms.Room(id); err == nil {
+		r.Committed(h.n.ctx, p, f)
+		h.n.persistSoon()
+	}
+}
