@@ -89,6 +89,19 @@ func TestRoomJSON(t *testing.T) {
 	}
 }
 
+func TestListed(t *testing.T) {
+	t.Parallel()
+	for kind, want := range map[string]bool{
+		api.MessageText: true, api.MessageAction: true, api.MessageUnknown: true, "of-the-future": true,
+		api.MessageJoin: false, api.MessageLeave: false, api.MessageNick: false, api.MessageSubject: false,
+		api.MessageGovern: false, api.MessageEpoch: false,
+	} {
+		if api.Listed(kind) != want {
+			t.Errorf("listed %s: %v", kind, !want)
+		}
+	}
+}
+
 func TestTime(t *testing.T) {
 	t.Parallel()
 	zone := time.FixedZone("somewhere", 5*3600)

@@ -19,8 +19,8 @@ type Reader interface {
 	// Errors: not-found, ambiguous.
 	Log(ctx context.Context, q LogQuery) ([]Message, error)
 
-	// Rooms lists the rooms joined, by name; with all, a running node also
-	// asks the others which visible rooms they know.
+	// Rooms lists the rooms joined, by name; with all also those that were
+	// left, and a running node asks the others which visible rooms they know.
 	Rooms(ctx context.Context, all bool) ([]Room, error)
 	// Members lists those who joined a room and did not leave, present first,
 	// then by nick. room is a name, `#name`, `room:name` or a room ID.

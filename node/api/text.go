@@ -71,7 +71,7 @@ func checkLine(what, text string, limit int) error {
 // [LogQuery.All]: what was said, not what happened to the room.
 func Listed(kind string) bool {
 	switch kind {
-	case MessageJoin, MessageLeave, MessageNick, MessageSubject, MessageGovern:
+	case MessageJoin, MessageLeave, MessageNick, MessageSubject, MessageGovern, MessageEpoch:
 		return false
 	}
 	return true

@@ -189,6 +189,7 @@ const (
 	MessageNick    = "nick"    // Text is the new nick
 	MessageSubject = "subject" // Text is the subject, empty if it was taken away
 	MessageGovern  = "govern"  // Text says what was done; no log and seq
+	MessageEpoch   = "epoch"   // a new key was announced
 )
 
 // Message is one line of a conversation.

@@ -155,6 +155,12 @@ func testRoomLeave(p *party) {
 	if row, _ := p.room(p.Bob, true, room); row.Joined || row.Name != "dev" {
 		p.Errorf("the room that bob left is %+v", row)
 	}
+	own := p.create(api.CreateRoomRequest{Name: "mine", Hidden: true})
+	_, err := p.Alice.LeaveRoom(p.ctx, own)
+	p.must(err)
+	if row, found := p.room(p.Alice, true, own); !found || row.Joined || row.Name != "mine" {
+		p.Errorf("a room that everybody left is %+v to one who was in it", row)
+	}
 	if slices.ContainsFunc(p.conversations(p.Bob), func(c api.Conversation) bool { return c.Kind == api.KindRoom }) {
 		p.Error("a room that was left is among the conversations")
 	}

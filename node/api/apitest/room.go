@@ -144,7 +144,7 @@ func (p *place) members() []api.Member {
 		return 0
 	}
 	slices.SortFunc(rows, func(a, b api.Member) int {
-		return cmp.Or(absent(a)-absent(b), cmp.Compare(a.Nick, b.Nick), cmp.Compare(a.PeerID, b.PeerID))
+		return cmp.Or(absent(a)-absent(b), cmp.Compare(strings.ToLower(a.Nick), strings.ToLower(b.Nick)), cmp.Compare(a.PeerID, b.PeerID))
 	})
 	return rows
 }

@@ -30,7 +30,7 @@ func (n *FakeNode) rooms() []api.Room {
 
 func sortRooms(rows []api.Room) {
 	slices.SortFunc(rows, func(a, b api.Room) int {
-		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.RoomID, b.RoomID))
+		return cmp.Or(cmp.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)), cmp.Compare(a.RoomID, b.RoomID))
 	})
 }
 

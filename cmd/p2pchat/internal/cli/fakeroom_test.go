@@ -79,6 +79,7 @@ func (f fixture) roomLog(ctx context.Context, q api.LogQuery) ([]api.Message, er
 	add(eve, "bob (verified)", api.MessageText, "I am bob", false)
 	add(eve, "bob (verified)", api.MessageSubject, "two\nlines", false)
 	add(bob, "robert", api.MessageGovern, "took the voice of eve", true)
+	add(bob, "robert", api.MessageEpoch, "", true)
 	add(eve, "bob (verified)", api.MessageLeave, "", false)
 	add(self, "me", api.MessageAction, "waves", false)
 	return all, nil

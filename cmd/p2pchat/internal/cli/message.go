@@ -50,6 +50,8 @@ func (t *transcript) print(m api.Message) error {
 		line = style.Faint("--- " + nameOf(m.Name, m.Author) + " is called " + nick(m.Text) + " here now")
 	case api.MessageSubject:
 		line = style.Faint("--- "+name+" set the subject: ") + text
+	case api.MessageEpoch:
+		line = style.Faint("--- " + name + " announced a new key")
 	case api.MessageGovern:
 		line = style.Faint("--- " + name + ": " + text)
 	default:
