@@ -281,34 +281,16 @@ func testRoomWatchAddsUp(p *party) {
 	p.must(err)
 	last := p.say(p.Alice, room, "4")
 
-	same := func() bool {
-		rooms, members := p.rooms(p.Alice, false), p.members(p.Alice, room)
-		if len(w.rooms) != len(rooms) || len(w.members[room]) > len(members) {
-			return false
+	var differs string // the last that did
+	defer func() {
+		if p.Failed() {
+			p.Log(differs)
 		}
-		for _, want := range rooms {
-			got := w.rooms[want.RoomID]
-			want.Unread, got.Unread = 0, 0 // the conversation says it
-			if got != want {
-				return false
-			}
-		}
-		for _, want := range members {
-			// A face that joins asks for its own row with the rest.
-			if got, told := w.members[room][want.PeerID]; got != want && (told || !want.Self) {
-				return false
-			}
-		}
-		for _, want := range p.conversations(p.Alice) {
-			got := w.conversations[want.ID]
-			want.LastTime, got.LastTime = api.Time{}, api.Time{} // messages say it
-			if got != want {
-				return false
-			}
-		}
-		return w.messages[last.ID].State == api.Delivered && len(w.conversations) == len(p.conversations(p.Alice))
-	}
-	w.until("what was watched is what one sees that asks", func(api.Change) bool { return same() })
+	}()
+	w.until("what was watched is what one sees that asks", func(api.Change) bool {
+		differs = p.watchedRooms(w, room)
+		return differs == "" && w.messages[last.ID].State == api.Delivered
+	})
 	for _, want := range p.log(p.Alice, api.LogQuery{Target: room}) {
 		if got := w.messages[want.ID]; got != want {
 			p.Errorf("watched message %+v, asked %+v", got, want)
@@ -320,4 +302,35 @@ func testRoomWatchAddsUp(p *party) {
 	if len(again.rooms) != 1 || again.rooms[room].Name != "dev" || again.rooms[room].Occupants != 3 {
 		p.Errorf("a snapshot has the rooms %+v", again.rooms)
 	}
+}
+
+// watchedRooms says where what w was told differs from what one sees that asks
+// alice, "" if nowhere.
+func (p *party) watchedRooms(w *watcher, room string) string {
+	p.Helper()
+	rooms, members, conversations := p.rooms(p.Alice, false), p.members(p.Alice, room), p.conversations(p.Alice)
+	if len(w.rooms) != len(rooms) || len(w.members[room]) > len(members) || len(w.conversations) != len(conversations) {
+		return fmt.Sprintf("watched %v, %v, %v, asked %v, %v, %v", w.rooms, w.members[room], w.conversations, rooms, members, conversations)
+	}
+	for _, want := range rooms {
+		got := w.rooms[want.RoomID]
+		want.Unread, got.Unread = 0, 0 // the conversation says it
+		if got != want {
+			return fmt.Sprintf("watched room %+v, asked %+v", got, want)
+		}
+	}
+	for _, want := range members {
+		// A face that joins asks for its own row with the rest.
+		if got, told := w.members[room][want.PeerID]; got != want && (told || !want.Self) {
+			return fmt.Sprintf("watched member %+v, asked %+v", got, want)
+		}
+	}
+	for _, want := range conversations {
+		got := w.conversations[want.ID]
+		want.LastTime, got.LastTime = api.Time{}, api.Time{} // messages say it
+		if got != want {
+			return fmt.Sprintf("watched conversation %+v, asked %+v", got, want)
+		}
+	}
+	return ""
 }
