@@ -142,6 +142,9 @@ func (s *Service) dial(ctx context.Context, k pairKey) error {
 	if !ok {
 		return fmt.Errorf("no run with whom we don't serve: %w", ErrNotServed)
 	}
+	if s.cfg.Host.Network().Connectedness(k.peer) != network.Connected {
+		return network.ErrNoConn
+	}
 	open, cancel := context.WithTimeout(network.WithNoDial(ctx, "sync"), openWithin)
 	st, err := s.cfg.Host.NewStream(open, k.peer, Protocol)
 	cancel()
