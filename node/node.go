@@ -354,6 +354,9 @@ func (n *Node) rosterChanged(id peer.ID) {
 	defer n.telling.Unlock()
 	if row, ok := n.peerRow(id); ok {
 		n.hub.publish(api.Change{Type: api.ChangePeer, Peer: &row})
+		if !n.convs.has(id) { // whoever is met can be talked to
+			n.publishConversation(summary{peer: id, id: event.Direct(n.key.ID(), id)})
+		}
 	}
 }
 

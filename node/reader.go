@@ -126,11 +126,12 @@ func (r *Reader) room(ctx context.Context, target string) (*rooms.StoredRoom, er
 	return all[id], err
 }
 
-// Rooms implements [api.Reader]: those joined; nobody can be asked for others.
-func (r *Reader) Rooms(ctx context.Context, _ bool) ([]api.Room, error) {
+// Rooms implements [api.Reader]: those joined, with all also those that were
+// left; nobody can be asked for others.
+func (r *Reader) Rooms(ctx context.Context, all bool) ([]api.Room, error) {
 	out := []api.Room{}
 	err := r.eachRoom(ctx, func(s *rooms.StoredRoom) {
-		if info := s.Info(); info.Joined {
+		if info := s.Info(); info.Joined || all {
 			out = append(out, infoRow(info, r.convs.roomUnread(info.Room)))
 		}
 	})

@@ -39,15 +39,28 @@ func roomError(err error) error {
 // Rooms implements [api.Reader].
 func (n *Node) Rooms(ctx context.Context, all bool) ([]api.Room, error) {
 	out, err := n.joinedRooms(ctx)
-	if err != nil {
-		return nil, err
+	if err != nil || !all {
+		sortRooms(out)
+		return out, err
 	}
-	if all {
-		for _, l := range n.rooms.Browse(ctx, nil) {
-			if !slices.ContainsFunc(out, func(r api.Room) bool { return r.RoomID == l.Room.String() }) {
-				out = append(out, listingRow(l))
-			}
+	listed := func(id string) bool {
+		return slices.ContainsFunc(out, func(r api.Room) bool { return r.RoomID == id })
+	}
+	for _, l := range n.rooms.Browse(ctx, nil) {
+		if !listed(l.Room.String()) {
+			out = append(out, listingRow(l))
 		}
+	}
+	// Of a room we left, who is in it knows more.
+	for _, r := range n.rooms.Rooms() {
+		if listed(r.ID().String()) {
+			continue
+		}
+		info, err := r.Info(ctx)
+		if err != nil {
+			return nil, roomError(err)
+		}
+		out = append(out, infoRow(info, n.convs.roomUnread(info.Room)))
 	}
 	sortRooms(out)
 	return out, ctx.Err()
@@ -151,6 +164,9 @@ func (n *Node) nick(wanted string) (string, error) {
 	if wanted == "" {
 		wanted = n.self.account().Name
 	}
+	if err := api.CheckNick(wanted); err != nil {
+		return "", err
+	}
 	nick, err := room.NormalizeNick(wanted)
 	if err != nil {
 		return "", api.Errorf(api.CodeBadText, "%w", err)
@@ -237,7 +253,8 @@ func (n *Node) findRoom(ctx context.Context, target string) (id event.Conversati
 		for _, l := range n.rooms.Browse(ctx, &conv) {
 			return conv, l.Via, nil, nil
 		}
-		return conv, nil, nil, api.Errorf(api.CodeNotFound, "nobody who is connected is in a room with the ID %s", name)
+		// It may be hidden, and its members away.
+		return conv, nil, nil, api.Errorf(api.CodeNotJoined, "nobody who is connected is in a room with the ID %s", name)
 	}
 	var found []rooms.Listing
 	for _, l := range n.rooms.Browse(ctx, nil) {
@@ -264,7 +281,7 @@ func (n *Node) LeaveRoom(ctx context.Context, target string) (api.Entry, error) 
 	if err != nil {
 		return api.Entry{}, err
 	}
-	if err := r.Leave(ctx); err != nil {
+	if err := r.Leave(ctx); err != nil && !errors.Is(err, rooms.ErrNotJoined) {
 		return api.Entry{}, roomError(err)
 	}
 	return n.entry(ctx, r)

@@ -111,7 +111,7 @@ func ambiguousRoom(name string, ids []string) error {
 }
 
 // pickTarget decides between a person and a room that a bare name could mean.
-func pickTarget[R any](target string, person func() (peer.ID, error), room func() (R, error)) (p peer.ID, r R, isRoom bool, err error) {
+func pickTarget[R interface{ ID() event.Conversation }](target string, person func() (peer.ID, error), room func() (R, error)) (p peer.ID, r R, isRoom bool, err error) {
 	switch kindOf(target) {
 	case personTarget:
 		p, err = person()
@@ -125,7 +125,7 @@ func pickTarget[R any](target string, person func() (peer.ID, error), room func(
 	switch {
 	case perr == nil && rerr == nil:
 		e := api.Errorf(api.CodeAmbiguous, "%q is the name of a person and of a room: say '@%s' or '#%s'", target, target, target)
-		e.Candidates = []string{"user:" + target, "room:" + target}
+		e.Candidates = []string{p.String(), r.ID().String()}
 		return p, r, false, e
 	case rerr == nil:
 		return p, r, true, nil
@@ -153,6 +153,9 @@ func (n *Node) resolveTarget(ctx context.Context, target string) (conversationRe
 
 // resolveRoom finds the room a ROOM names among those we are or were in.
 func (n *Node) resolveRoom(ctx context.Context, target string) (*rooms.Room, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	var known []namedRoom
 	for _, r := range n.rooms.Rooms() {
 		info, err := r.Info(ctx)

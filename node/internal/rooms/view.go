@@ -61,13 +61,13 @@ func (r *Room) Members(ctx context.Context) ([]Member, error) {
 	return out, err
 }
 
-// Entry is what we are in the room. The error is the *room.Refusal if the rules
-// put us out.
+// Entry is what we are in the room; the role of who is not in it is none.
 func (r *Room) Entry(ctx context.Context) (room.Standing, room.Role, error) {
-	var st room.Standing
-	var role room.Role
-	err := r.do(ctx, func() { st, role = r.rules.Standing(r.svc.self), r.rules.Role(r.svc.self) })
-	return st, role, err
+	i, err := r.Info(ctx)
+	if !i.In {
+		i.Role = room.Nobody
+	}
+	return i.Standing, i.Role, err
 }
 
 // State is the room's state.
@@ -188,6 +188,9 @@ func (readOnly) SetVerdicts(context.Context, map[event.ID]room.Status) error { r
 
 // StoredRoom is a room as the store has it; nobody is present.
 type StoredRoom struct{ r *Room }
+
+// ID is the room's ID.
+func (s *StoredRoom) ID() event.Conversation { return s.r.id }
 
 // Info is the room as stored.
 func (s *StoredRoom) Info() Info { return s.r.info() }
