@@ -20,7 +20,7 @@ const (
 	// maxReceipts bounds the positions in one frame, maxDue those that wait to
 	// be sent or told in one session. What is over that is dropped: receipts
 	// are hints, sync says the same again.
-	maxReceipts = 64
+	maxReceipts = 32
 	maxDue      = 1024
 )
 
