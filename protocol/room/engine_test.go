@@ -16,7 +16,7 @@ import (
 )
 
 var (
-	histories = flag.Int("histories", 3000, "random histories per property test")
+	histories = flag.Int("histories", 2000, "random histories per property test")
 	seed      = flag.Uint64("seed", 0, "first seed; 0: a new one")
 )
 
@@ -121,10 +121,13 @@ func (h *history) compare(r *Room, set events, held map[int]bool) string {
 		if !ok {
 			return "not held: " + h.tellLine(i)
 		}
-		why, _ := h.hidden(set, m, kept)
+		why, by := h.hidden(set, m, kept)
 		want := map[reason]Status{shown: Visible, waits: Waiting, withdrawn: Hidden, narrowed: Hidden, retracted: Retracted}[why]
 		if v.Status != want {
 			return fmt.Sprintf("%s, not %s (%s): %s", v.Status, want, why, h.tellLine(i))
+		}
+		if by != nil && v.Cause != by.id || by == nil && !v.Cause.IsZero() {
+			return fmt.Sprintf("%s by another cause than %s: %s", v.Status, h.tell(by), h.tellLine(i))
 		}
 	}
 	return ""

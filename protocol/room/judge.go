@@ -61,13 +61,26 @@ func (r *Room) judge(m *message) Verdict {
 	if by := r.narrowed(m, on, stood); by != nil {
 		return Verdict{Hidden, by.id}
 	}
+	var by *control
 	for _, i := range r.retracts[m.id] {
 		c := r.controls[i]
 		if r.all.eff.has(i) && c.target == m.author && r.outranks(c, stood, m.author) {
-			return Verdict{Retracted, c.id}
+			by = lowestID(by, c)
 		}
 	}
+	if by != nil {
+		return Verdict{Retracted, by.id}
+	}
 	return Verdict{Status: Visible}
+}
+
+// lowestID keeps a verdict's cause from depending on what came first. a may be
+// nil.
+func lowestID(a, b *control) *control {
+	if a == nil || b.id.Compare(a.id) < 0 {
+		return b
+	}
+	return a
 }
 
 // joined is rule 1: a join in m's log, at its seq or below, has seen every kick
@@ -104,28 +117,25 @@ func (r *Room) outranks(c *control, stood power, target int) bool {
 
 // narrowed is rule 3: the effective narrowings that m had not heard of, and
 // whose author had not heard m, must leave it standing. on and stood are its
-// author's on P. It returns what hides m, nil for nothing.
+// author's on P. It returns what hides m, nil for nothing: of several a kick, the
+// room's end, a setting, a devoice, a switch, in this order.
 func (r *Room) narrowed(m *message, on climate, stood power) *control {
-	var why *control
-	blame := func(c *control) {
-		if why == nil {
-			why = c
-		}
-	}
 	unheard := func(i int) bool {
 		return !m.past.set.has(i) && r.all.eff.has(i) && !r.inside(r.controls[i], m)
 	}
 	him := r.people[m.author]
-	for _, i := range him.kicks {
-		if c := r.controls[i]; unheard(i) && r.outranks(c, stood, m.author) {
-			return c
+	for _, hiding := range [][]int{him.kicks, r.destroys} {
+		var by *control
+		for _, i := range hiding {
+			if c := r.controls[i]; unheard(i) && r.outranks(c, stood, m.author) {
+				by = lowestID(by, c)
+			}
+		}
+		if by != nil {
+			return by
 		}
 	}
-	for _, i := range r.destroys {
-		if c := r.controls[i]; unheard(i) && r.outranks(c, stood, m.author) {
-			return c
-		}
-	}
+	var why [4]*control // a setting, a devoice, each switch
 	lowest := on.standing
 	var lower []int // those below what he stood
 	for _, i := range him.settings {
@@ -135,7 +145,7 @@ func (r *Room) narrowed(m *message, on climate, stood power) *control {
 		}
 		if c.Standing < on.standing {
 			lower = append(lower, i)
-			blame(c)
+			why[0] = lowestID(why[0], c)
 		}
 		lowest = min(lowest, c.Standing)
 	}
@@ -151,20 +161,25 @@ func (r *Room) narrowed(m *message, on climate, stood power) *control {
 	for _, i := range him.voices {
 		if c := r.controls[i]; c.Kind == KindDevoice && unheard(i) && r.outranks(c, stood, m.author) {
 			on.voice = Devoiced
-			blame(c)
+			why[1] = lowestID(why[1], c)
 		}
 	}
-	for _, f := range []Field{FieldAccess, FieldModerated} {
+	for n, f := range []Field{FieldAccess, FieldModerated} {
 		for _, i := range r.setters[f] {
 			if c := r.controls[i]; c.Setting.narrows() && unheard(i) {
 				on.membersOnly = on.membersOnly || f == FieldAccess
 				on.moderated = on.moderated || f == FieldModerated
-				blame(c)
+				why[2+n] = lowestID(why[2+n], c)
 			}
 		}
 	}
-	if why == nil || on.may(needOf(m.kind)) {
+	if on.may(needOf(m.kind)) {
 		return nil
 	}
-	return why
+	for _, c := range why {
+		if c != nil {
+			return c
+		}
+	}
+	return nil // never: nothing unheard changes nothing
 }

@@ -189,18 +189,17 @@ func (o *oracle) hidden(set events, m *line, held map[int]bool) (reason, *act) {
 		unheard = append(unheard, r)
 	}
 	// A kick or the room's end hides; otherwise as standing the lowest.
-	var why *act
 	with := m.past
 	for _, r := range unheard {
 		switch r.kind {
 		case KindKick, KindDestroy:
-			return narrowed, r
+			return narrowed, cause(unheard, stood)
 		case KindSet:
 			if r.standing < stood.rank {
 				with |= one(r.n)
 			}
-			if r.standing < d.standing && o.no != onlyCombined {
-				d.standing, why = r.standing, r
+			if o.no != onlyCombined {
+				d.standing = min(d.standing, r.standing)
 			}
 		case KindDevoice:
 			d.voice = Devoiced
@@ -208,16 +207,14 @@ func (o *oracle) hidden(set events, m *line, held map[int]bool) (reason, *act) {
 			d.membersOnly = d.membersOnly || r.field == FieldAccess
 			d.moderated = d.moderated || r.field == FieldModerated
 		}
-		if why == nil {
-			why = r
-		}
 	}
 	if o.no != neverCombined {
 		d.standing = min(d.standing, w.stands(with, m.author).rank)
 	}
 	if !o.says(d, m.kind) {
-		return narrowed, why
+		return narrowed, cause(unheard, stood)
 	}
+	var by *act
 	for i := range set.all() {
 		r := o.acts[i]
 		if r.kind != KindRetract || r.about != m.n || o.no == retractsNothing {
@@ -225,10 +222,40 @@ func (o *oracle) hidden(set events, m *line, held map[int]bool) (reason, *act) {
 		}
 		if (r.target == m.author || o.no == retractsByWrongName) && (w.holds(i) || o.no == voidRetracts) &&
 			(o.no == retractsUpward || outranks(r)) {
-			return retracted, r
+			if by == nil || r.id.Compare(by.id) < 0 {
+				by = r
+			}
 		}
 	}
+	if by != nil {
+		return retracted, by
+	}
 	return shown, nil
+}
+
+// cause is the narrowing that is named as the reason: the first kind of this
+// list, then the lowest ID.
+func cause(unheard []*act, stood power) *act {
+	for _, is := range []func(a *act) bool{
+		func(a *act) bool { return a.kind == KindKick },
+		func(a *act) bool { return a.kind == KindDestroy },
+		func(a *act) bool { return a.kind == KindSet && a.standing < stood.rank },
+		func(a *act) bool { return a.kind == KindDevoice },
+		func(a *act) bool { return a.field == FieldAccess },
+		func(a *act) bool { return a.field == FieldModerated },
+		func(a *act) bool { return true }, // under a mutation
+	} {
+		var by *act
+		for _, a := range unheard {
+			if is(a) && (by == nil || a.id.Compare(by.id) < 0) {
+				by = a
+			}
+		}
+		if by != nil {
+			return by
+		}
+	}
+	return nil
 }
 
 // visible are the messages shown on set, held being the messages there are.

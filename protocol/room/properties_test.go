@@ -13,6 +13,7 @@ const (
 	propMerge     = "state after a merge is the state of the union"
 	propGrounded  = "effectiveness never rests on itself"
 	propCreator   = "the creator stays"
+	propTable     = "nobody does what the table of privileges denies him"
 	propUsable    = "nobody uses more power than his standing shows"
 	propResigned  = "who resigned and knows it does not raise himself again"
 	propStored    = "honest text is never refused"
@@ -90,6 +91,7 @@ func check(h *history, found finding) {
 
 	checkOrder(h, items, ref, vis, found)
 	checkState(h, set, found)
+	checkTable(h, found)
 	checkTexts(h, set, held, kept, found)
 	checkAgain(h, set, held, found)
 	checkPrune(h, set, held, kept, vis, found)
@@ -158,6 +160,30 @@ func checkState(h *history, set events, found finding) {
 	}
 }
 
+// checkTable asks the table, and who stands above whom, of what is stored.
+func checkTable(h *history, found finding) {
+	for _, a := range h.acts[1:] {
+		key := h.acts[a.auth].conf
+		lower := a.target >= 0 && plainAbove(key, h.world(a.anc).stands(a.anc, a.target))
+		may := a.anc.has(a.auth) && a.target != 0
+		switch {
+		case a.kind == KindConfigure:
+			may = may && governs(key.rank, Configure)
+		case a.kind == KindDestroy:
+			may = may && governs(key.rank, Destroy)
+		case a.self():
+			may = may && a.standing < key.rank
+		case a.kind == KindSet:
+			may = may && lower && governs(key.rank, privilegeOf(a.standing))
+		default:
+			may = may && lower && governs(key.rank, Kick)
+		}
+		if !may {
+			found(propTable, h.tell(a))
+		}
+	}
+}
+
 // heard tells whether r's author had heard m when he issued r.
 func (h *history) heard(m *line, r *act, kept map[int]bool) bool {
 	if r.honest {
@@ -200,6 +226,10 @@ func checkTexts(h *history, set events, held, kept map[int]bool, found finding) 
 				found(propHeard, h.tellLine(i))
 			}
 		case narrowed:
+			if by == nil {
+				found(propHeard, h.tellLine(i)+" by nothing")
+				continue
+			}
 			if h.heard(m, by, kept) {
 				found(propHeard, h.tellLine(i)+" by "+h.tell(by))
 			}

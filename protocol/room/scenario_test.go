@@ -165,8 +165,11 @@ func (s *scenario) state(names []string) error {
 		if by != nil {
 			row += fmt.Sprintf(" by #%d", by.n)
 		}
-		if d.voice != VoiceUnset {
-			row += ", voice " + d.voice.String()
+		switch d.voice {
+		case Voiced:
+			row += ", has voice"
+		case Devoiced:
+			row += ", is devoiced"
 		}
 		switch {
 		case !s.enters(d):

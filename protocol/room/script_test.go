@@ -16,7 +16,7 @@ type options struct {
 	knowing events // cites only these, with their ancestors
 	under   int    // names this act as authority
 	log     int    // speaks in this log
-	after   int    // after this message
+	after   int    // after this message; -2: in the first place
 	fresh   bool   // in a fresh log
 	low     bool   // with an ID ground low
 	cutless bool   // with an empty cut
@@ -56,6 +56,8 @@ func (s *scenario) options(words []string) (o options, rest []string, err error)
 			o.knowing = s.closed(o.knowing)
 		case f[0] == "under" && e == nil && len(ns) == 1:
 			o.under = ns[0]
+		case opt == "first":
+			o.after = -2
 		case f[0] == "after" && e == nil && len(ns) == 1:
 			o.after = ns[0]
 		case f[0] == "log" && e == nil && len(ns) == 1:
