@@ -198,7 +198,6 @@ type Message struct {
 	Conversation string `json:"conversation"`
 	Author       string `json:"author"` // peer ID
 	Name         string `json:"name"`   // the author's username as known here
-	Nick         string `json:"nick"`   // the author's in the room, empty elsewhere
 	Time         Time   `json:"time"`
 	Log          string `json:"log"`
 	Seq          uint64 `json:"seq"`
@@ -211,7 +210,8 @@ type Message struct {
 	Skewed bool `json:"skewed"`
 	// Forked marks proof of equivocation: another event of the same author,
 	// log and seq exists.
-	Forked bool `json:"forked"`
+	Forked bool   `json:"forked"`
+	Nick   string `json:"nick"` // the author's in the room, empty elsewhere
 }
 
 // MarshalJSON implements json.Marshaler: the name of an author who was
