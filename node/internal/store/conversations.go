@@ -132,3 +132,21 @@ func (r *Reader) QueuedCount() (int, error) {
 func (s *Store) QueuedCount(ctx context.Context) (int, error) {
 	return read(ctx, s, "count what is queued", (*Reader).QueuedCount)
 }
+
+// QueuedIn is how many messages of our own in a room no receipt of anybody
+// covers yet, quiet ones left aside.
+func (r *Reader) QueuedIn(room event.Conversation) (int, error) {
+	var n int
+	err := r.row(`SELECT count(*) FROM log l CROSS JOIN event e ON e.log = l.n AND e.verdict IN (0, 2, 4) AND e.quiet = 0
+			AND e.seq > ifnull((SELECT max(m.seq) FROM mark m
+				WHERE m.conv = l.conv AND m.what = ? AND m.author = l.author AND m.log = l.log AND m.holder <> l.author), 0)
+		WHERE l.conv = (SELECT n FROM conversation WHERE id = ?) AND l.author = (SELECT peer FROM account)`,
+		[]any{markCommitted, room[:]}, &n)
+	return n, err
+}
+
+// QueuedIn is how many messages of our own in a room no receipt of anybody
+// covers yet, quiet ones left aside.
+func (s *Store) QueuedIn(ctx context.Context, room event.Conversation) (int, error) {
+	return read(ctx, s, "count what is queued", func(r *Reader) (int, error) { return r.QueuedIn(room) })
+}

@@ -231,9 +231,9 @@ func (tx *Tx) headFrom(l *logRow, seq int64) (err error) {
 }
 
 // idAt is the lowest ID known at a place of l, nil if there is none.
-func (tx *Tx) idAt(l *logRow, seq int64) (*event.ID, error) {
+func (r *Reader) idAt(l *logRow, seq int64) (*event.ID, error) {
 	var b []byte
-	if err := tx.row(`SELECT min(id) FROM event WHERE log = ? AND seq = ?`, []any{l.n, seq}, &b); err != nil {
+	if err := r.row(`SELECT min(id) FROM event WHERE log = ? AND seq = ?`, []any{l.n, seq}, &b); err != nil {
 		return nil, err
 	}
 	id := idOrNil(b)

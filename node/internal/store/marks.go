@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
@@ -49,6 +50,29 @@ func (r *Reader) Ack(conv event.Conversation, by peer.ID) (event.Frontier, error
 // Ack is what by has said he has committed of conv.
 func (s *Store) Ack(ctx context.Context, conv event.Conversation, by peer.ID) (event.Frontier, error) {
 	return read(ctx, s, "read receipts", func(r *Reader) (event.Frontier, error) { return r.Ack(conv, by) })
+}
+
+// Acks is what everybody has said he has committed of conv.
+func (r *Reader) Acks(conv event.Conversation) (map[peer.ID]event.Frontier, error) {
+	out := map[peer.ID]event.Frontier{}
+	err := r.rows(`SELECT h.id, p.id, m.log, m.seq, m.id FROM mark m JOIN peer h ON h.n = m.holder JOIN peer p ON p.n = m.author
+		WHERE m.conv = (SELECT n FROM conversation WHERE id = ?) AND m.what = ?`, []any{conv[:], markCommitted},
+		func(scan func(...any) error) (bool, error) {
+			var holder []byte
+			k, h, err := scanHead(func(dest ...any) error { return scan(slices.Concat([]any{&holder}, dest)...) })
+			by := peer.ID(holder)
+			if out[by] == nil {
+				out[by] = event.Frontier{}
+			}
+			out[by][k] = h
+			return true, err
+		})
+	return out, err
+}
+
+// Acks is what everybody has said he has committed of conv.
+func (s *Store) Acks(ctx context.Context, conv event.Conversation) (map[peer.ID]event.Frontier, error) {
+	return read(ctx, s, "read receipts", func(r *Reader) (map[peer.ID]event.Frontier, error) { return r.Acks(conv) })
 }
 
 // SetRead keeps how far by, who may be ourselves, has read a log. The rules are

@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"slices"
+	"time"
 
 	"p2pchat/protocol/event"
 )
@@ -154,4 +156,63 @@ func (s *Store) EachRoomMessage(ctx context.Context, room event.Conversation, fn
 		}
 		return nil
 	})
+}
+
+// Newest gives, for each log of room, the position up to which somebody needs
+// nothing who is to see the newest messages, last of them or, if that is 0, all
+// since since by the authors' clocks; with neither he needs nothing at all. Logs
+// of which he needs everything are left out, as are those of which it is not
+// known what stands there. Quiet messages are not counted.
+func (s *Store) Newest(ctx context.Context, room event.Conversation, last int, since time.Time) (event.Frontier, error) {
+	out := event.Frontier{}
+	err := s.View(ctx, func(r *Reader) error {
+		first := map[int64]int64{} // by log, the lowest seq needed
+		if last > 0 || !since.IsZero() {
+			query := `SELECT e.log, e.seq ` + messageLane.from + ` AND e.quiet = 0 AND e.time >= ? ORDER BY ` + messageLane.order + ` LIMIT ?`
+			from, limit := int64(math.MinInt64), int64(-1) // SQLite: no limit
+			if last > 0 {
+				limit = int64(last)
+			} else {
+				from = clockIn(event.At(since))
+			}
+			err := r.rows(query, []any{room[:], from, limit}, func(scan func(...any) error) (bool, error) {
+				var log, seq int64
+				err := scan(&log, &seq)
+				if old, ok := first[log]; !ok || seq < old {
+					first[log] = seq
+				}
+				return true, err
+			})
+			if err != nil {
+				return err
+			}
+		}
+		frontier, err := r.Frontier(room)
+		if err != nil {
+			return err
+		}
+		for k, h := range frontier {
+			l, err := r.logRow(room, k)
+			if err != nil {
+				return err
+			}
+			seq, needed := first[l.n]
+			if !needed || seq > l.head {
+				out[k] = h
+				continue
+			}
+			id, err := r.idAt(&l, max(seq, l.low)-1)
+			if err != nil {
+				return err
+			}
+			if id != nil {
+				out[k] = event.Head{Seq: uint64(max(seq, l.low) - 1), ID: *id}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("find the newest messages: %w", err)
+	}
+	return out, nil
 }
