@@ -87,6 +87,9 @@ func (m *model) takeResult(msg tea.Msg) tea.Cmd {
 		}
 		for _, t := range m.people.rows { // who is there is not known now
 			t.peer.State, t.peer.RTT, t.typing = api.Offline, nil, time.Time{}
+			if t.room != nil {
+				t.room.members.lost()
+			}
 		}
 		m.people.sort()
 		return m.fail(api.Errorf(api.CodeNoNode, "the node does not answer (%w); looking for it", msg.err))
@@ -137,6 +140,18 @@ func (m *model) takeResult(msg tea.Msg) tea.Cmd {
 		if m.sheet == nil || m.sheet.id != msg.id {
 			return m.tell("doctor is done: /doctor shows it")
 		}
+	case membersMsg:
+		return m.takeMembers(msg)
+	case listingMsg:
+		return m.takeListing(msg)
+	case browseMsg:
+		if m.browser != nil && m.browser.id == msg.id {
+			return m.askListing()
+		}
+	case joinedMsg:
+		return m.takeJoined(msg)
+	case leftMsg:
+		return m.takeLeft(msg)
 	case awayMsg:
 		if msg.err != nil {
 			return m.fail(msg.err)
@@ -203,7 +218,7 @@ func (m *model) askPage(t *talk, before string) tea.Cmd {
 	asked := max(pageSize, 2*m.h)
 	older := t.log.loaded && (before != "" || len(t.log.lines) == 0)
 	return m.calls.do(callTime, func(ctx context.Context) tea.Msg {
-		page, err := m.svc.Log(ctx, api.LogQuery{Target: t.target, Last: asked, Before: before})
+		page, err := m.svc.Log(ctx, api.LogQuery{Target: t.target, Last: asked, Before: before, All: t.room != nil})
 		return pageMsg{t, older, before, asked, page, err}
 	})
 }
@@ -218,8 +233,8 @@ func (m *model) takePage(p pageMsg) tea.Cmd {
 		return m.fail(p.err)
 	}
 	if len(p.page) > 0 {
-		if newest := p.page[len(p.page)-1].Time; newest.After(p.t.last) {
-			p.t.last = newest.Time
+		if newest := p.page[len(p.page)-1]; api.Listed(newest.Kind) && newest.Time.After(p.t.last) {
+			p.t.last = newest.Time.Time
 		}
 	}
 	if p.older {
@@ -240,7 +255,7 @@ func (m *model) takePage(p pageMsg) tea.Cmd {
 // the next one says it for all that came meanwhile.
 func (m *model) markRead() tea.Cmd {
 	t := m.people.focus
-	if t == nil || m.marking || m.unfocused || m.gone || m.sheet != nil || !t.log.loaded || m.w <= 0 {
+	if t == nil || m.marking || m.unfocused || m.gone || m.sheet != nil || m.browser != nil || !t.log.loaded || m.w <= 0 {
 		return nil
 	}
 	l := t.log.lastReceived(t.log.at())
@@ -325,7 +340,7 @@ const typingEvery = 4 * time.Second
 // noticeTyping tells the focused person that one is typing to them.
 func (m *model) noticeTyping() tea.Cmd {
 	t := m.people.focus
-	if t == nil || !t.online() || m.gone {
+	if t == nil || !t.online() || m.gone { // in a room nobody is told
 		return nil
 	}
 	text := t.draft.text

@@ -57,6 +57,11 @@ func (m *model) title(l layout, room int) string {
 		}
 		return s.bar.Render(fit(m.width, name, room))
 	}
+	if t.room != nil {
+		name := clip(m.width, " "+t.label(), room)
+		text := "  " + t.room.title(m.signs.more)
+		return s.barName.Render(name) + s.bar.Render(fit(m.width, text, room-m.width.StringWidth(name)))
+	}
 	sign, word, _ := m.presence(t.peer)
 	name := clip(m.width, " "+sign+" "+t.label(), room)
 	rest := []string{word}
@@ -119,7 +124,7 @@ func (m *model) topRight(l layout) string {
 // stands below the pane.
 func (m *model) viewRule(l layout) string {
 	left, right := "", ""
-	if t := m.people.focus; t != nil && m.sheet == nil {
+	if t := m.people.focus; t != nil && m.sheet == nil && m.browser == nil {
 		if m.typing(t) {
 			left = " " + t.label() + " is typing" + m.signs.queued + " "
 		}
@@ -173,6 +178,9 @@ func (m *model) viewFoot(l layout) []string {
 		m.signs.more + " PgUp scrolls " + m.signs.more + " Ctrl+C quits"
 	if m.sheet != nil {
 		hint = "Esc closes " + m.signs.more + " PgUp, PgDn scroll"
+	}
+	if m.browser != nil {
+		hint = "Enter joins " + m.signs.more + " Up, Down choose " + m.signs.more + " Esc closes"
 	}
 	brand := "p2pchat"
 	if m.opts.Version != "" {

@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"slices"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -58,6 +59,31 @@ func (m *model) takeChange(c api.Change) tea.Cmd {
 			t.typing = m.now().Add(typingTime)
 			return m.calls.later(typingTime, staleMsg{})
 		}
+	case api.ChangeHidden:
+		if c.Hidden == nil {
+			break
+		}
+		if t := m.people.byConv[c.Hidden.Conversation]; t != nil {
+			t.log.hide(c.Hidden.ID)
+		}
+		m.pending = slices.DeleteFunc(m.pending, func(msg api.Message) bool { return msg.ID == c.Hidden.ID })
+	case api.ChangeRoom:
+		if c.Room != nil && c.Room.RoomID != "" {
+			m.people.setRoom(*c.Room)
+			m.people.sort()
+			return m.takePending()
+		}
+	case api.ChangeRoomLeft:
+		if c.Room != nil {
+			return m.takeRoomLeft(*c.Room)
+		}
+	case api.ChangeMember:
+		if c.Member == nil {
+			break
+		}
+		if t := m.people.byConv[c.Member.RoomID]; t != nil && t.room != nil {
+			t.room.members.change(*c.Member)
+		}
 	case api.ChangeNotice:
 		return m.tell(clean(c.Notice))
 	case api.ChangeLagged: // a snapshot follows
@@ -82,6 +108,13 @@ func (m *model) takeSnapshot(s api.Snapshot) tea.Cmd {
 			m.people.setPeer(p)
 		}
 	}
+	joined := map[string]bool{}
+	for _, r := range s.Rooms {
+		if r.RoomID != "" {
+			joined[r.RoomID] = true
+			m.people.setRoom(r)
+		}
+	}
 	for _, c := range s.Conversations {
 		if c.ID != "" {
 			m.people.setConversation(c)
@@ -90,6 +123,13 @@ func (m *model) takeSnapshot(s api.Snapshot) tea.Cmd {
 	for _, t := range append([]*talk(nil), m.people.rows...) {
 		if t.listed && !roster[t.key] {
 			m.people.remove(t.key)
+		}
+		if t.room != nil {
+			t.room.members.distrust()
+			if !joined[t.key] {
+				m.dropRoom(t)
+				continue
+			}
 		}
 		t.log.stale, t.log.marked = t.log.loaded || t.log.loading, ""
 		t.typing = time.Time{}
@@ -106,7 +146,7 @@ func (m *model) takeSnapshot(s api.Snapshot) tea.Cmd {
 // takeMessage puts a message where it belongs.
 func (m *model) takeMessage(msg api.Message) tea.Cmd {
 	t := m.people.byConv[msg.Conversation]
-	if t == nil && stateRank[msg.State] == 0 && m.people.byKey[msg.Author] != nil && m.people.byKey[msg.Author].conv == "" {
+	if t == nil && msg.Nick == "" && api.Listed(msg.Kind) && stateRank[msg.State] == 0 && m.people.byKey[msg.Author] != nil && m.people.byKey[msg.Author].conv == "" {
 		t = m.people.byKey[msg.Author] // the first word from somebody new
 		t.conv = msg.Conversation
 		m.people.byConv[t.conv] = t
@@ -116,12 +156,12 @@ func (m *model) takeMessage(msg api.Message) tea.Cmd {
 		return m.askConversations()
 	}
 	isNew := t.log.append(msg)
-	if msg.Time.After(t.last) {
+	if api.Listed(msg.Kind) && msg.Time.After(t.last) {
 		t.last = msg.Time.Time
 	}
 	if stateRank[msg.State] == 0 { // somebody else's
 		t.typing = time.Time{}
-		if isNew && t == m.people.focus && t.log.fresh == "" && (m.unfocused || t.log.bottom.line != nil) {
+		if isNew && api.Listed(msg.Kind) && t == m.people.focus && t.log.fresh == "" && (m.unfocused || t.log.bottom.line != nil) {
 			t.log.fresh = msg.ID
 		}
 		return nil

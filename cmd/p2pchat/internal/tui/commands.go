@@ -29,12 +29,15 @@ func commandList(o Options) []command {
 		{"me", "TEXT", "say what you do: /me waves", cmdMe},
 		{"away", "[TEXT]", "tell others that you are away", cmdAway},
 		{"back", "", "you are back", cmdBack},
+	}
+	list = append(list, roomCommands()...)
+	list = append(list, []command{
 		{"peers", "", "everybody known, with addresses", cmdPeers},
 		{"add", "MULTIADDR", "connect to an address, such as /ip4/10.0.0.2/tcp/47700/p2p/ID", cmdAdd},
 		{"whoami", "", "your name, peer ID and fingerprint", cmdWhoami},
 		{"status", "", "this node: addresses, connections, what is queued", cmdStatus},
 		{"doctor", "", "why don't I see the others? looks at network and storage", cmdDoctor},
-	}
+	}...)
 	if o.Capture != nil {
 		list = append(list,
 			command{"capture", "FILE", "record this node's packets for Wireshark, as .pcapng or .pcap", cmdCapture},

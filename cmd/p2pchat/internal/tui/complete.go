@@ -62,32 +62,82 @@ func (m *model) options(d *draft) *completion {
 	}
 	after := " "
 	from := strings.LastIndexAny(head, " \n\t") + 1
+	if arg, ok := strings.CutPrefix(head, "/join "); ok {
+		arg = strings.TrimLeft(arg, " ") // names may hold spaces
+		return &completion{from: len(head) - len(arg), to: d.cursor, options: m.roomOptions(arg, true)}
+	}
 	if arg, ok := strings.CutPrefix(head, "/msg "); ok {
-		from = len(head) - len(strings.TrimLeft(arg, " ")) // names may hold spaces
+		from = len(head) - len(strings.TrimLeft(arg, " "))
 	} else if from == 0 {
 		after = ": "
 	}
 	c := &completion{from: from, to: d.cursor}
+	if word := head[from:]; strings.HasPrefix(word, "#") {
+		c.options = m.roomOptions(word, false)
+		return c
+	}
 	word, at := strings.CutPrefix(head[from:], "@")
 	if word == "" && !at && !strings.HasPrefix(head, "/msg ") {
 		return c // Tab on nothing would name anybody
 	}
-	for _, t := range m.people.rows {
-		if t.kind == api.KindDirect && len(t.label()) >= len(word) && strings.EqualFold(t.label()[:len(word)], word) {
-			o := t.label() + after
-			if at {
-				o = "@" + t.label() + " "
-			}
+	offer := func(label string) {
+		o := label + after
+		if at {
+			o = "@" + label + " "
+		}
+		if begins(label, word) && !slices.Contains(c.options, o) {
 			c.options = append(c.options, o)
 		}
 	}
+	if t := m.people.focus; t != nil && t.room != nil && !strings.HasPrefix(head, "/msg ") {
+		for _, r := range t.room.members.rows { // those one talks with come first
+			if !r.Self {
+				offer(m.rowLabel(t, r))
+			}
+		}
+	}
+	for _, t := range m.people.rows {
+		if t.kind == api.KindDirect {
+			offer(t.label())
+		}
+	}
 	// The person one talks with is the one most often named.
-	if t := m.people.focus; t != nil {
+	if t := m.people.focus; t != nil && t.room == nil {
 		slices.SortStableFunc(c.options, func(a, b string) int {
 			return rankOf(b, t.label()) - rankOf(a, t.label())
 		})
 	}
 	return c
+}
+
+// begins tells whether label begins with word, in whatever case.
+func begins(label, word string) bool {
+	return len(label) >= len(word) && strings.EqualFold(label[:len(word)], word)
+}
+
+// roomOptions are the rooms whose name begins with word, with or without "#":
+// those on the left, and for /join all others, before which those one is in
+// would only be in the way.
+func (m *model) roomOptions(word string, join bool) []string {
+	var out []string
+	offer := func(label string) {
+		if o := label + " "; (begins(label, word) || join && begins(label[1:], word)) && !slices.Contains(out, o) {
+			out = append(out, o)
+		}
+	}
+	if join {
+		for _, r := range m.listing.rows {
+			if m.people.byKey[r.RoomID] == nil {
+				offer(m.listing.label(r))
+			}
+		}
+	}
+	for _, t := range m.people.rows {
+		if t.room != nil {
+			offer(t.label())
+		}
+	}
+	return out
 }
 
 func rankOf(option, name string) int {

@@ -20,14 +20,15 @@ type layout struct {
 const (
 	minPeople  = 60
 	minDetails = 104
+	minMembers = 88 // in a room the pane is narrower
 	maxInput   = 6
 	maxFoot    = 4
 	maxNotices = 2
 )
 
 // newLayout lays out a screen of w by h cells; input, foot and notices are the
-// rows that these parts would like to have.
-func newLayout(w, h, input, foot, notices int) layout {
+// rows that these parts would like to have; room: there are members on the right.
+func newLayout(w, h, input, foot, notices int, room bool) layout {
 	l := layout{w: max(w, 1), h: max(h, 1)}
 	left := l.h
 	take := func(n int) bool {
@@ -61,7 +62,11 @@ func newLayout(w, h, input, foot, notices int) layout {
 		l.people = min(max(l.w/5, 16), 28)
 		l.mid -= l.people + 1
 	}
-	if l.w >= minDetails {
+	switch {
+	case room && l.w >= minMembers:
+		l.details = min(max(l.w/5, 20), 32)
+		l.mid -= l.details + 1
+	case !room && l.w >= minDetails:
 		l.details = min(max(l.w/4, 26), 40)
 		l.mid -= l.details + 1
 	}

@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"cmp"
 	"strings"
 	"time"
 
@@ -21,10 +22,12 @@ type blockKey struct {
 	frame     frame
 	text      string
 	state     string
-	name      string
-	begins    bool // the first there is
-	date, new bool // a separator above
-	follows   bool // same author, shortly before: the name is not repeated
+	kind      string
+	name      string // the author's
+	was       string // how the author was called before a change of nick
+	begins    bool   // the first there is
+	date, new bool   // a separator above
+	follows   bool   // same author, shortly before: the name is not repeated
 	hit       bool
 	forked    bool
 }
@@ -33,7 +36,6 @@ type blockKey struct {
 type frame struct {
 	width, name int // columns; name 0: the name stands before the text
 	clock       bool
-	self, other string // the names shown
 	measure     measure
 	look        int // number of the styles in use
 }
@@ -48,13 +50,22 @@ const (
 // frameFor shapes the focused conversation's pane.
 func (m *model) frameFor(t *talk, width int) frame {
 	f := frame{
-		width: width, clock: width >= minClock, self: m.self.Name, other: t.label(),
-		measure: m.width, look: m.look,
+		width: width, clock: width >= minClock, measure: m.width, look: m.look,
 	}
-	if width >= minNames {
-		f.name = max(m.width.StringWidth(f.other), m.width.StringWidth(f.self), 4)
-		f.name = min(f.name, maxName, width/4)
+	if width < minNames {
+		return f
 	}
+	f.name = 4
+	wide := func(name string) { f.name = max(f.name, m.width.StringWidth(name)) }
+	if t.room == nil {
+		wide(m.self.Name)
+		wide(t.label())
+	} else {
+		for _, r := range t.room.members.rows {
+			wide(m.memberLabel(t, r.PeerID, r.Nick, r.Name))
+		}
+	}
+	f.name = min(f.name, maxName, width/4)
 	return f
 }
 
@@ -66,7 +77,7 @@ func (m *model) rowsOf(t *talk, i int, f frame) []string {
 		prev = t.log.lines[i-1]
 	}
 	k := blockKey{
-		frame: f, text: l.Text, state: l.State, name: l.Name, forked: l.Forked,
+		frame: f, text: l.Text, state: l.State, kind: l.Kind, name: m.author(t, l), forked: l.Forked,
 		date:   prev == nil || !sameDay(m.local(prev.Time), m.local(l.Time)),
 		new:    l.ID == t.log.fresh,
 		begins: prev == nil && t.log.whole,
@@ -74,6 +85,9 @@ func (m *model) rowsOf(t *talk, i int, f frame) []string {
 	}
 	k.follows = !k.date && !k.new && prev.Author == l.Author && prev.Log == l.Log &&
 		prev.Kind == l.Kind && l.Kind == api.MessageText && l.Time.Sub(prev.Time.Time).Abs() < 5*time.Minute
+	if l.Kind == api.MessageNick {
+		k.was = t.log.calledBefore(i)
+	}
 	if l.block.rows == nil || l.block.key != k {
 		l.block = block{k, m.renderLine(t, l, k)}
 	}
@@ -95,7 +109,11 @@ func (m *model) renderLine(t *talk, l *line, k blockKey) []string {
 	f := k.frame
 	var rows []string
 	if k.begins {
-		rows = append(rows, m.styles.dim.Render(fit(m.width, " the conversation with "+t.label()+" begins here", f.width)),
+		begins := " the conversation with " + t.label() + " begins here"
+		if t.room != nil {
+			begins = " here begins what you have of " + t.label()
+		}
+		rows = append(rows, m.styles.dim.Render(fit(m.width, begins, f.width)),
 			strings.Repeat(" ", f.width))
 	}
 	if k.date {
@@ -105,14 +123,17 @@ func (m *model) renderLine(t *talk, l *line, k blockKey) []string {
 		rows = append(rows, m.separator("new", f.width, m.styles.accent))
 	}
 
-	mine := stateRank[l.State] > 0
-	name, who := m.author(t, l)
+	mine := stateRank[l.State] > 0 && api.Listed(l.Kind)
+	name, who := k.name, m.styles.sender(l.Author)
 	body, style := l.Text, m.styles.plain
-	switch l.Kind {
-	case api.MessageText:
-	case api.MessageAction:
+	sign := "" // in the place of the name
+	switch notice := notice(l, name, k.was); {
+	case notice != "":
+		body, style, who, sign = notice, m.styles.dim, m.styles.dim, m.signs.notice
+	case l.Kind == api.MessageText:
+	case l.Kind == api.MessageAction:
 		body, style = name+" "+l.Text, who.Bold(false).Italic(true)
-		name = m.signs.action
+		sign = m.signs.action
 	default:
 		body, style = "(a message of a kind that this version does not know)", m.styles.dim
 	}
@@ -131,11 +152,11 @@ func (m *model) renderLine(t *talk, l *line, k blockKey) []string {
 		head += strings.Repeat(" ", f.name+2)
 		indent += f.name + 2
 	case f.name > 0:
-		short := clip(f.measure, name, f.name)
+		short := clipLabel(f.measure, cmp.Or(sign, name), f.name)
 		head += strings.Repeat(" ", max(0, f.name-f.measure.StringWidth(short))) + who.Render(short) + "  "
 		indent += f.name + 2
-	case !k.follows && name == m.signs.action:
-		body = name + " " + body
+	case sign != "":
+		body = sign + " " + body
 	case !k.follows:
 		short := clip(f.measure, name, max(f.width/3, 4))
 		head += who.Render(short) + " "
@@ -170,19 +191,18 @@ func (m *model) renderLine(t *talk, l *line, k blockKey) []string {
 
 func (m *model) styledRow(s string, f frame) string { return pad(f.measure, s, f.width) }
 
-// author is the name over a message and its colour.
-func (m *model) author(t *talk, l *line) (string, lipgloss.Style) {
+// author is the name over a message.
+func (m *model) author(t *talk, l *line) string {
 	name := l.Name
 	switch {
+	case t.room != nil:
+		return m.memberLabel(t, l.Author, l.Nick, l.Name)
 	case l.Author == m.self.PeerID:
 		name = m.self.Name
 	case l.Author == t.key:
 		name = t.label()
 	}
-	if name == "" {
-		name = clean(l.Author)
-	}
-	return name, m.styles.sender(l.Author)
+	return cmp.Or(name, clean(l.Author))
 }
 
 // remarks are what a reader should know about a message's origin.

@@ -54,6 +54,9 @@ type model struct {
 	marking bool                 // a MarkRead is under way
 	pending []api.Message        // of conversations not known yet
 	asking  bool                 // the list of conversations has been asked for
+	goTo    string               // room to be shown as soon as there is its row
+	listing listing              // rooms one could be in
+	browser *browser             // the dialog over it, nil when it is closed
 	noticed map[string]time.Time // when the last typing notice went to whom
 }
 
@@ -120,6 +123,10 @@ func (m *model) take(msg tea.Msg) tea.Cmd {
 	case tea.KeyPressMsg:
 		return m.keyPress(msg)
 	case tea.PasteMsg:
+		if m.browser != nil {
+			m.browser.paste(msg.Content)
+			return nil
+		}
 		m.sheet = nil
 		if !m.draft().insert(msg.Content) {
 			return m.fail(api.Errorf(api.CodeTooLong, "pasting %d bytes here is too much: a message holds %d", len(msg.Content), api.MaxText))
@@ -169,6 +176,10 @@ func (m *model) take(msg tea.Msg) tea.Cmd {
 // settle does what follows from the state, whatever changed it: loading what
 // is shown, saying what was read, sending what waits.
 func (m *model) settle() tea.Cmd {
+	if t := m.people.byKey[m.goTo]; t != nil && m.goTo != "" {
+		m.focusOn(t)
+		m.goTo = ""
+	}
 	if m.people.focus == nil && m.synced {
 		if t := m.firstFocus(); t != nil {
 			t.draft = m.solo
@@ -176,7 +187,7 @@ func (m *model) settle() tea.Cmd {
 			m.focusOn(t)
 		}
 	}
-	return tea.Batch(m.load(), m.markRead(), m.sendNext())
+	return tea.Batch(m.load(), m.loadMembers(), m.markRead(), m.sendNext())
 }
 
 // firstFocus is whom the UI shows first: who wrote, who was talked with last,
@@ -206,7 +217,10 @@ func (m *model) focusOn(t *talk) tea.Cmd {
 	if old := m.people.focus; old != nil {
 		old.log.fresh, old.log.bottom, old.log.hit = "", anchor{}, nil
 	}
-	m.people.focus = t
+	if old := m.people.focus; m.people.index(old) >= 0 {
+		m.people.previous = old
+	}
+	m.people.focus, m.goTo = t, ""
 	m.sheet, m.completing = nil, nil
 	m.input.at, m.input.first = len(m.input.history), 0
 	t.log.bottom = anchor{}
@@ -231,6 +245,9 @@ func (m *model) typing(t *talk) bool { return m.now().Before(t.typing) }
 func (m *model) keyPress(msg tea.KeyPressMsg) tea.Cmd {
 	if key.Matches(msg, keys.Quit) {
 		return tea.Quit
+	}
+	if m.browser != nil {
+		return m.browserKey(msg)
 	}
 	if m.sheet != nil && m.sheetKey(msg) {
 		return nil
@@ -273,13 +290,17 @@ func (m *model) keyPress(msg tea.KeyPressMsg) tea.Cmd {
 		before := d.text
 		room := m.input.room(m.width, m.signs.prompt, m.layout().w)
 		if m.input.edit(d, m.width, room, msg) && d.text != before {
-			return m.noticeTyping()
+			return tea.Batch(m.noticeTyping(), m.lookForRooms(d.text))
 		}
 	}
 	return nil
 }
 
 func (m *model) scrollBy(n int) tea.Cmd {
+	if m.browser != nil {
+		m.browser.move(m.listing, -n)
+		return nil
+	}
 	if m.sheet != nil {
 		m.sheet.top -= n
 		return nil
@@ -301,6 +322,9 @@ func (m *model) click(x, y int) tea.Cmd {
 	first := l.notices
 	if l.top {
 		first++
+	}
+	if m.browser != nil {
+		return nil
 	}
 	if i := y - first + m.people.top; x < l.people && y >= first && y < first+l.body && i < len(m.people.rows) {
 		return m.focusOn(m.people.rows[i])

@@ -23,6 +23,8 @@ type talk struct {
 	peer   api.Peer // clean; State is offline when not in the roster
 	listed bool     // in the roster
 
+	room *room // nil for a person
+
 	unread  int
 	entered int       // unread messages when it was shown, until they are loaded
 	last    time.Time // of the newest message
@@ -32,17 +34,16 @@ type talk struct {
 	draft draft
 }
 
-// label is the name as shown: with the start of the fingerprint when the name
-// alone does not say who it is.
+// label is the name as shown: with the start of the fingerprint, or of the
+// room's ID, when the name alone does not say which it is.
 func (t *talk) label() string {
-	name := t.name
-	if t.kind == api.KindRoom {
-		name = "#" + name
+	if t.room != nil {
+		return roomLabel(t.name, t.key, t.twin)
 	}
 	if t.twin {
-		name += "~" + shortPrint(t.peer)
+		return t.name + "~" + shortPrint(t.peer)
 	}
-	return name
+	return t.name
 }
 
 // shortPrint is the first group of a fingerprint, or the end of the peer ID
@@ -64,6 +65,8 @@ type people struct {
 	byConv map[string]*talk
 	focus  *talk // nil when there is nobody yet
 	top    int   // first row shown
+
+	previous *talk // focused before, nil if it is gone
 }
 
 func newPeople() people {
@@ -76,6 +79,9 @@ func (p *people) add(key, kind string) *talk {
 		t = &talk{key: key, kind: kind, target: key, name: clean(key)}
 		t.peer = api.Peer{PeerID: clean(key), State: api.Offline}
 		t.log.init()
+		if kind == api.KindRoom {
+			t.room, t.log.room = &room{}, true
+		}
 		p.byKey[key] = t
 		p.rows = append(p.rows, t)
 	}
@@ -105,8 +111,12 @@ func cleanPeer(p api.Peer) api.Peer {
 	return p
 }
 
-// setConversation takes a row of the service's list.
-func (p *people) setConversation(c api.Conversation) *talk {
+// setConversation takes a row of the service's list. Which rooms there are,
+// their own rows say.
+func (p *people) setConversation(c api.Conversation) {
+	if c.Kind == api.KindRoom && p.byConv[c.ID] == nil {
+		return
+	}
 	key := c.PeerID
 	if c.Kind != api.KindDirect || key == "" {
 		key = c.ID
@@ -123,7 +133,6 @@ func (p *people) setConversation(c api.Conversation) *talk {
 	if !t.listed && c.Name != "" {
 		t.name = clean(c.Name)
 	}
-	return t
 }
 
 // remove takes a peer off the roster; what was said with it stays.
@@ -137,9 +146,16 @@ func (p *people) remove(peerID string) {
 	if len(t.log.lines) > 0 || t.unread > 0 || t == p.focus {
 		return
 	}
+	p.forget(t)
+}
+
+func (p *people) forget(t *talk) {
 	p.rows = slices.DeleteFunc(p.rows, func(r *talk) bool { return r == t })
-	delete(p.byKey, peerID)
+	delete(p.byKey, t.key)
 	delete(p.byConv, t.conv)
+	if p.previous == t {
+		p.previous = nil
+	}
 }
 
 // sort puts the rows in order and finds those whose names are not unique.
@@ -162,7 +178,7 @@ func (p *people) sort() {
 		count[t.kind+strings.ToLower(t.name)]++
 	}
 	for _, t := range p.rows {
-		t.twin = t.kind == api.KindDirect && count[t.kind+strings.ToLower(t.name)] > 1
+		t.twin = count[t.kind+strings.ToLower(t.name)] > 1
 	}
 }
 
@@ -191,8 +207,8 @@ func (p *people) nextUnread() *talk {
 	return nil
 }
 
-// find resolves what a person typed: a name as shown, "@name", "user:name" or
-// a peer ID. Errors: not-found, ambiguous.
+// find resolves what a person typed: a name as shown, "@name", "user:name", a
+// peer ID or "#room". Errors: not-found, ambiguous.
 func (p *people) find(who string) (*talk, error) {
 	name := strings.TrimPrefix(strings.TrimPrefix(who, "user:"), "@")
 	if t := p.byKey[name]; t != nil {
@@ -204,7 +220,7 @@ func (p *people) find(who string) (*talk, error) {
 			if same(t.label(), name) {
 				return t, nil
 			}
-			if same(t.name, name) {
+			if t.room == nil && same(t.name, name) {
 				found = append(found, t)
 			}
 		}
@@ -229,7 +245,11 @@ func (p *people) find(who string) (*talk, error) {
 func (p *people) split(arg string) (t *talk, rest string, err error) {
 	best := 0
 	for _, r := range p.rows {
-		for _, n := range []string{r.label(), r.name, "@" + r.name} {
+		names := []string{r.label()}
+		if r.room == nil {
+			names = append(names, r.name, "@"+r.name)
+		}
+		for _, n := range names {
 			if len(n) > best && len(arg) >= len(n) && strings.EqualFold(arg[:len(n)], n) &&
 				(len(arg) == len(n) || arg[len(n)] == ' ' || arg[len(n)] == '\n') {
 				best = len(n)

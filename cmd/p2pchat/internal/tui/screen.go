@@ -12,7 +12,8 @@ import (
 func (m *model) layout() layout {
 	room := m.input.room(m.width, m.signs.prompt, max(m.w, 1))
 	rows := len(m.draft().place(m.width, room).rows)
-	return newLayout(m.w, m.h, rows, len(m.noteRows()), len(m.noticeRows()))
+	t := m.people.focus
+	return newLayout(m.w, m.h, rows, len(m.noteRows()), len(m.noticeRows()), t != nil && t.room != nil)
 }
 
 // View draws the screen.
@@ -48,13 +49,18 @@ func (m *model) screen() (rows []string, x, y int) {
 	if l.notices > 0 {
 		rows = append(rows, m.viewNotices(l)...)
 	}
-	rows = append(rows, m.viewBody(l)...)
+	above := len(rows)
+	body, bx, by := m.viewBody(l)
+	rows = append(rows, body...)
 	if l.rule {
 		rows = append(rows, m.viewRule(l))
 	}
 	in, x, y := m.input.view(m.draft(), m.width, m.styles, m.signs.prompt, m.inputHint(), l.w, l.input)
 	y += len(rows)
 	rows = append(rows, in...)
+	if m.browser != nil {
+		x, y = bx, above+by
+	}
 	if l.foot > 0 {
 		rows = append(rows, m.viewFoot(l)...)
 	}
@@ -80,10 +86,14 @@ func (m *model) inputHint() string {
 	return "write to " + t.label()
 }
 
-// viewBody renders the panes side by side.
-func (m *model) viewBody(l layout) []string {
-	if m.sheet != nil {
-		return m.viewSheet(l.w, l.body)
+// viewBody renders what covers the panes, or these side by side. A dialog has
+// the cursor at x, y.
+func (m *model) viewBody(l layout) (rows []string, x, y int) {
+	switch {
+	case m.browser != nil:
+		return m.viewBrowser(l.w, l.body)
+	case m.sheet != nil:
+		return m.viewSheet(l.w, l.body), 0, 0
 	}
 	t := m.people.focus
 	var mid []string
@@ -92,7 +102,7 @@ func (m *model) viewBody(l layout) []string {
 		mid = m.middle(m.wait("starting")(l.mid-2), l.mid, l.body)
 	case t == nil:
 		mid = m.middle(wrapText(m.width, lonely, min(l.mid-4, 56)), l.mid, l.body)
-	case t.log.loaded && len(t.log.lines) == 0 && t.log.whole:
+	case t.log.loaded && len(t.log.lines) == 0 && t.log.whole: // in a room somebody joined
 		mid = m.middle(wrapText(m.width, "Nothing has been said yet. Say hello to "+t.label()+".", min(l.mid-4, 56)), l.mid, l.body)
 	default:
 		mid = m.viewTranscript(t, l.mid, l.body)
@@ -102,10 +112,13 @@ func (m *model) viewBody(l layout) []string {
 	if l.people > 0 {
 		left = m.viewPeople(l.people, l.body)
 	}
-	if l.details > 0 {
+	switch {
+	case l.details > 0 && t != nil && t.room != nil:
+		right = m.viewMembers(t, l.details, l.body)
+	case l.details > 0:
 		right = m.viewDetails(t, l.details, l.body)
 	}
-	rows := make([]string, l.body)
+	rows = make([]string, l.body)
 	for i := range rows {
 		if left != nil {
 			rows[i] = pad(m.width, left[i], l.people) + bar
@@ -115,7 +128,7 @@ func (m *model) viewBody(l layout) []string {
 			rows[i] += bar + pad(m.width, right[i], l.details)
 		}
 	}
-	return rows
+	return rows, 0, 0
 }
 
 // lonely is what a person reads who sees nobody.

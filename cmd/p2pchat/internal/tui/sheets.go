@@ -39,9 +39,9 @@ func (m *model) renderHelp(w int) []string {
 	}
 	rows = append(rows, "", m.heading("Beside your messages"))
 	for _, e := range [][2]string{
-		{m.signs.queued, "queued: stored here; it goes out by itself when the other side is there"},
+		{m.signs.queued, "queued: stored here; it goes out by itself when the other side is there, in a room another member"},
 		{m.signs.sent, "sent: on its way"},
-		{m.signs.delivered, "delivered: stored on the other side"},
+		{m.signs.delivered, "delivered: stored on the other side, in a room by at least one other member"},
 		{m.signs.read, "read: shown to the other person"},
 	} {
 		rows = append(rows, m.entries(w, col, e[0], e[1])...)
@@ -52,7 +52,7 @@ func (m *model) renderHelp(w int) []string {
 		{m.signs.away, "away"},
 		{m.signs.offline, "offline"},
 		{m.signs.warning, "look twice: the name is or looks like another's, or has changed; compare fingerprints"},
-		{"name~1a2b", "several people have this name; 1a2b begins the fingerprint"},
+		{"name~1a2b", "several people have this name, and 1a2b begins the fingerprint; of rooms, the ID"},
 	} {
 		rows = append(rows, m.entries(w, col, e[0], e[1])...)
 	}

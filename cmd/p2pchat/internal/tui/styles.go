@@ -94,7 +94,8 @@ type signs struct {
 	queued, sent, delivered, read string // delivery of one's own lines
 	pointer, prompt, warning      string
 	bar, rule                     string // vertical and horizontal lines
-	action, down, rec, more       string
+	action, notice                string // before lines that nobody says
+	down, rec, more               string
 	plain                         bool // ASCII only
 }
 
@@ -103,7 +104,7 @@ var unicodeSigns = signs{
 	queued: "…", sent: "→", delivered: "✓", read: "✓✓",
 	pointer: "▌", prompt: "›", warning: "⚠",
 	bar: "│", rule: "─",
-	action: "∗", down: "↓", rec: "●", more: "·",
+	action: "∗", notice: "–", down: "↓", rec: "●", more: "·",
 }
 
 // asciiSigns are for terminals that cannot show others: the Linux console,
@@ -113,7 +114,7 @@ var asciiSigns = signs{
 	queued: ".", sent: ">", delivered: "+", read: "++",
 	pointer: ">", prompt: ">", warning: "!",
 	bar: "|", rule: "-",
-	action: "*", down: "v", rec: "*", more: "|", plain: true,
+	action: "*", notice: "-", down: "v", rec: "*", more: "|", plain: true,
 }
 
 // signsFor chooses by the environment, which is a list of KEY=value. A locale

@@ -12,7 +12,16 @@ const pageSize = 100
 // line is one message as the transcript holds it. Name and Text are clean.
 type line struct {
 	api.Message
-	block block // as last rendered
+	told  uint64 // number of the change that told of it last, 0 if a page did
+	block block  // as last rendered
+}
+
+// later tells whether l stands below o.
+func (l *line) later(o *line) bool {
+	if !l.Time.Equal(o.Time.Time) {
+		return l.Time.After(o.Time.Time)
+	}
+	return l.Log != "" && l.Log == o.Log && l.Author == o.Author && l.Seq > o.Seq
 }
 
 // transcript holds the loaded part of one conversation, oldest first: a
@@ -20,12 +29,17 @@ type line struct {
 type transcript struct {
 	lines []*line
 	byID  map[string]*line
+	// room: many logs, so that what was said apart arrives late and belongs
+	// further up; and lines may be hidden again.
+	room bool
 
-	loaded  bool  // the newest page has arrived once
-	stale   bool  // changes were missed: load the newest page again
-	loading bool  // a page has been asked for
-	known   *line // the newest line when the newest page was asked for
-	whole   bool  // there is nothing older
+	loaded  bool            // the newest page has arrived once
+	stale   bool            // changes were missed: load the newest page again
+	loading bool            // a page has been asked for
+	told    uint64          // changes that told of a line
+	asked   uint64          // told, when the newest page was asked for
+	whole   bool            // there is nothing older
+	hidden  map[string]bool // IDs hidden since a page was asked for
 
 	// reached is the highest sequence number per log and state that a change
 	// has told of: a page read before the change may arrive after it.
@@ -51,10 +65,11 @@ var stateRank = map[string]int{api.Queued: 1, api.Sent: 2, api.Delivered: 3, api
 func (t *transcript) init() {
 	t.byID = map[string]*line{}
 	t.reached = map[reachKey]uint64{}
+	t.hidden = map[string]bool{}
 }
 
 func newLine(msg api.Message) *line {
-	msg.Name, msg.Text = clean(msg.Name), cleanText(msg.Text)
+	msg.Name, msg.Nick, msg.Text = clean(msg.Name), clean(msg.Nick), cleanText(msg.Text)
 	return &line{Message: msg}
 }
 
@@ -63,17 +78,71 @@ func newLine(msg api.Message) *line {
 func (t *transcript) append(msg api.Message) bool {
 	l := newLine(msg)
 	t.lift(l)
+	t.told++
+	delete(t.hidden, msg.ID)
 	if old := t.byID[msg.ID]; old != nil {
 		if stateRank[l.State] < stateRank[old.State] {
 			l.State = old.State
 		}
 		old.Message = l.Message
+		if t.room {
+			old.told = t.told
+		}
 		return false
 	}
-	t.byID[msg.ID] = l
-	t.lines = append(t.lines, l)
+	l.told = t.told
+	return t.place(l)
+}
+
+// place puts a new line at the end, or in a room where its time says. What is
+// older than all that is loaded is left for scrolling up to load: false.
+func (t *transcript) place(l *line) bool {
+	at := len(t.lines)
+	if t.room {
+		for at > 0 && t.lines[at-1].later(l) {
+			at--
+		}
+		if at == 0 && len(t.lines) > 0 && t.loaded && !t.whole {
+			return false
+		}
+	}
+	t.byID[l.ID] = l
+	t.lines = slices.Insert(t.lines, at, l)
 	return true
 }
+
+// hide takes a line out.
+func (t *transcript) hide(id string) {
+	if t.loading {
+		t.hidden[id] = true // the page may still hold it
+	}
+	l := t.byID[id]
+	if l == nil {
+		return
+	}
+	at := slices.Index(t.lines, l)
+	t.lines = slices.Delete(t.lines, at, at+1)
+	delete(t.byID, id)
+	if t.bottom.line == l {
+		t.bottom = anchor{}
+		if at > 0 && at < len(t.lines) {
+			t.bottom = anchor{t.lines[at-1], 1 << 20} // its last row
+		}
+	}
+	if t.hit == l {
+		t.hit = nil
+	}
+	if t.fresh == id {
+		t.fresh = ""
+		if next := slices.IndexFunc(t.lines[at:], (*line).isNews); next >= 0 {
+			t.fresh = t.lines[at+next].ID
+		}
+	}
+}
+
+// isNews tells whether somebody else said it: what counts as unread, and can
+// be marked as read.
+func (l *line) isNews() bool { return l.State == api.Received && api.Listed(l.Kind) }
 
 // reach applies a state change: all of a log up to a sequence number.
 func (t *transcript) reach(c api.StateChange) {
@@ -99,20 +168,17 @@ func (t *transcript) lift(l *line) {
 // ask notes that the newest page is asked for: what arrives from now on is
 // newer than whatever of it is known.
 func (t *transcript) ask() {
-	t.stale, t.known = false, nil
-	if n := len(t.lines); n > 0 {
-		t.known = t.lines[n-1]
-	}
+	t.stale, t.asked = false, t.told
+	clear(t.hidden)
 }
 
 // newest takes the newest page. What arrived since it was asked for stays
 // behind it; what was loaded before is dropped unless the page reaches it, so
-// that there is never a hole.
+// that there is never a hole. In a room it is dropped anyway: some of it may
+// have been hidden unheard.
 func (t *transcript) newest(page []api.Message, asked int) {
 	t.loaded = true
-	kept := t.byID
-	known := slices.Index(t.lines, t.known) + 1 // lines that there were when it was asked for
-	before, after := t.lines[:known], t.lines[known:]
+	kept, old := t.byID, t.lines
 	t.lines, t.byID = nil, map[string]*line{}
 	put := func(l *line) {
 		if t.byID[l.ID] == nil {
@@ -120,15 +186,25 @@ func (t *transcript) newest(page []api.Message, asked int) {
 			t.lines = append(t.lines, l)
 		}
 	}
-	if len(page) > 0 {
-		first := slices.IndexFunc(before, func(l *line) bool { return l.ID == page[0].ID })
-		for _, l := range before[:max(first, 0)] {
+	if len(page) > 0 && !t.room {
+		first := slices.IndexFunc(old, func(l *line) bool { return l.ID == page[0].ID })
+		for _, l := range old[:max(first, 0)] {
 			put(l)
 		}
 	}
+	if len(page) < asked {
+		t.whole = true
+	} else if len(t.lines) == 0 {
+		t.whole = false // the page goes back at least as far as was known
+	}
 	for _, m := range page {
 		l := newLine(m)
-		if old := kept[m.ID]; old != nil { // the anchor may point at it
+		switch old := kept[m.ID]; { // the anchor may point at it
+		case t.hidden[m.ID]:
+			continue
+		case old != nil && t.room && old.told > t.asked:
+			l = old // the page is older
+		case old != nil:
 			if stateRank[l.State] < stateRank[old.State] {
 				l.State = old.State
 			}
@@ -138,14 +214,16 @@ func (t *transcript) newest(page []api.Message, asked int) {
 		t.lift(l)
 		put(l)
 	}
-	for _, l := range after {
-		put(l)
+	for _, l := range old {
+		switch {
+		case l.told <= t.asked || t.byID[l.ID] != nil:
+		case t.room:
+			t.place(l)
+		default:
+			put(l)
+		}
 	}
-	if len(page) < asked {
-		t.whole = true
-	} else if len(t.lines) > 0 && t.lines[0].ID == page[0].ID {
-		t.whole = false // the page goes back at least as far as was known
-	}
+	clear(t.hidden)
 	if t.bottom.line != nil && t.byID[t.bottom.line.ID] != t.bottom.line {
 		t.bottom = anchor{}
 	}
@@ -158,7 +236,7 @@ func (t *transcript) newest(page []api.Message, asked int) {
 func (t *transcript) older(page []api.Message, asked int) {
 	var ls []*line
 	for _, m := range page {
-		if t.byID[m.ID] != nil {
+		if t.byID[m.ID] != nil || t.hidden[m.ID] {
 			continue
 		}
 		l := newLine(m)
@@ -168,6 +246,7 @@ func (t *transcript) older(page []api.Message, asked int) {
 	}
 	t.lines = append(ls, t.lines...)
 	t.whole = len(page) < asked
+	clear(t.hidden)
 }
 
 // clear empties the screen; scrolling up loads what was there again.
@@ -192,11 +271,11 @@ func (t *transcript) at() int {
 	return slices.Index(t.lines, t.bottom.line)
 }
 
-// setFresh puts the new-message marker before the last n received messages.
+// setFresh puts the new-message marker before the last n messages of others.
 func (t *transcript) setFresh(n int) {
 	t.fresh = ""
 	for i := len(t.lines) - 1; i >= 0 && n > 0; i-- {
-		if t.lines[i].State == api.Received {
+		if t.lines[i].isNews() {
 			t.fresh = t.lines[i].ID
 			n--
 		}
@@ -206,7 +285,7 @@ func (t *transcript) setFresh(n int) {
 // lastReceived is the newest message of others up to index at, nil if none.
 func (t *transcript) lastReceived(at int) *line {
 	for i := min(at, len(t.lines)-1); i >= 0; i-- {
-		if t.lines[i].State == api.Received {
+		if t.lines[i].isNews() {
 			return t.lines[i]
 		}
 	}

@@ -139,6 +139,15 @@ func clip(mw measure, s string, width int) string {
 	return r.text(gs, width-1) + "…"
 }
 
+// clipLabel is clip for a name, of which the fingerprint behind it stays.
+func clipLabel(mw measure, s string, width int) string {
+	i := strings.LastIndexByte(s, '~')
+	if rest := width - mw.StringWidth(s[max(i, 0):]); i > 0 && len(s)-i == len("~1a2b") && rest >= 2 {
+		return clip(mw, s[:i], rest) + s[i:]
+	}
+	return clip(mw, s, width)
+}
+
 // pad adds spaces to s, which may be styled, up to width columns; longer
 // lines are cut.
 func pad(mw measure, s string, width int) string {

@@ -1,0 +1,104 @@
+package tui
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"p2pchat/node/api"
+)
+
+// listing is what was last heard of the rooms one could be in: what the dialog
+// shows, and what Tab knows.
+type listing struct {
+	rows   []api.Room // clean but for the IDs, by name
+	twins  map[string]bool
+	at     time.Time // when it was asked for last
+	asking bool
+	known  bool // there was an answer
+	err    string
+}
+
+type listingMsg struct {
+	rooms []api.Room
+	err   error
+}
+
+// askListing asks which rooms there are, unless an answer is awaited already.
+func (m *model) askListing() tea.Cmd {
+	if m.listing.asking {
+		return nil
+	}
+	m.listing.asking, m.listing.at = true, m.now()
+	return m.calls.do(callTime, func(ctx context.Context) tea.Msg {
+		rooms, err := m.svc.Rooms(ctx, true)
+		return listingMsg{rooms, err}
+	})
+}
+
+// How often the dialog asks anew, and how old a list Tab makes do with.
+const (
+	browseEvery = 3 * time.Second
+	listingAge  = 10 * time.Second
+)
+
+// lookForRooms asks for rooms while somebody types that he wants to join one,
+// so that Tab knows them.
+func (m *model) lookForRooms(text string) tea.Cmd {
+	if !strings.HasPrefix(text, "/join ") || m.gone || m.listing.known && m.now().Sub(m.listing.at) < listingAge {
+		return nil
+	}
+	return m.askListing()
+}
+
+func (m *model) takeListing(msg listingMsg) tea.Cmd {
+	l := &m.listing
+	l.asking, l.err = false, ""
+	if msg.err != nil {
+		l.err = clean(msg.err.Error())
+	} else {
+		l.set(msg.rooms)
+	}
+	if m.browser == nil {
+		return nil
+	}
+	m.browser.steady(*l)
+	return m.calls.later(browseEvery, browseMsg{m.browser.id})
+}
+
+// set leaves out what nobody can join: hidden rooms of others, and what was
+// destroyed.
+func (l *listing) set(rooms []api.Room) {
+	l.known, l.rows, l.twins = true, nil, map[string]bool{}
+	seen := map[string]bool{}
+	for _, r := range rooms {
+		if r.RoomID == "" || r.Destroyed || !r.Visible && !r.Joined {
+			continue
+		}
+		r = cleanRoom(r)
+		name := strings.ToLower(r.Name)
+		l.twins[name] = seen[name] || l.twins[name]
+		seen[name] = true
+		l.rows = append(l.rows, r)
+	}
+}
+
+func (l *listing) label(r api.Room) string {
+	return roomLabel(r.Name, r.RoomID, l.twins[strings.ToLower(r.Name)])
+}
+
+// matching are the rooms that hold every word of filter in their name, subject
+// or description, or the one with that ID.
+func (l *listing) matching(filter string) []api.Room {
+	words := strings.Fields(strings.ToLower(filter))
+	var out []api.Room
+	for _, r := range l.rows {
+		text := strings.ToLower(strings.Join([]string{l.label(r), r.Subject, r.Description}, "\n"))
+		if containsAll(text, words) || strings.EqualFold(r.RoomID, strings.TrimSpace(filter)) {
+			out = append(out, r)
+		}
+	}
+	return out
+}

@@ -1,0 +1,244 @@
+package tui
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"strings"
+
+	tea "charm.land/bubbletea/v2"
+
+	"p2pchat/node/api"
+)
+
+// roomCommands are the slash commands about rooms.
+func roomCommands() []command {
+	return []command{
+		{"rooms", "", "the rooms there are; Enter joins one", cmdRooms},
+		{"join", "[NAME [NICK]]", "join a room by its name or ID, or choose one", cmdJoin},
+		{"create", "NAME [--hidden]", "make a room; a hidden one is on no list", cmdCreate},
+		{"leave", "", "leave this room; what was said stays stored here", cmdLeave},
+		{"nick", "NICK", "be called something else in this room", cmdNick},
+		{"names", "", "who is in this room, and what kind of room it is", cmdNames},
+	}
+}
+
+type (
+	joinedMsg struct {
+		browser int    // the dialog that asked, 0 if a command did
+		label   string // of the room, clean
+		said    string // what is to be told when it worked, clean
+		stay    bool   // what is shown stays so
+		entry   api.Entry
+		err     error
+	}
+	leftMsg struct {
+		t   *talk
+		err error
+	}
+)
+
+// joinTime bounds a join, the wait for a member who lets one in included.
+const joinTime = api.DefaultWait + callTime
+
+func cmdRooms(m *model, _ string) (tea.Cmd, error) { return m.openBrowser(), nil }
+
+func cmdJoin(m *model, arg string) (tea.Cmd, error) {
+	if arg == "" {
+		return m.openBrowser(), nil
+	}
+	target, label, nick, err := m.splitRoom(arg)
+	if err != nil {
+		return nil, err
+	}
+	if t := m.people.byKey[target]; t != nil && nick == "" {
+		return m.focusOn(t), nil
+	}
+	return tea.Batch(m.tell("joining "+label+m.signs.queued), m.join(joinedMsg{label: label}, func(ctx context.Context) (api.Entry, error) {
+		return m.svc.JoinRoom(ctx, api.JoinRoomRequest{Room: target, Nick: nick, Wait: api.DefaultWait})
+	})), nil
+}
+
+// join runs what ends with being in a room.
+func (m *model) join(msg joinedMsg, f func(context.Context) (api.Entry, error)) tea.Cmd {
+	return m.calls.do(joinTime, func(ctx context.Context) tea.Msg {
+		msg.entry, msg.err = f(ctx)
+		return msg
+	})
+}
+
+func (m *model) takeJoined(msg joinedMsg) tea.Cmd {
+	if b := m.browser; msg.browser != 0 {
+		if b == nil || b.id != msg.browser {
+			return nil // closed; if it worked all the same, the list on the left shows it
+		}
+		b.joining = ""
+		if msg.err != nil {
+			b.err = clean(msg.err.Error())
+			if api.IsCode(msg.err, api.CodeNickConflict) {
+				b.err += "; Esc, then /join " + msg.label + " NICK"
+			}
+			return nil
+		}
+		m.closeBrowser()
+	}
+	if msg.err != nil {
+		return m.fail(msg.err)
+	}
+	if !msg.stay {
+		m.goTo = msg.entry.RoomID
+	}
+	if msg.said == "" {
+		m.clearNote() // of what was under way
+		return nil
+	}
+	return m.tell(msg.said)
+}
+
+func cmdCreate(m *model, arg string) (tea.Cmd, error) {
+	var words []string
+	hidden := false
+	for _, w := range strings.Fields(arg) {
+		switch {
+		case w == "--hidden":
+			hidden = true
+		case strings.HasPrefix(w, "--"):
+			return nil, errors.New("there is no " + clean(w) + ": /create NAME [--hidden]")
+		default:
+			words = append(words, w)
+		}
+	}
+	name := strings.TrimPrefix(strings.Join(words, " "), "#")
+	if name == "" {
+		return nil, errors.New("say how it is called: /create NAME [--hidden]")
+	}
+	if err := api.CheckRoomName(name); err != nil {
+		return nil, err
+	}
+	msg := joinedMsg{label: "#" + clean(name), said: "you made #" + clean(name) + "; others find it with /rooms"}
+	if hidden {
+		msg.said = "you made #" + clean(name) + ", which is on no list: give its ID to those who shall join, /names shows it"
+	}
+	return m.join(msg, func(ctx context.Context) (api.Entry, error) {
+		return m.svc.CreateRoom(ctx, api.CreateRoomRequest{Name: name, Hidden: hidden})
+	}), nil
+}
+
+// here is the focused room.
+func (m *model) here() (*talk, error) {
+	if t := m.people.focus; t != nil && t.room != nil {
+		return t, nil
+	}
+	return nil, errors.New("this is no room: choose one on the left, or /join one")
+}
+
+func cmdLeave(m *model, arg string) (tea.Cmd, error) {
+	t, err := m.here()
+	if err != nil {
+		return nil, err
+	}
+	if arg != "" {
+		return nil, errors.New("/leave leaves the room that is shown, and takes no name")
+	}
+	t.room.leaving = true
+	return m.calls.do(callTime, func(ctx context.Context) tea.Msg {
+		_, err := m.svc.LeaveRoom(ctx, t.target)
+		return leftMsg{t, err}
+	}), nil
+}
+
+func (m *model) takeLeft(msg leftMsg) tea.Cmd {
+	if msg.err != nil {
+		msg.t.room.leaving = false
+		return m.fail(msg.err)
+	}
+	return m.tell("you left " + msg.t.label() + "; /join goes back in")
+}
+
+func cmdNick(m *model, arg string) (tea.Cmd, error) {
+	t, err := m.here()
+	if err != nil {
+		return nil, err
+	}
+	if arg == "" {
+		return nil, errors.New("say which: /nick NICK")
+	}
+	if err := api.CheckNick(arg); err != nil {
+		return nil, err
+	}
+	return m.join(joinedMsg{label: t.label(), stay: true}, func(ctx context.Context) (api.Entry, error) {
+		return m.svc.JoinRoom(ctx, api.JoinRoomRequest{Room: t.target, Nick: arg, Wait: api.DefaultWait})
+	}), nil
+}
+
+func cmdNames(m *model, _ string) (tea.Cmd, error) {
+	t, err := m.here()
+	if err != nil {
+		return nil, err
+	}
+	m.open(t.label(), m.renderNames(t))
+	return nil, nil
+}
+
+// splitRoom takes a room off the front of what was typed after /join: names
+// may hold spaces, so the longest that is known wins, else what stands in
+// quotes, else the first word. The rest is the nick. target is the room's ID
+// when it is known.
+func (m *model) splitRoom(arg string) (target, label, nick string, err error) {
+	if quoted, ok := strings.CutPrefix(arg, `"`); ok {
+		name, rest, closed := strings.Cut(quoted, `"`)
+		if !closed || strings.TrimSpace(name) == "" {
+			return "", "", "", errors.New(`a name that begins with " ends with one: /join "NAME" [NICK]`)
+		}
+		arg, nick = name, strings.TrimSpace(rest)
+		target, label, rest = m.knownRoom(arg)
+		if target == "" || rest != "" {
+			return arg, "#" + clean(strings.TrimPrefix(arg, "#")), nick, nil
+		}
+		return target, label, nick, nil
+	}
+	if target, label, nick = m.knownRoom(arg); target != "" {
+		return target, label, nick, nil
+	}
+	name, rest, _ := strings.Cut(arg, " ")
+	return name, "#" + clean(strings.TrimPrefix(name, "#")), strings.TrimSpace(rest), nil
+}
+
+// knownRoom finds the room whose name is the longest that arg begins with;
+// target is its ID, or the name if several have it, or "".
+func (m *model) knownRoom(arg string) (target, label, rest string) {
+	best, ids := 0, map[string]bool{}
+	take := func(id, name, shown string) {
+		for _, n := range []string{name, "#" + name, shown} {
+			fits := n != "" && len(arg) >= len(n) && strings.EqualFold(arg[:len(n)], n) && (len(arg) == len(n) || arg[len(n)] == ' ')
+			if !fits || len(n) < best {
+				continue
+			}
+			if len(n) > best {
+				best = len(n)
+				clear(ids)
+			}
+			ids[id] = true
+			target, label = id, shown
+		}
+	}
+	for _, t := range m.people.rows {
+		if t.room != nil {
+			take(t.key, t.name, t.label())
+		}
+	}
+	joined := len(ids) > 0
+	for _, r := range m.listing.rows {
+		// Of rooms of one name, those one is in come first.
+		if n := len(r.Name); !joined || n+1 > best {
+			take(r.RoomID, r.Name, m.listing.label(r))
+		}
+	}
+	if best == 0 {
+		return "", "", ""
+	}
+	if len(ids) > 1 {
+		target = arg[:best]
+	}
+	return target, cmp.Or(label, "#"+clean(target)), strings.TrimSpace(arg[best:])
+}

@@ -1,0 +1,129 @@
+package tui
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+
+	tea "charm.land/bubbletea/v2"
+
+	"p2pchat/node/api"
+)
+
+// room is what a conversation of many has besides its messages.
+type room struct {
+	api.Room // clean
+	members  members
+	leaving  bool // asked for here
+}
+
+// roomLabel is a room's name as shown; of several with one name, with the
+// start of the ID.
+func roomLabel(name, id string, twin bool) string {
+	if twin {
+		return "#" + name + "~" + clean(id[:min(4, len(id))])
+	}
+	return "#" + name
+}
+
+// cleanRoom leaves the ID as it is: the service is asked with it.
+func cleanRoom(r api.Room) api.Room {
+	r.Name, r.Subject, r.Description, r.Nick = clean(r.Name), clean(r.Subject), clean(r.Description), clean(r.Nick)
+	r.Access, r.Standing, r.Role = clean(r.Access), clean(r.Standing), clean(r.Role)
+	return r
+}
+
+// setRoom takes the row of a room one is in.
+func (p *people) setRoom(r api.Room) {
+	t := p.byKey[r.RoomID]
+	if t == nil {
+		t = p.add(r.RoomID, api.KindRoom)
+		t.conv, t.unread = r.RoomID, r.Unread // later its conversation tells
+		p.byConv[t.conv] = t
+	}
+	if t.room == nil {
+		return // a peer ID: no such service
+	}
+	t.room.Room = cleanRoom(r)
+	t.name = t.room.Name
+}
+
+// takeRoomLeft takes a room off the list.
+func (m *model) takeRoomLeft(r api.Room) tea.Cmd {
+	t := m.people.byKey[r.RoomID]
+	if t == nil || t.room == nil {
+		return nil
+	}
+	m.dropRoom(t)
+	m.people.sort()
+	switch {
+	case t.room.leaving: // its own answer says so
+		return nil
+	case r.Destroyed:
+		return m.tell(t.label() + " was destroyed")
+	}
+	return m.tell("you are no longer in " + t.label())
+}
+
+// dropRoom forgets a room. When it is on the screen, the conversation before
+// it takes its place, else its neighbour in the list.
+func (m *model) dropRoom(t *talk) {
+	at := m.people.index(t)
+	m.people.forget(t)
+	if t != m.people.focus {
+		return
+	}
+	m.input.remember(t.draft.text) // Up brings it back
+	next := m.people.previous
+	if n := len(m.people.rows); next == nil && n > 0 {
+		next = m.people.rows[min(max(at, 0), n-1)]
+	}
+	m.people.focus, m.people.previous = nil, nil
+	m.sheet, m.completing = nil, nil
+	if next != nil {
+		m.focusOn(next)
+	}
+}
+
+// roomState says in words what a newcomer should know of a room.
+func roomState(r api.Room) string {
+	var words []string
+	if r.Joined {
+		words = append(words, "joined")
+	}
+	if r.Access == api.AccessMembersOnly {
+		words = append(words, "members only")
+	}
+	if r.Password {
+		words = append(words, "password")
+	}
+	if !r.Visible {
+		words = append(words, "hidden")
+	}
+	return strings.Join(words, ", ")
+}
+
+// counts says how many are in the room, and how many of them are here.
+func (r *room) counts() string {
+	all, here, _ := r.members.count()
+	if all == 0 {
+		return plural(r.Occupants, "member", "members")
+	}
+	return fmt.Sprintf("%d of %d here", here, all)
+}
+
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
+
+// roomTitle is what stands beside the room's name on top.
+func (r *room) title(sep string) string {
+	subject := cmp.Or(r.Subject, r.Description)
+	if subject == "" {
+		return r.counts()
+	}
+	return r.counts() + " " + sep + " " + subject
+}
