@@ -27,10 +27,49 @@ func Binary(t testing.TB) string {
 	return bin
 }
 
-// build compiles a command. It runs outside the namespaces, where there is a
-// network should a module be missing.
-func build(importPath, bin string) error {
-	cmd := exec.Command("go", "build", "-o", bin, importPath)
+// Binary returns the path of the binary that the host runs.
+func (h *Host) Binary() string {
+	h.l.t.Helper()
+	if h.tags == "" {
+		return Binary(h.l.t)
+	}
+	sources()
+	bin, err := variant(h.tags)
+	h.l.check(err, "build a variant")
+	return bin
+}
+
+var variants struct {
+	sync.Mutex
+	built map[string]error // by tags
+}
+
+// variant builds the command once with these build tags. It runs inside the
+// namespaces, without a network: the modules are those of the binary that was
+// built outside.
+func variant(tags string) (bin string, err error) {
+	importPath := os.Getenv(importEnv)
+	if importPath == "" {
+		return "", errors.New("no binary: call lab.Main with lab.WithBinary")
+	}
+	bin = filepath.Join(os.Getenv(dirEnv), "variant-"+tags)
+	variants.Lock()
+	defer variants.Unlock()
+	err, done := variants.built[tags]
+	if !done {
+		err = build(importPath, bin, "-tags", tags)
+		if variants.built == nil {
+			variants.built = map[string]error{}
+		}
+		variants.built[tags] = err
+	}
+	return bin, err
+}
+
+// build compiles a command. The first time it runs outside the namespaces,
+// where there is a network should a module be missing.
+func build(importPath, bin string, flags ...string) error {
+	cmd := exec.Command("go", append(append([]string{"build", "-o", bin}, flags...), importPath)...)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("%s: %w\n%s", cmd, err, bytes.TrimSpace(out))

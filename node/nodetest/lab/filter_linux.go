@@ -12,14 +12,26 @@ import (
 // those it sends, each at random; 0 ends it. It replaces a Filter.
 func (h *Host) Loss(percent int) {
 	h.l.t.Helper()
+	h.Filter(losing(percent)...)
+}
+
+// Loss has every packet between two hosts lost with this probability, in
+// percent; 0 ends it. It replaces the hosts' Filters.
+func (l *Lab) Loss(percent int) {
+	l.t.Helper()
+	for _, h := range l.Hosts {
+		h.filter(losing(percent), nil) // where it arrives, and only there
+	}
+}
+
+func losing(percent int) []string {
 	switch {
 	case percent <= 0:
-		h.Filter()
+		return nil
 	case percent >= 100: // nft finds the comparison pointless, and refuses
-		h.Filter("drop")
-	default:
-		h.Filter(fmt.Sprintf("numgen random mod 100 < %d drop", percent))
+		return []string{"drop"}
 	}
+	return []string{fmt.Sprintf("numgen random mod 100 < %d drop", percent)}
 }
 
 // Filter applies nftables rules to all the host receives and sends, loopback
@@ -27,10 +39,17 @@ func (h *Host) Loss(percent int) {
 // the call before; without any, all passes.
 func (h *Host) Filter(rules ...string) {
 	h.l.t.Helper()
+	h.filter(rules, rules)
+}
+
+func (h *Host) filter(receiving, sending []string) {
+	h.l.t.Helper()
 	Require(h.l.t, "nft")
 	var in, out strings.Builder
-	for _, r := range rules {
+	for _, r := range receiving {
 		fmt.Fprintf(&in, "  iif != lo %s\n", r)
+	}
+	for _, r := range sending {
 		fmt.Fprintf(&out, "  oif != lo %s\n", r)
 	}
 	// The empty table first, so that the delete finds one.

@@ -43,6 +43,7 @@ type hostConfig struct {
 	noDefault bool
 	router    bool
 	gateway   *Host
+	tags      string
 }
 
 // On plugs the host into these switches instead of the first, one interface
@@ -74,6 +75,10 @@ func Router() HostOption { return func(c *hostConfig) { c.router = true } }
 // Via sends what is not for the host's own subnet to the router, by the
 // router's address on the first switch the two share.
 func Via(router *Host) HostOption { return func(c *hostConfig) { c.gateway = router } }
+
+// Tags has the host run a binary of its own, built with these tags (separated
+// by commas) from the command that WithBinary names.
+func Tags(tags string) HostOption { return func(c *hostConfig) { c.tags = tags } }
 
 func newHost(l *Lab, number int, opts []HostOption) (*Host, error) {
 	h := &Host{Name: fmt.Sprintf("h%d", number), l: l, number: number}

@@ -20,6 +20,7 @@ import (
 const (
 	insideEnv  = "P2PCHAT_LAB_INSIDE" // set for the copy of the test binary inside the namespaces
 	dirEnv     = "P2PCHAT_LAB_DIR"    // where this run keeps its files
+	importEnv  = "P2PCHAT_LAB_IMPORT" // import path of the command under test
 	keepEnv    = "P2PCHAT_LAB_KEEP"
 	programEnv = "P2PCHAT_LAB_PROGRAM" // names the Program that a copy of the test binary is to be
 
@@ -96,6 +97,7 @@ func outside(m Tests, c *config) int {
 		defer os.RemoveAll(dir)
 	}
 	os.Setenv(dirEnv, dir)
+	os.Setenv(importEnv, c.binary)
 	if c.binary != "" && os.Getenv(binaryEnv) == "" {
 		bin := filepath.Join(dir, "p2pchat")
 		if err := build(c.binary, bin); err != nil {

@@ -79,7 +79,7 @@ func (n *Node) Start() {
 func (n *Node) launch() {
 	n.h.l.t.Helper()
 	n.Started = time.Now()
-	n.Proc = n.h.StartService(n.h.Command(Binary(n.h.l.t), n.args...))
+	n.Proc = n.h.StartService(n.h.Command(n.h.Binary(), n.args...))
 }
 
 // Ready waits for the `ready` line, standard output's first and only, and
@@ -114,7 +114,7 @@ func (n *Node) Kill9() { n.Proc.Kill9() }
 // messages as they come.
 func (h *Host) Follow(target string, args ...string) *Proc {
 	h.l.t.Helper()
-	return h.StartService(h.Command(Binary(h.l.t), append([]string{"tail", target, "--json"}, args...)...))
+	return h.StartService(h.Command(h.Binary(), append([]string{"tail", target, "--json"}, args...)...))
 }
 
 // patience is a context that ends when nothing that works can take that long.

@@ -251,7 +251,7 @@ func (h *Host) Run(ctx context.Context, args ...string) Result {
 // RunInput is Run with a standard input.
 func (h *Host) RunInput(ctx context.Context, stdin string, args ...string) Result {
 	h.l.t.Helper()
-	cmd := h.Command(Binary(h.l.t), args...)
+	cmd := h.Command(h.Binary(), args...)
 	cmd.Stdin = strings.NewReader(stdin)
 	return h.RunCommand(ctx, cmd)
 }
