@@ -5,9 +5,13 @@ import (
 	"fmt"
 	"log/slog"
 
+	libp2p "github.com/libp2p/go-libp2p"
+	pubsub "github.com/libp2p/go-libp2p-pubsub"
+	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/peer"
 	ma "github.com/multiformats/go-multiaddr"
 
+	"p2pchat/node/internal/discovery"
 	"p2pchat/protocol/identity"
 )
 
@@ -35,6 +39,24 @@ type Config struct {
 	Logger *slog.Logger
 	// Notify is told sentences a person should read; nil: nobody is.
 	Notify func(sentence string)
+	// Seams are for tests.
+	Seams Seams
+}
+
+// Seams are where a test takes hold of a node, to run it on a network that is
+// not the machine's and to see what it does there. The zero value is the node as
+// it is.
+type Seams struct {
+	// Host is added to the options of the libp2p host.
+	Host []libp2p.Option
+	// Streams, if not nil, stands between the host and all that open and serve
+	// streams of ours.
+	Streams func(host.Host) host.Host
+	// Interfaces, if not nil, lists interfaces instead of those of the machine,
+	// which are then not watched.
+	Interfaces func() ([]discovery.Interface, error)
+	// Gossip, if not nil, is told what GossipSub does.
+	Gossip pubsub.RawTracer
 }
 
 // Validate reports the first thing that is wrong.

@@ -193,6 +193,8 @@ func aboutRoom(e *event.Event, m *api.Message) {
 		m.Kind, m.Text = api.MessageNick, b.Nick
 	case *room.Subject:
 		m.Kind, m.Text = api.MessageSubject, b.Text
+	case *room.Epoch:
+		m.Kind = api.MessageEpoch
 	}
 }
 

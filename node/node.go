@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"golang.org/x/sync/errgroup"
 
@@ -103,7 +104,7 @@ func (n *Node) open(ctx context.Context) error {
 	}
 	n.host, err = p2phost.New(p2phost.Config{
 		Key: n.key.Libp2p(), Version: n.cfg.Version, Listen: n.cfg.Listen, Only: n.cfg.Only, Log: n.cfg.Logger,
-		LocalAddrs: func() []netip.Addr { return discovery.LocalAddrs(n.cfg.Interfaces) },
+		LocalAddrs: func() []netip.Addr { return discovery.LocalAddrs(n.cfg.Interfaces) }, Options: n.cfg.Seams.Host,
 	})
 	if err != nil {
 		return api.Errorf(api.CodeUsage, "%w", err)
@@ -112,7 +113,7 @@ func (n *Node) open(ctx context.Context) error {
 		n.cfg.Notify(fmt.Sprintf("port %d is taken; this node uses port %d", p2phost.DefaultPort, port))
 	}
 	n.discovery, err = discovery.New(discovery.Config{
-		Host: n.host, MDNS: !n.cfg.NoMDNS, Interfaces: n.cfg.Interfaces, Static: n.cfg.Peers, Only: n.cfg.Only, Book: book{n},
+		Host: n.host, MDNS: !n.cfg.NoMDNS, Interfaces: n.cfg.Interfaces, Look: n.cfg.Seams.Interfaces, Static: n.cfg.Peers, Only: n.cfg.Only, Book: book{n},
 		OnEvent: n.discovered,
 		OnAddrsChanged: func() {
 			if err := n.host.Refresh(); err != nil {
@@ -133,25 +134,35 @@ func (n *Node) open(ctx context.Context) error {
 		return fmt.Errorf("make an instance ID: %w", err)
 	}
 	n.hello = hello.New(hello.Config{
-		Host: n.host, Instance: instance, Self: signed, Handler: helloHandler{n}, Logger: n.cfg.Logger,
+		Host: n.streams(), Instance: instance, Self: signed, Handler: helloHandler{n}, Logger: n.cfg.Logger,
 	})
 	n.direct = direct.New(direct.Config{
-		Host: n.host, Ledger: directLedger{n}, Handler: directHandler{n}, Logger: n.cfg.Logger,
+		Host: n.streams(), Ledger: directLedger{n}, Handler: directHandler{n}, Logger: n.cfg.Logger,
 	})
 	return n.openRooms(ctx)
+}
+
+// streams is the host as those who open and serve streams see it.
+func (n *Node) streams() host.Host {
+	if wrap := n.cfg.Seams.Streams; wrap != nil {
+		return wrap(n.host)
+	}
+	return n.host
 }
 
 // openRooms builds what rooms take.
 func (n *Node) openRooms(ctx context.Context) error {
 	var err error
 	// It outlives the services, so that rooms can say goodbye; closeParts ends it.
-	n.gossip, err = gossip.New(context.WithoutCancel(ctx), gossip.Config{Host: n.host, Flooded: flooded, Logger: n.cfg.Logger})
+	n.gossip, err = gossip.New(context.WithoutCancel(ctx), gossip.Config{
+		Host: n.streams(), Flooded: flooded, Tracer: n.cfg.Seams.Gossip, Logger: n.cfg.Logger,
+	})
 	if err != nil {
 		return err
 	}
-	n.sync = antientropy.New(antientropy.Config{Host: n.host, Rooms: syncRooms{n}, Logger: n.cfg.Logger})
+	n.sync = antientropy.New(antientropy.Config{Host: n.streams(), Rooms: syncRooms{n}, Logger: n.cfg.Logger})
 	n.rooms, err = rooms.New(ctx, rooms.Config{
-		Host: n.host, Key: n.key, Rand: rand.Reader, Store: roomStore{n.store}, Ledger: roomLedger{n.ledger},
+		Host: n.streams(), Key: n.key, Rand: rand.Reader, Store: roomStore{n.store}, Ledger: roomLedger{n.ledger},
 		Gossip: roomGossip{n.gossip}, Sync: n.sync, Handler: roomHandler{n}, Receipt: n.hello.Receipt,
 		Away: func() bool { return n.self.account().Away }, Logger: n.cfg.Logger,
 	})

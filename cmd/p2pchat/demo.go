@@ -19,7 +19,7 @@ func runDemo(ctx context.Context, o cli.DemoOptions) (cli.DemoResult, error) {
 			result, out.Success = "Failure", false
 		}
 		out.Rows = append(out.Rows, cli.DemoRow{
-			Transport: row.Transport, From: row.From, To: row.To,
+			Transport: row.Transport, Room: row.Room, From: row.From, To: row.To,
 			Input: row.Input, Expected: row.Expected, Observed: row.Observed, Result: result,
 		})
 	}

@@ -171,9 +171,9 @@ func (r *Room) Partners(ctx context.Context) []peer.ID {
 
 // Stored reads a room without a running service.
 func Stored(ctx context.Context, st Store, self peer.ID, m Membership) (*StoredRoom, error) {
+	cfg := Config{Store: readOnly{st}, Away: func() bool { return false }}
 	r := &Room{
-		svc: &Service{cfg: Config{Store: readOnly{st}}, self: self}, id: m.Room, joined: m.Joined, nick: m.Nick,
-		shown: map[peer.ID]Member{},
+		svc: &Service{cfg: cfg, self: self}, id: m.Room, joined: m.Joined, nick: m.Nick, shown: map[peer.ID]Member{},
 	}
 	if err := r.reload(ctx); err != nil {
 		return nil, err

@@ -15,7 +15,8 @@ func (a *app) demoCmd() *cobra.Command {
 		Use:   "demo",
 		Short: "Show it: two nodes find each other and talk, while a capture runs",
 		Long: `Start two fresh nodes named client and server on this machine, let them find
-each other and talk, once over TCP and once over QUIC, and capture it. The table
+each other, talk and meet in a room, once over TCP and once over QUIC, and capture
+it. The table
 printed at the end is computed from what the receivers stored: exit 1 if an
 observation differs from what was expected, 7 if the system forbids capturing
 (the rest is done all the same).`,
@@ -81,7 +82,7 @@ const demoLines = 4
 // demoTable is the table for people, whose texts are wrapped to fit the columns
 // of a terminal; 0: there is none.
 func demoTable(r DemoResult, columns int, style term.Style) *term.Table {
-	const others = len("TRANSPORT") + len("Success") + 4*2 // the other columns, and the gaps
+	const others = len("quic-v1, room") + len("Success") + 4*2 // the other columns, and the gaps
 	t := &term.Table{
 		Header: []string{"TRANSPORT", "INPUT", "EXPECTED", "OBSERVED", "RESULT"},
 		Paint: func(row, col int, cell string) string {
@@ -114,6 +115,9 @@ func demoTable(r DemoResult, columns int, style term.Style) *term.Table {
 			}
 			if i == 0 {
 				cells[0], cells[4] = row.Transport, row.Result
+				if row.Room {
+					cells[0] += ", room"
+				}
 			}
 			t.Rows = append(t.Rows, cells)
 		}

@@ -147,6 +147,7 @@ type DemoResult struct {
 // DemoRow is one line of the assignment's table.
 type DemoRow struct {
 	Transport string `json:"transport"` // quic-v1 or tcp
+	Room      bool   `json:"room"`      // said in the room, not to one person
 	From      string `json:"from"`      // whose input it is
 	To        string `json:"to"`        // whose log was observed
 	Input     string `json:"input"`

@@ -24,18 +24,24 @@ const (
 type line struct {
 	from, to string
 	text     string
+	room     bool // said in the room, to be heard by to
 }
 
 func dialogue(say string) []line {
 	lines := []line{
-		{client, server, "Hi! server, need help"},
-		{server, client, "Hi client! glad to help"},
+		{from: client, to: server, text: "Hi! server, need help"},
+		{from: server, to: client, text: "Hi client! glad to help"},
 	}
 	if say != "" {
-		lines = append(lines, line{client, server, say})
+		lines = append(lines, line{from: client, to: server, text: say})
 	}
-	return lines
+	return append(lines,
+		line{from: server, to: client, text: "Welcome to the room", room: true},
+		line{from: client, to: server, text: "Good to be here", room: true})
 }
+
+// roomName is what server calls the room it makes.
+const roomName = "help desk"
 
 // play runs the act from the start of its nodes to their stop.
 func (a *act) play(ctx context.Context, loopback string, o Options) (rows []Row, err error) {
@@ -51,24 +57,56 @@ func (a *act) play(ctx context.Context, loopback string, o Options) (rows []Row,
 	if err := a.meet(ctx, nodes[client], nodes[server], o); err != nil {
 		return nil, err
 	}
+	room, err := a.gather(ctx, nodes[client], nodes[server])
+	if err != nil {
+		return nil, err
+	}
 	lines := dialogue(o.Say)
 	for _, l := range lines {
+		target := a.id(l.to)
+		if l.room {
+			target = room
+		}
 		// What came of it is read from the receiver's log.
-		if _, err := nodes[l.from].Send(ctx, api.SendRequest{Target: a.id(l.to), Text: l.text, Wait: saidFor}); err != nil {
+		if _, err := nodes[l.from].Send(ctx, api.SendRequest{Target: target, Text: l.text, Wait: saidFor}); err != nil {
 			return nil, fmt.Errorf("over %s: %s says a line: %w", a, l.from, err)
 		}
 	}
-	logs := map[string][]api.Message{}
-	for _, name := range []string{server, client} {
-		other := client
-		if name == client {
-			other = server
-		}
-		if logs[name], err = nodes[name].Log(ctx, api.LogQuery{Target: a.id(other)}); err != nil {
-			return nil, fmt.Errorf("over %s: read the log of %s: %w", a, name, err)
-		}
+	return a.compare(ctx, nodes, lines, room)
+}
+
+// gather has server make a room and client enter it. It returns the room's ID.
+func (a *act) gather(ctx context.Context, c, s *node.Node) (string, error) {
+	made, err := s.CreateRoom(ctx, api.CreateRoomRequest{Name: roomName})
+	if err != nil {
+		return "", fmt.Errorf("over %s: make a room: %w", a, err)
 	}
-	return table(a.transport, lines, logs), nil
+	if _, err := c.JoinRoom(ctx, api.JoinRoomRequest{Room: made.RoomID, Wait: saidFor}); err != nil {
+		return "", fmt.Errorf("over %s: enter the room: %w", a, err)
+	}
+	return made.RoomID, nil
+}
+
+// compare reads the receivers' logs, of the two people and of the room.
+func (a *act) compare(ctx context.Context, nodes map[string]*node.Node, lines []line, room string) ([]Row, error) {
+	var rows []Row
+	for _, inRoom := range []bool{false, true} {
+		logs := map[string][]api.Message{}
+		for _, name := range []string{server, client} {
+			target := room
+			if !inRoom && name == client {
+				target = a.id(server)
+			} else if !inRoom {
+				target = a.id(client)
+			}
+			var err error
+			if logs[name], err = nodes[name].Log(ctx, api.LogQuery{Target: target}); err != nil {
+				return nil, fmt.Errorf("over %s: read the log of %s: %w", a, name, err)
+			}
+		}
+		rows = append(rows, table(a.transport, inRoom, lines, logs)...)
+	}
+	return rows, nil
 }
 
 // String is the transport as people call it.

@@ -41,6 +41,7 @@ type Result struct {
 // Row is one line that was said.
 type Row struct {
 	Transport string // tcp or quic-v1
+	Room      bool   // said in the room
 	From, To  string // client or server
 	Input     string // what From was given to say
 	Expected  string // to be in To's log

@@ -51,6 +51,8 @@ func check(t *testing.T, r lab.Result, code int, say string) {
 			{"client", "server", "Hi! server, need help"},
 			{"server", "client", "Hi client! glad to help"},
 			{"client", "server", say},
+			{"server", "client", "Welcome to the room"},
+			{"client", "server", "Good to be here"},
 		} {
 			if i >= len(p.Rows) {
 				t.Fatalf("%d rows: %s", len(p.Rows), r.Stdout)

@@ -2,7 +2,7 @@
 // into a demonstration that runs on one machine.
 //
 // Two fresh nodes named client and server find each other, say the lines of the
-// dialogue and stop; first over TCP only, then two others over QUIC only. A
+// dialogue, meet in a room that server makes, talk there and stop; first over TCP only, then two others over QUIC only. A
 // capture of all of it stays. What came of it is a table whose observations are
 // read from the receivers' logs.
 //

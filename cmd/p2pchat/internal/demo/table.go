@@ -2,10 +2,10 @@ package demo
 
 import "p2pchat/node/api"
 
-// table compares what was said with what the receivers' logs hold, in order.
-// What they hold beyond that, such as a line twice, is a row that expects
+// table compares what was said, in the room or beside it, with what the
+// receivers' logs hold, in order. What they hold beyond that, such as a line twice, is a row that expects
 // nothing.
-func table(transport string, said []line, logs map[string][]api.Message) []Row {
+func table(transport string, room bool, said []line, logs map[string][]api.Message) []Row {
 	received := map[string][]string{}
 	for name, log := range logs {
 		for _, m := range log {
@@ -16,7 +16,10 @@ func table(transport string, said []line, logs map[string][]api.Message) []Row {
 	}
 	var rows []Row
 	for _, l := range said {
-		row := Row{Transport: transport, From: l.from, To: l.to, Input: l.text, Expected: l.text}
+		if l.room != room {
+			continue
+		}
+		row := Row{Transport: transport, Room: room, From: l.from, To: l.to, Input: l.text, Expected: l.text}
 		if got := received[l.to]; len(got) > 0 {
 			row.Observed, received[l.to] = got[0], got[1:]
 		}
@@ -28,7 +31,7 @@ func table(transport string, said []line, logs map[string][]api.Message) []Row {
 			other = server
 		}
 		for _, text := range received[name] {
-			rows = append(rows, Row{Transport: transport, From: other, To: name, Observed: text})
+			rows = append(rows, Row{Transport: transport, Room: room, From: other, To: name, Observed: text})
 		}
 	}
 	return rows

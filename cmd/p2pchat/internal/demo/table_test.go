@@ -78,7 +78,7 @@ func TestTable(t *testing.T) {
 			false,
 		},
 	} {
-		got := table(tcp, dialogue(tc.say), map[string][]api.Message{server: tc.server, client: tc.client})
+		got := table(tcp, false, dialogue(tc.say), map[string][]api.Message{server: tc.server, client: tc.client})
 		if !slices.Equal(got, tc.want) {
 			t.Errorf("%s: %+v\nwant %+v", tc.name, got, tc.want)
 		}
