@@ -87,6 +87,9 @@ type Config struct {
 	// carry multicast, without tunnels, container bridges and loopback. The
 	// loopback interface, if named, is a LAN of the nodes on this machine.
 	Interfaces []string
+	// Look lists interfaces instead of those of the machine, which are then not
+	// watched. Nil: the machine's.
+	Look func() ([]Interface, error)
 	// Static are peers to keep connected to, each address ending in /p2p/ID.
 	Static []ma.Multiaddr
 	// Only, if not empty, are the only peers there are: what others multicast

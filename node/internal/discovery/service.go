@@ -169,7 +169,9 @@ func (s *Service) Run(ctx context.Context) error {
 	helpers.Go(func() { s.events.drain(s.cfg.OnEvent) }) // until events is closed
 	helpers.Go(func() { s.saves.drain(s.write) })        // until saves is closed
 	helpers.Go(func() { s.identifications(bus) })        // until bus is closed
-	helpers.Go(func() { watchInterfaces(ctx, changed) }) // until ctx ends
+	if s.cfg.Look == nil {
+		helpers.Go(func() { watchInterfaces(ctx, changed) }) // until ctx ends
+	}
 	if s.cfg.MDNS {
 		helpers.Go(func() { s.multicast(ctx) }) // until ctx ends
 	}
@@ -285,7 +287,11 @@ func (s *Service) act(ctx context.Context, now time.Time) time.Time {
 
 // look compares the interfaces with what they were and acts on changes.
 func (s *Service) look(now time.Time) {
-	all, err := Interfaces(s.cfg.Interfaces)
+	list := s.cfg.Look
+	if list == nil {
+		list = func() ([]Interface, error) { return Interfaces(s.cfg.Interfaces) }
+	}
+	all, err := list()
 	if err != nil {
 		s.log.Warn("interfaces", "err", err)
 		return

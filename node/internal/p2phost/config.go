@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"time"
 
+	libp2p "github.com/libp2p/go-libp2p"
 	"github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/peer"
 	ma "github.com/multiformats/go-multiaddr"
@@ -45,6 +46,9 @@ type Config struct {
 	Only []peer.ID
 	// Log receives what go-libp2p reports of this host. Nil: nothing.
 	Log *slog.Logger
+	// Options are added to the host's. Tests put a simulated network below
+	// QUIC with them.
+	Options []libp2p.Option
 }
 
 // Validate reports the first thing wrong with the configuration.

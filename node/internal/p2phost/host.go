@@ -100,7 +100,7 @@ func New(cfg Config) (*Host, error) {
 		opts = append(opts, libp2p.ConnectionGater(only(cfg.Only)))
 	}
 
-	lh, err := libp2p.New(opts...)
+	lh, err := libp2p.New(append(opts, cfg.Options...)...)
 	if err != nil {
 		return nil, fmt.Errorf("libp2p host: %w", err)
 	}
