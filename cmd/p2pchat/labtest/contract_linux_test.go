@@ -68,6 +68,7 @@ const (
 	exitFailed       = 1
 	exitUsage        = 2
 	exitNotDelivered = 3
+	exitRefused      = 4
 	exitNotFound     = 5
 	exitAccount      = 6
 )
