@@ -99,7 +99,8 @@ func (r *Room) admitted(i int, asking map[int]bool) bool {
 		if !ok || !m.counts() || j.Admission == nil {
 			continue
 		}
-		if a := r.find(j.Admission.Admitter); a >= 0 && r.admitted(a, asking) && j.Admission.verifies(m.header) {
+		// Verified first: who was asked already is not asked again.
+		if a := r.find(j.Admission.Admitter); a >= 0 && j.Admission.verifies(m.header) && r.admitted(a, asking) {
 			return true
 		}
 	}

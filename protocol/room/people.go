@@ -171,12 +171,13 @@ func (r *Room) occupant(i int) (Occupant, bool) {
 	if word == nil || word.kind != KindJoin || !c.mayEnter() {
 		return Occupant{}, false
 	}
-	// Kicked, or banned and unbanned, and not come back.
-	_, stood := r.climateOn(word.past, i)
+	// Kicked, or banned and unbanned, and not come back. As with the join that
+	// rule 1 asks for, what does not outrank him now puts him out no more.
+	stands, _ := r.standingOf(i)
 	out := func(x int) bool {
 		k := r.controls[x]
 		return (k.Kind == KindKick || k.Standing == Outcast) && r.all.eff.has(x) && !word.past.set.has(x) &&
-			(k.self() || r.outranks(k, stood, i))
+			(k.self() || above(k.key, stands))
 	}
 	if slices.ContainsFunc(r.people[i].kicks, out) || slices.ContainsFunc(r.people[i].settings, out) {
 		return Occupant{}, false

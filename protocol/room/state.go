@@ -86,7 +86,7 @@ func (s State) Encode() []byte {
 	line("creator %s", s.Creator)
 	line("control %d %s", s.Covered, hex.EncodeToString(s.Root[:]))
 	for _, v := range s.Config {
-		line("config %s %s by %s", v.Field.Key(), quote(v.Value()), v.By)
+		line("config %s %s by %s", v.Field.Key(), v.canonical(), v.By)
 	}
 	for _, p := range s.People {
 		if p.Standing != None || !p.By.IsZero() {
@@ -107,6 +107,25 @@ func (s State) Encode() []byte {
 		line("subject %s %s by %s", s.Topic.Author, quote(s.Topic.Text), s.Topic.ID)
 	}
 	return b.Bytes()
+}
+
+// canonical is the setting's value in the canonical form: a text as a JSON
+// string, a choice by its name, a time in whole milliseconds.
+func (s Setting) canonical() string {
+	switch fieldSpecs[s.Field].form {
+	case formText:
+		return quote(s.Text)
+	case formMillis:
+		return fmt.Sprintf("%dms", s.Number)
+	case formHistory:
+		switch s.Number {
+		case historyLast:
+			return fmt.Sprintf("last %d", s.Amount)
+		case historySince:
+			return fmt.Sprintf("since %dms", s.Amount)
+		}
+	}
+	return s.Value()
 }
 
 // quote is s as a JSON string without needless escapes.
