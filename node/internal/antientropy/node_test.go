@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -118,6 +119,7 @@ func newNode(t testing.TB, num byte, room event.Conversation, events ...*event.E
 		case <-t.Context().Done():
 			t.Fatal("sync never began to serve")
 		default:
+			runtime.Gosched()
 		}
 	}
 	return n

@@ -12,6 +12,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"p2pchat/protocol/event"
+	"p2pchat/protocol/pb"
 )
 
 // TestKicks: kicks that wait are one, kicks during a run cause one more.
@@ -61,6 +62,48 @@ func TestBothAtOnce(t *testing.T) {
 	}
 	if n := len(a.contents()); n != 1+10*40 {
 		t.Errorf("%d events", n)
+	}
+}
+
+// TestTieBreak: while a run of its own is under way, a node turns down one that
+// a peer with a higher ID opens, and serves that of a lower one once its own has
+// ended.
+func TestTieBreak(t *testing.T) {
+	t.Parallel()
+	c, genesis := newRoom(t, 9)
+	for num := range byte(6) {
+		n := newNode(t, 1, c.room, genesis)
+		o := newOutsider(t, 70+num, n)
+		asked, answer := make(chan struct{}), make(chan pb.SyncAnswer)
+		o.h.SetStreamHandler(Protocol, func(st network.Stream) {
+			l := newLink(st)
+			if _, err := l.read(time.Minute); err != nil {
+				return // the node has stopped
+			}
+			select {
+			case asked <- struct{}{}:
+				_ = l.write(&pb.SyncFrame{Answer: <-answer})
+			case <-t.Context().Done(): // another try
+			}
+		})
+		n.Kick(c.room, o.h.ID())
+		<-asked
+		l := o.stream()
+		if err := l.write(&pb.SyncFrame{Open: &pb.SyncOpen{Room: c.room[:], Digest: make([]byte, 32)}}); err != nil {
+			t.Fatal(err)
+		}
+		want := pb.SyncAnswer_SYNC_ANSWER_BUSY
+		if o.h.ID() < n.id() {
+			want = pb.SyncAnswer_SYNC_ANSWER_DIFFERENT
+			answer <- pb.SyncAnswer_SYNC_ANSWER_BUSY
+		}
+		if f, err := l.read(time.Minute); err != nil || f.Answer != want {
+			t.Errorf("%v, %v; not %v", f, err, want)
+		}
+		if want == pb.SyncAnswer_SYNC_ANSWER_BUSY {
+			answer <- pb.SyncAnswer_SYNC_ANSWER_EQUAL
+		}
+		n.stop()
 	}
 }
 
