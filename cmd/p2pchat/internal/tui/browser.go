@@ -64,9 +64,11 @@ func (b *browser) move(l listing, n int) {
 	}
 }
 
-func (b *browser) paste(s string) {
+func (b *browser) paste(l listing, s string) {
 	line, _, _ := strings.Cut(strings.TrimSpace(s), "\n")
 	b.filter.insert(line)
+	b.err = ""
+	b.steady(l)
 }
 
 // browserKey takes a key while the dialog is open: all of them are its own.

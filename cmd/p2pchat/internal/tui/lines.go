@@ -195,6 +195,8 @@ func (m *model) styledRow(s string, f frame) string { return pad(f.measure, s, f
 func (m *model) author(t *talk, l *line) string {
 	name := l.Name
 	switch {
+	case t.room != nil && l.Kind == api.MessageJoin: // by what he was called then
+		return m.memberLabel(t, l.Author, clean(l.Text), l.Name)
 	case t.room != nil:
 		return m.memberLabel(t, l.Author, l.Nick, l.Name)
 	case l.Author == m.self.PeerID:

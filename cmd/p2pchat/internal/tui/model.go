@@ -124,7 +124,7 @@ func (m *model) take(msg tea.Msg) tea.Cmd {
 		return m.keyPress(msg)
 	case tea.PasteMsg:
 		if m.browser != nil {
-			m.browser.paste(msg.Content)
+			m.browser.paste(m.listing, msg.Content)
 			return nil
 		}
 		m.sheet = nil

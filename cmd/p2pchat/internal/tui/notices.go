@@ -11,7 +11,7 @@ import (
 func notice(l *line, name, was string) string {
 	switch l.Kind {
 	case api.MessageJoin:
-		if l.Name != "" && l.Name != cmp.Or(l.Nick, l.Text) {
+		if l.Name != "" && l.Name != clean(l.Text) {
 			return name + " (" + l.Name + ") joined"
 		}
 		return name + " joined"

@@ -49,7 +49,7 @@ func (t *talk) label() string {
 // shortPrint is the first group of a fingerprint, or the end of the peer ID
 // when there is none.
 func shortPrint(p api.Peer) string {
-	if f := strings.Fields(p.Fingerprint); len(f) > 0 {
+	if f := strings.FieldsFunc(p.Fingerprint, func(r rune) bool { return r == ' ' || r == '-' }); len(f) > 0 {
 		return f[0]
 	}
 	return p.PeerID[max(0, len(p.PeerID)-4):]
