@@ -32,7 +32,11 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-const killWriters = 4
+// roomWriter stands for the log of a room in what the writers print.
+const (
+	killWriters = 4
+	roomWriter  = killWriters + 1
+)
 
 // writeUntilKilled appends to one log per writer and prints what was
 // acknowledged, "log seq id" per line. It ends when standard input does.
@@ -89,6 +93,25 @@ func writeUntilKilled(dir string) error {
 			}
 		})
 	}
+	wg.Go(func() {
+		for ctx.Err() == nil {
+			var e *event.Event
+			err := s.Update(ctx, func(tx *Tx) (err error) {
+				e, err = roomStep(tx, k)
+				return err
+			})
+			if err != nil {
+				if ctx.Err() == nil {
+					fmt.Fprintln(os.Stderr, err)
+					os.Exit(1)
+				}
+				return
+			}
+			mu.Lock()
+			fmt.Printf("%d %d %s\n", roomWriter, e.Seq, e.ID)
+			mu.Unlock()
+		}
+	})
 	wg.Wait()
 	return s.Close()
 }
@@ -230,6 +253,7 @@ func checkAcked(t *testing.T, s *Store, acked []ackedEvent) {
 			held[e.ID] = e.Seq
 		}
 	}
+	checkRoomSteps(t, s, held)
 	for _, a := range acked {
 		if held[a.id] != a.seq {
 			t.Errorf("event %d of log %d was acknowledged and is lost", a.seq, a.log)

@@ -14,6 +14,7 @@ import (
 // lists are the queries for which a table is wanted whole, or has one row.
 var lists = []string{
 	"FROM account a", "FROM clock", "FROM static_addr", "FROM contact c CROSS JOIN peer", "FROM conversation c LEFT JOIN", "FROM sqlite_schema",
+	"FROM room r CROSS JOIN conversation",
 }
 
 // TestNothingScans looks at how SQLite would run every statement that the tests
@@ -23,6 +24,7 @@ func TestNothingScans(t *testing.T) {
 	t.Parallel()
 	s := openStore(t, t.TempDir(), Options{})
 	writeFrozen(t, s)
+	writeFrozenRoom(t, s)
 	forked := forks(t, testKey(t, 2), 9, 1, 3)
 	insert(t, s, forked[2], forked[1], forked[0]) // evicts
 	whole := chain(t, testKey(t, 2), 8, 3)
@@ -39,6 +41,15 @@ func TestNothingScans(t *testing.T) {
 			return err
 		}
 		return tx.DeleteContact(frozenContact(t).Peer)
+	})
+	_, _, messages, _, _ := frozenRoom(t)
+	update(t, s, func(tx *Tx) error {
+		var errs []error
+		for e, v := range messages {
+			_, err := tx.InsertRoom(e, start, v, false) // again
+			errs = append(errs, err, tx.SetVerdict(e.ID, VerdictHidden), tx.SetVerdict(e.ID, VerdictVisible), tx.DropEvent(e.ID))
+		}
+		return errors.Join(errs...)
 	})
 	checked := 0
 	check := func(c *conn) error {
@@ -78,7 +89,13 @@ func TestNothingScans(t *testing.T) {
 	before := whole[2].ID
 	err = s.View(t.Context(), func(r *Reader) error {
 		for _, q := range []LogQuery{
-			{Conv: conv1}, {Conv: conv1, Last: 5}, {Conv: conv1, Since: start}, {Conv: conv1, Before: &before, Last: 5, Since: start},
+			{Conv: conv1},
+			{Conv: conv1, Last: 5},
+			{Conv: conv1, Since: start},
+			{Conv: conv1, Before: &before, Last: 5, Since: start},
+			{Conv: conv1, Skip: []event.Kind{1, 2}, Last: 5},
+			{Conv: conv1, All: true},
+			{Conv: conv1, All: true, Before: &before, Last: 5, Since: start},
 		} {
 			if _, err := r.Log(q); err != nil {
 				return err
@@ -98,6 +115,14 @@ func TestNothingScans(t *testing.T) {
 			func() error { _, err := r.Contacts(); return err },
 			func() error { _, err := r.StaticAddrs(); return err },
 			func() error { _, _, err := r.OwnLog(conv1); return err },
+			func() error { _, err := r.QueuedIn(conv1); return err },
+			func() error { _, err := r.Acks(conv1); return err },
+			func() error { _, err := r.Lows(conv1); return err },
+			func() error { _, err := r.Rooms(); return err },
+			func() error { _, err := r.Epochs(conv1); return err },
+			func() error { _, err := r.Controls(conv1); return err },
+			func() error { _, err := r.newest(conv1, 5, start); return err },
+			func() error { return r.eachRoomMessage(conv1, func(*event.Event, Verdict) error { return nil }) },
 			func() error { _, err := r.IsOwnLog(conv1, event.LogID{1}); return err },
 		} {
 			if err := read(); err != nil {
@@ -109,7 +134,7 @@ func TestNothingScans(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if checked < 40 {
+	if checked < 60 {
 		t.Errorf("only %d statements were looked at", checked)
 	}
 }

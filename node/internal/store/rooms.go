@@ -128,34 +128,36 @@ func (s *Store) Controls(ctx context.Context, room event.Conversation) ([]*event
 // by log, in each by seq, then ID. It holds one of them at a time. fn must not
 // take long, see [Store.View]; its error ends the walk.
 func (s *Store) EachRoomMessage(ctx context.Context, room event.Conversation, fn func(*event.Event, Verdict) error) error {
-	return s.View(ctx, func(r *Reader) error {
-		var logs []int64
-		err := r.rows(`SELECT n FROM log WHERE conv = (SELECT n FROM conversation WHERE id = ?)`, []any{room[:]},
-			func(scan func(...any) error) (bool, error) {
-				var n int64
-				err := scan(&n)
-				logs = append(logs, n)
-				return true, err
-			})
-		for _, log := range logs {
-			if err != nil {
-				break
-			}
-			err = r.rows(`SELECT e.id, e.header, e.signature, e.body, e.verdict FROM event e WHERE e.log = ? ORDER BY e.seq, e.id`, []any{log},
-				func(scan func(...any) error) (bool, error) {
-					var v Verdict
-					e, err := scanEvent(scan, nil, &v)
-					if err == nil {
-						err = fn(e, v)
-					}
-					return true, err
-				})
-		}
+	if err := s.View(ctx, func(r *Reader) error { return r.eachRoomMessage(room, fn) }); err != nil {
+		return fmt.Errorf("read the messages of a room: %w", err)
+	}
+	return nil
+}
+
+func (r *Reader) eachRoomMessage(room event.Conversation, fn func(*event.Event, Verdict) error) error {
+	var logs []int64
+	err := r.rows(`SELECT n FROM log WHERE conv = (SELECT n FROM conversation WHERE id = ?)`, []any{room[:]},
+		func(scan func(...any) error) (bool, error) {
+			var n int64
+			err := scan(&n)
+			logs = append(logs, n)
+			return true, err
+		})
+	for _, log := range logs {
 		if err != nil {
-			return fmt.Errorf("read the messages of a room: %w", err)
+			return err
 		}
-		return nil
-	})
+		err = r.rows(`SELECT e.id, e.header, e.signature, e.body, e.verdict FROM event e WHERE e.log = ? ORDER BY e.seq, e.id`, []any{log},
+			func(scan func(...any) error) (bool, error) {
+				var v Verdict
+				e, err := scanEvent(scan, nil, &v)
+				if err != nil {
+					return false, err
+				}
+				return true, fn(e, v)
+			})
+	}
+	return err
 }
 
 // Newest gives, for each log of room, the position up to which somebody needs
@@ -163,56 +165,68 @@ func (s *Store) EachRoomMessage(ctx context.Context, room event.Conversation, fn
 // since since by the authors' clocks; with neither he needs nothing at all. Logs
 // of which he needs everything are left out, as are those of which it is not
 // known what stands there. Quiet messages are not counted.
-func (s *Store) Newest(ctx context.Context, room event.Conversation, last int, since time.Time) (event.Frontier, error) {
-	out := event.Frontier{}
-	err := s.View(ctx, func(r *Reader) error {
-		first := map[int64]int64{} // by log, the lowest seq needed
-		if last > 0 || !since.IsZero() {
-			query := `SELECT e.log, e.seq ` + messageLane.from + ` AND e.quiet = 0 AND e.time >= ? ORDER BY ` + messageLane.order + ` LIMIT ?`
-			from, limit := int64(math.MinInt64), int64(-1) // SQLite: no limit
-			if last > 0 {
-				limit = int64(last)
-			} else {
-				from = clockIn(event.At(since))
-			}
-			err := r.rows(query, []any{room[:], from, limit}, func(scan func(...any) error) (bool, error) {
-				var log, seq int64
-				err := scan(&log, &seq)
-				if old, ok := first[log]; !ok || seq < old {
-					first[log] = seq
-				}
-				return true, err
-			})
-			if err != nil {
-				return err
-			}
-		}
-		frontier, err := r.Frontier(room)
-		if err != nil {
-			return err
-		}
-		for k, h := range frontier {
-			l, err := r.logRow(room, k)
-			if err != nil {
-				return err
-			}
-			seq, needed := first[l.n]
-			if !needed || seq > l.head {
-				out[k] = h
-				continue
-			}
-			id, err := r.idAt(&l, max(seq, l.low)-1)
-			if err != nil {
-				return err
-			}
-			if id != nil {
-				out[k] = event.Head{Seq: uint64(max(seq, l.low) - 1), ID: *id}
-			}
-		}
-		return nil
+func (s *Store) Newest(ctx context.Context, room event.Conversation, last int, since time.Time) (out event.Frontier, err error) {
+	err = s.View(ctx, func(r *Reader) error {
+		out, err = r.newest(room, last, since)
+		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("find the newest messages: %w", err)
 	}
 	return out, nil
+}
+
+func (r *Reader) newest(room event.Conversation, last int, since time.Time) (event.Frontier, error) {
+	first, err := r.firstNeeded(room, last, since)
+	if err != nil {
+		return nil, err
+	}
+	out, err := r.Frontier(room)
+	if err != nil {
+		return nil, err
+	}
+	for k := range out {
+		l, err := r.logRow(room, k)
+		if err != nil {
+			return nil, err
+		}
+		seq, needed := first[l.n]
+		if !needed || seq > l.head {
+			continue
+		}
+		seq = max(seq, l.low) - 1
+		id, err := r.idAt(&l, seq)
+		if err != nil {
+			return nil, err
+		}
+		delete(out, k)
+		if id != nil {
+			out[k] = event.Head{Seq: uint64(seq), ID: *id}
+		}
+	}
+	return out, nil
+}
+
+// firstNeeded is the lowest seq of each log among the newest messages.
+func (r *Reader) firstNeeded(room event.Conversation, last int, since time.Time) (map[int64]int64, error) {
+	first := map[int64]int64{}
+	if last <= 0 && since.IsZero() {
+		return first, nil
+	}
+	from, limit := int64(math.MinInt64), int64(-1) // SQLite: no limit
+	if last > 0 {
+		limit = int64(last)
+	} else {
+		from = clockIn(event.At(since))
+	}
+	err := r.rows(`SELECT e.log, e.seq `+messageLane.from+` AND e.quiet = 0 AND e.time >= ? ORDER BY `+messageLane.order+` LIMIT ?`,
+		[]any{room[:], from, limit}, func(scan func(...any) error) (bool, error) {
+			var log, seq int64
+			err := scan(&log, &seq)
+			if old, ok := first[log]; !ok || seq < old {
+				first[log] = seq
+			}
+			return true, err
+		})
+	return first, err
 }

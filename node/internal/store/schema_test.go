@@ -15,9 +15,13 @@ import (
 	"p2pchat/protocol/event"
 )
 
-var freeze = flag.Bool("store.freeze", false, "write testdata/v1.db anew, which is right before the first release only")
+var freeze = flag.Bool("store.freeze", false, "write the testdata of the newest schema anew, which is right before its release only")
 
-// What the frozen database holds. It is built by code, so that what is expected
+// frozenFile is a database as the program wrote it when there were so many
+// migrations.
+func frozenFile(version int) string { return filepath.Join("testdata", fmt.Sprintf("v%d.db", version)) }
+
+// What the frozen databases hold. It is built by code, so that what is expected
 // of it can be told from what is in it.
 var (
 	frozenOwnLog = event.LogID{7}
@@ -90,8 +94,9 @@ func checkFrozen(t *testing.T, s *Store) {
 		t.Errorf("static addresses %v", got)
 	}
 	want := ConvSummary{Conv: conv1, Kind: KindDirect, Other: other, Last: dropped.Time, Active: start, Unread: 6}
-	if got := must(t, s.Conversations); !reflect.DeepEqual(got, []ConvSummary{want}) {
-		t.Errorf("conversations %+v", got)
+	people := slices.DeleteFunc(must(t, s.Conversations), func(c ConvSummary) bool { return c.Kind == KindRoom })
+	if !reflect.DeepEqual(people, []ConvSummary{want}) {
+		t.Errorf("conversations %+v", people)
 	}
 	if n := must(t, s.QueuedCount); n != 1 {
 		t.Errorf("queued %d", n)
@@ -135,43 +140,119 @@ func checkFrozen(t *testing.T, s *Store) {
 	}
 }
 
-// TestFrozenSchema opens a database that the first version wrote.
+// frozenRoom is what the rooms of the frozen database hold, from version 2 on.
+func frozenRoom(t testing.TB) (room event.Conversation, control []*event.Event, messages map[*event.Event]Verdict, low event.LogKey, below event.Head) {
+	all, control := roomPool(t)
+	messages = map[*event.Event]Verdict{}
+	for i, v := range []Verdict{VerdictVisible, VerdictVisible, VerdictHidden, VerdictWaiting, VerdictRetracted, VerdictRefused} {
+		messages[all[i]] = v
+	}
+	low = event.LogKey{Author: testKey(t, frozenPeople[2]).ID(), Log: event.LogID{9}}
+	return event.Conversation(control[0].ID), control, messages, low, event.Head{Seq: 6, ID: event.ID{6}}
+}
+
+func writeFrozenRoom(t testing.TB, s *Store) {
+	room, control, messages, low, below := frozenRoom(t)
+	update(t, s, func(tx *Tx) error {
+		for _, e := range control {
+			if _, err := tx.InsertControl(room, e, start); err != nil {
+				return err
+			}
+		}
+		for e, v := range messages {
+			if _, err := tx.InsertRoom(e, start, v, e.Kind == quietKind); err != nil {
+				return err
+			}
+		}
+		return errors.Join(
+			tx.PutRoom(RoomRow{Conv: room, Joined: true, Nick: "me"}),
+			tx.PutEpoch(room, control[0].ID, [32]byte{1}),
+			tx.SetLowAt(room, low, below.Seq+1, below.ID),
+		)
+	})
+}
+
+// checkFrozenRoom compares what s holds with what was put in.
+func checkFrozenRoom(t *testing.T, s *Store) {
+	t.Helper()
+	room, control, messages, low, below := frozenRoom(t)
+	if got := must(t, s.Rooms); !slices.Equal(got, []RoomRow{{room, true, "me"}}) {
+		t.Errorf("rooms %+v", got)
+	}
+	if keys, err := s.Epochs(t.Context(), room); err != nil || keys[control[0].ID] != [32]byte{1} {
+		t.Errorf("epochs %v, %v", keys, err)
+	}
+	if got, err := s.Controls(t.Context(), room); err != nil || !reflect.DeepEqual(got, control) {
+		t.Errorf("%d control events, %v", len(got), err)
+	}
+	n := 0
+	err := s.EachRoomMessage(t.Context(), room, func(e *event.Event, v Verdict) error {
+		n++
+		for want, verdict := range messages {
+			if want.ID == e.ID && (v != verdict || !reflect.DeepEqual(want, e)) {
+				t.Errorf("message %s has verdict %d, want %d", e.ID, v, verdict)
+			}
+		}
+		return nil
+	})
+	if err != nil || n != len(messages) {
+		t.Errorf("%d messages, %v", n, err)
+	}
+	if f, err := s.Frontier(t.Context(), room); err != nil || f[low] != below {
+		t.Errorf("frontier %v, %v", f, err)
+	}
+	if c, err := s.Conversation(t.Context(), room); err != nil || c.Kind != KindRoom || c.Last == 0 {
+		t.Errorf("summary %+v, %v", c, err)
+	}
+}
+
+// TestFrozenSchema opens the databases that each version wrote.
 func TestFrozenSchema(t *testing.T) {
 	t.Parallel()
-	file := filepath.Join("testdata", "v1.db")
+	newest := len(migrations)
 	if *freeze {
 		dir := t.TempDir()
 		s := openStore(t, dir, Options{})
+		writeFrozenRoom(t, s)
 		writeFrozen(t, s)
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(file, readFile(t, filepath.Join(dir, FileName)), 0o644); err != nil {
+		if err := os.WriteFile(frozenFile(newest), readFile(t, filepath.Join(dir, FileName)), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, FileName), readFile(t, file), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	s := openStore(t, dir, Options{})
-	checkFrozen(t, s)
-	// And it is good for more than looking at.
-	if n := insert(t, s, chain(t, testKey(t, frozenPeople[1]), 2, 6)...); n != 1 {
-		t.Errorf("%d new, want the one that was missing", n)
+	for version := range newest {
+		version++
+		dir := t.TempDir()
+		path := filepath.Join(dir, FileName)
+		if err := os.WriteFile(path, readFile(t, frozenFile(version)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s := openStore(t, dir, Options{})
+		checkFrozen(t, s)
+		if version == 1 {
+			writeFrozenRoom(t, s) // it knew no rooms
+		}
+		checkFrozenRoom(t, s)
+		// And it is good for more than looking at.
+		if n := insert(t, s, chain(t, testKey(t, frozenPeople[1]), 2, 6)...); n != 1 {
+			t.Errorf("version %d: %d new, want the one that was missing", version, n)
+		}
+		// What it was is kept beside it, unless it is of the newest version.
+		_, err := os.Stat(fmt.Sprintf("%s.v%d.bak", path, version))
+		if (err == nil) != (version < newest) {
+			t.Errorf("version %d: backup %v", version, err)
+		}
 	}
 }
 
-// TestFirstMigrationIsFrozen: the schema a new database gets from the first
-// migration is that of the frozen one, to the letter.
-func TestFirstMigrationIsFrozen(t *testing.T) {
+// TestMigrationsAreFrozen: the schema a new database gets from the migrations
+// is that of the frozen ones, to the letter.
+func TestMigrationsAreFrozen(t *testing.T) {
 	t.Parallel()
-	dir, frozen := t.TempDir(), t.TempDir()
-	if err := os.WriteFile(filepath.Join(frozen, FileName), readFile(t, filepath.Join("testdata", "v1.db")), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	schema := func(dir string) string {
-		s, err := open(t.Context(), dir, Options{}, migrations[:1])
+	schema := func(dir string, version int) string {
+		s, err := open(t.Context(), dir, Options{}, migrations[:version])
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -190,8 +271,15 @@ func TestFirstMigrationIsFrozen(t *testing.T) {
 		}
 		return out.String()
 	}
-	if got, want := schema(dir), schema(frozen); got != want {
-		t.Errorf("the first migration makes\n%s\nand the frozen database has\n%s", got, want)
+	for version := range len(migrations) {
+		version++
+		frozen := t.TempDir()
+		if err := os.WriteFile(filepath.Join(frozen, FileName), readFile(t, frozenFile(version)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := schema(t.TempDir(), version), schema(frozen, version); got != want {
+			t.Errorf("the migrations up to %d make\n%s\nand the frozen database has\n%s", version, got, want)
+		}
 	}
 }
 

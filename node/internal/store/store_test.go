@@ -169,3 +169,47 @@ func TestRestart(t *testing.T) {
 func testPeer(n int) peer.ID {
 	return peer.ID(append([]byte{0, 36, 8, 1, 18, 32}, fmt.Appendf(nil, "%032d", n)...))
 }
+
+const quietKind event.Kind = 16
+
+// roomPool is what may be told of a room: one log of the first author and two of
+// the second, up to three claims to a place, texts and what is quiet; and its
+// control lane, the genesis first.
+func roomPool(t testing.TB) (messages, control []*event.Event) {
+	sign := func(author byte, h event.Header, body string) *event.Event {
+		e, err := event.Sign(testKey(t, author), h, []byte(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e
+	}
+	second := func(n int) event.Time { return event.At(start.Add(time.Duration(n) * time.Second)) }
+	genesis := sign(1, event.Header{Lane: event.LaneControl, Kind: 16, Time: second(0)}, "genesis")
+	control = []*event.Event{genesis}
+	room := event.Conversation(genesis.ID)
+	for i := range 4 {
+		control = append(control, sign(byte(i%2)+1, event.Header{
+			Conversation: room, Lane: event.LaneControl, Kind: 17, Ctl: []event.ID{control[i].ID}, Time: second(i / 2),
+		}, "do"))
+	}
+	for author := range byte(2) {
+		for log := range author + 1 {
+			for seq := range uint64(4) {
+				for claim := range 3 {
+					h := event.Header{
+						Conversation: room, Lane: event.LaneMessage, Kind: event.KindText, Log: event.LogID{log + 1}, Seq: seq + 1,
+						Ctl: []event.ID{genesis.ID}, Time: second((int(seq) + claim) / 2),
+					}
+					if seq > 0 {
+						h.Prev[0] = 1
+					}
+					if (int(seq)+claim)%3 == 0 {
+						h.Kind = quietKind
+					}
+					messages = append(messages, sign(author+1, h, fmt.Sprint("claim ", claim)))
+				}
+			}
+		}
+	}
+	return messages, control
+}
