@@ -19,7 +19,6 @@ type options struct {
 	after   int    // after this message; -2: in the first place
 	fresh   bool   // in a fresh log
 	low     bool   // with an ID ground low
-	cutless bool   // with an empty cut
 }
 
 func (s *scenario) options(words []string) (o options, rest []string, err error) {
@@ -46,8 +45,6 @@ func (s *scenario) options(words []string) (o options, rest []string, err error)
 			o.fresh = true
 		case opt == "low ID":
 			o.low = true
-		case opt == "empty cut":
-			o.cutless = true
 		case f[0] == "knowing" && e == nil:
 			o.knowing = one(0)
 			for _, n := range ns {
@@ -155,9 +152,7 @@ func (s *scenario) acts(a *act, did string, o options) error {
 		s.result("refused: no standing")
 		return nil
 	}
-	if !o.cutless {
-		a.cut = s.cutFor(a, n.held)
-	}
+	a.cut = s.cutFor(a, n.held)
 	if !s.admit(a, n.knows) {
 		s.result("refused")
 		return nil
