@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"p2pchat/protocol/event"
+	"p2pchat/protocol/pb"
 )
 
 // TestFitting: a list that is too long is cut at a bucket, and what is left over
@@ -60,5 +61,22 @@ func TestSplit(t *testing.T) {
 	after := differing(&before, splitFrontier(f).hashes())
 	if after.count() != 1 || !after.has(logBucket(k)) {
 		t.Errorf("one position makes %d buckets differ", after.count())
+	}
+}
+
+// TestTurnLimits: a turn takes so many IDs and no more, however they are spread.
+func TestTurnLimits(t *testing.T) {
+	t.Parallel()
+	ids := make([]byte, 32*4096)
+	for name, f := range map[string]*pb.SyncFrame{"control": {Control: ids}, "want": {Want: ids}} {
+		turn, frames := newTurn(), 0
+		for ; turn.add(f) == nil; frames++ {
+			if frames > maxIDs/4096 {
+				t.Fatalf("%s: no end", name)
+			}
+		}
+		if frames != maxIDs/4096 {
+			t.Errorf("%s: %d frames", name, frames)
+		}
 	}
 }
