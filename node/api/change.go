@@ -5,19 +5,21 @@ type ChangeType string
 
 // The types of change. Faces ignore types they do not know.
 const (
-	ChangeSnapshot     ChangeType = "snapshot"     // Snapshot
-	ChangePeer         ChangeType = "peer"         // Peer: appeared or changed
-	ChangePeerRemoved  ChangeType = "peer-removed" // PeerID
-	ChangeMessage      ChangeType = "message"      // Message: new, ours or theirs
-	ChangeState        ChangeType = "state"        // State: delivery state of one of ours
-	ChangeConversation ChangeType = "conversation" // Conversation: unread, read marker
-	ChangeTyping       ChangeType = "typing"       // Typing
-	ChangeHidden       ChangeType = "hidden"       // Hidden: a message of a room is no longer shown
-	ChangeRoom         ChangeType = "room"         // Room: joined, or changed
-	ChangeRoomLeft     ChangeType = "room-left"    // Room: left, destroyed or put out
-	ChangeMember       ChangeType = "member"       // Member: came, changed or went
-	ChangeNotice       ChangeType = "notice"       // Notice: a sentence for the person
-	ChangeLagged       ChangeType = "lagged"       // changes were dropped; a snapshot follows
+	ChangeSnapshot     ChangeType = "snapshot"      // Snapshot
+	ChangePeer         ChangeType = "peer"          // Peer: appeared or changed
+	ChangePeerRemoved  ChangeType = "peer-removed"  // PeerID
+	ChangeMessage      ChangeType = "message"       // Message: new, ours or theirs, or one known that was retracted
+	ChangeState        ChangeType = "state"         // State: delivery state of one of ours
+	ChangeConversation ChangeType = "conversation"  // Conversation: unread, read marker
+	ChangeTyping       ChangeType = "typing"        // Typing
+	ChangeHidden       ChangeType = "hidden"        // Hidden: a message of a room is no longer shown
+	ChangeRoom         ChangeType = "room"          // Room: joined, or changed
+	ChangeRoomLeft     ChangeType = "room-left"     // Room: left, destroyed or put out
+	ChangeMember       ChangeType = "member"        // Member: came, changed or went
+	ChangeInvitation   ChangeType = "invitation"    // Invitation: somebody asks us into a room
+	ChangeVoiceRequest ChangeType = "voice-request" // VoiceRequest: somebody asks for voice in a room we moderate
+	ChangeNotice       ChangeType = "notice"        // Notice: a sentence for the person
+	ChangeLagged       ChangeType = "lagged"        // changes were dropped; a snapshot follows
 )
 
 // Change is one numbered thing that happened. Seq grows by at least one from
@@ -35,6 +37,8 @@ type Change struct {
 	Hidden       *Hidden       `json:"hidden,omitempty"`
 	Room         *Room         `json:"room,omitempty"`
 	Member       *MemberChange `json:"member,omitempty"`
+	Invitation   *Invitation   `json:"invitation,omitempty"`
+	VoiceRequest *VoiceRequest `json:"voice_request,omitempty"`
 	Notice       string        `json:"notice,omitempty"`
 }
 
@@ -75,4 +79,11 @@ type MemberChange struct {
 	RoomID string `json:"room_id"`
 	Member Member `json:"member"`
 	Gone   bool   `json:"gone"`
+}
+
+// VoiceRequest says that somebody asks for voice.
+type VoiceRequest struct {
+	RoomID string `json:"room_id"`
+	PeerID string `json:"peer_id"`
+	Name   string `json:"name"`
 }

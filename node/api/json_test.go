@@ -21,7 +21,7 @@ func TestKeys(t *testing.T) {
 		{api.Connection{}, "peer_id transport direction addr"},
 		{api.Peer{}, "name peer_id fingerprint addrs via state rtt_ms last_seen verified away status transport warning"},
 		{api.Conversation{}, "id kind target name peer_id unread last_time read_by_other"},
-		{api.Message{}, "id conversation author name nick time log seq kind text state verified skewed forked"},
+		{api.Message{}, "id conversation author name nick time log seq kind text state verified skewed forked retracted room"},
 		{api.Receipt{}, "id conversation state acked members"},
 		{api.Finding{}, "check level seen advice"},
 		{api.CaptureTarget{}, "tcp_ports udp_ports interfaces connections names"},
@@ -32,8 +32,15 @@ func TestKeys(t *testing.T) {
 		{api.Room{}, "room_id name subject description visible access moderated password joined occupants unread logging destroyed standing role nick"},
 		{api.Member{}, "peer_id name nick standing role presence self warning"},
 		{api.Entry{}, "room_id standing role"},
-		{api.CreateRoomRequest{}, "name hidden history nick"},
-		{api.JoinRoomRequest{}, "room nick wait"},
+		{api.CreateRoomRequest{Password: []byte{0}}, "name hidden history nick members_only moderated password"},
+		{api.JoinRoomRequest{Password: []byte{0}}, "room nick wait password"},
+		{api.ConfigureRequest{Password: []byte{0}}, "room set password no_password"},
+		{api.Setting{}, "key value"},
+		{api.GovernRequest{}, "room act who standing id reason alternate"},
+		{api.Invitation{}, "id room_id room peer_id name reason time"},
+		{api.AnswerRequest{Password: []byte{0}}, "room accept reason nick wait password"},
+		{api.AuditRow{}, "id time peer_id name act target did authority rank effective why"},
+		{api.VoiceRequest{}, "room_id peer_id name"},
 		{api.RoomStatus{}, "room_id name peers members present epoch epochs root digest messages parked missing last_sync sync_peers"},
 		{api.RoomState{}, "room_id creator config people subject destroyed reason alternate root canonical"},
 		{api.PersonState{}, "peer_id standing voice"},
@@ -94,7 +101,8 @@ func TestListed(t *testing.T) {
 	for kind, want := range map[string]bool{
 		api.MessageText: true, api.MessageAction: true, api.MessageUnknown: true, "of-the-future": true,
 		api.MessageJoin: false, api.MessageLeave: false, api.MessageNick: false, api.MessageSubject: false,
-		api.MessageGovern: false, api.MessageEpoch: false,
+		api.MessageGovern: false, api.MessageEpoch: false, api.MessagePrivate: true,
+		api.MessageInvite: false, api.MessageAnswer: false, api.MessageVoiceRequest: false,
 	} {
 		if api.Listed(kind) != want {
 			t.Errorf("listed %s: %v", kind, !want)
@@ -163,6 +171,22 @@ func TestCheckText(t *testing.T) {
 	} {
 		if err := api.CheckRoomName(tt.name); (err == nil) != (tt.want == "") || err != nil && !api.IsCode(err, tt.want) {
 			t.Errorf("room %.20q: %v, want code %q", tt.name, err, tt.want)
+		}
+	}
+	for _, tt := range []struct {
+		err  error
+		want api.Code
+	}{
+		{api.CheckSubject(""), ""},
+		{api.CheckSubject(strings.Repeat("x", api.MaxSubject)), ""},
+		{api.CheckSubject(strings.Repeat("x", api.MaxSubject+1)), api.CodeTooLong},
+		{api.CheckSubject("two\nlines"), api.CodeBadText},
+		{api.CheckReason("a\xff"), api.CodeBadText},
+		{api.CheckReason(strings.Repeat("x", api.MaxReason+1)), api.CodeTooLong},
+		{api.CheckReason("spam"), ""},
+	} {
+		if (tt.err == nil) != (tt.want == "") || tt.err != nil && !api.IsCode(tt.err, tt.want) {
+			t.Errorf("%v, want code %q", tt.err, tt.want)
 		}
 	}
 	if kind, kept := api.SplitAction("/me  waves"); kind != api.MessageAction || kept != " waves" {

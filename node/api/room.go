@@ -112,7 +112,11 @@ type CreateRoomRequest struct {
 	// messages or a duration.
 	History string `json:"history"`
 	// Nick is ours, "" for the username.
-	Nick string `json:"nick"`
+	Nick        string `json:"nick"`
+	MembersOnly bool   `json:"members_only"`
+	Moderated   bool   `json:"moderated"`
+	// Password that newcomers have to know; empty: none.
+	Password []byte `json:"password,omitempty"`
 }
 
 // JoinRoomRequest says which room to enter.
@@ -121,6 +125,86 @@ type JoinRoomRequest struct {
 	Nick string `json:"nick"` // "" for the username, or the nick one has there
 	// Wait bounds the wait for a member, and for a name nobody knows yet.
 	Wait time.Duration `json:"wait"`
+	// Password of the room; empty: none is given.
+	Password []byte `json:"password,omitempty"`
+}
+
+// ConfigureRequest changes settings of a room.
+type ConfigureRequest struct {
+	Room string `json:"room"`
+	// Set lists settings as key and value, as `room config` prints them.
+	Set []Setting `json:"set"`
+	// Password sets a new one, NoPassword takes it away; of both at most one.
+	Password   []byte `json:"password,omitempty"`
+	NoPassword bool   `json:"no_password"`
+}
+
+// Setting is one field of a room's configuration.
+type Setting struct {
+	Key   string `json:"key"`
+	Value string `json:"value"`
+}
+
+// Acts of government.
+const (
+	ActKick    = "kick"
+	ActBan     = "ban"
+	ActUnban   = "unban"
+	ActVoice   = "voice"
+	ActDevoice = "devoice"
+	ActGrant   = "grant"   // Standing
+	ActRetract = "retract" // ID, of a message; Who is not needed
+	ActDestroy = "destroy" // Alternate
+)
+
+// GovernRequest is one act in a room.
+type GovernRequest struct {
+	Room string `json:"room"`
+	Act  string `json:"act"`
+	// Who is a nick in the room, a name or a peer ID; also of somebody who is
+	// not in it.
+	Who       string `json:"who"`
+	Standing  string `json:"standing"`
+	ID        string `json:"id"`
+	Reason    string `json:"reason"`
+	Alternate string `json:"alternate"` // a ROOM, or ""
+}
+
+// Invitation is an invitation that waits for an answer.
+type Invitation struct {
+	ID     string `json:"id"` // of the event
+	RoomID string `json:"room_id"`
+	Room   string `json:"room"`    // its name, as the inviter says
+	PeerID string `json:"peer_id"` // of the inviter
+	Name   string `json:"name"`    // his
+	Reason string `json:"reason"`
+	Time   Time   `json:"time"`
+}
+
+// AnswerRequest answers an invitation.
+type AnswerRequest struct {
+	Room   string `json:"room"` // name or ID of the room, or ID of the invitation
+	Accept bool   `json:"accept"`
+	Reason string `json:"reason"` // of a decline
+	// The rest is as in [JoinRoomRequest].
+	Nick     string        `json:"nick"`
+	Wait     time.Duration `json:"wait"`
+	Password []byte        `json:"password,omitempty"`
+}
+
+// AuditRow is one act of government and what became of it.
+type AuditRow struct {
+	ID        string `json:"id"`
+	Time      Time   `json:"time"`
+	PeerID    string `json:"peer_id"` // who did it
+	Name      string `json:"name"`
+	Act       string `json:"act"`       // genesis, set, kick, voice, devoice, retract, configure, destroy or unknown
+	Target    string `json:"target"`    // peer ID, empty if it has none
+	Did       string `json:"did"`       // in words
+	Authority string `json:"authority"` // ID of the act that gave the standing it was done under
+	Rank      string `json:"rank"`      // that standing
+	Effective bool   `json:"effective"`
+	Why       string `json:"why"` // under which authority, or why it does not count
 }
 
 // RoomStatus is a node's view of a room.

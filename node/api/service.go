@@ -29,6 +29,12 @@ type Reader interface {
 	// RoomState is the room's canonical state, the same on every member that
 	// has the same events. Errors: not-found, ambiguous.
 	RoomState(ctx context.Context, room string) (RoomState, error)
+	// Audit lists who did what in a room, when, under which authority, and
+	// whether it counts, by time. Errors: not-found, ambiguous.
+	Audit(ctx context.Context, room string) ([]AuditRow, error)
+	// Invitations lists those that were neither answered nor overtaken by our
+	// entering, the newest last.
+	Invitations(ctx context.Context) ([]Invitation, error)
 }
 
 // Service is a running node. It is safe for concurrent use.
@@ -72,6 +78,30 @@ type Service interface {
 	// codes with which a room refuses.
 	PingRoom(ctx context.Context, room string, wait time.Duration) (Entry, error)
 
+	// SetSubject changes the subject of a room; "" takes it away.
+	// Errors: those of Govern, too-long, bad-text.
+	SetSubject(ctx context.Context, room, subject string) (Entry, error)
+	// Configure changes settings of a room, all of them or none.
+	// Errors: those of Govern, usage.
+	Configure(ctx context.Context, r ConfigureRequest) (Entry, error)
+	// Govern kicks, bans, grants, retracts … in a room.
+	// Errors: not-found, ambiguous, not-joined, usage and the codes with which
+	// a room refuses.
+	Govern(ctx context.Context, r GovernRequest) (Entry, error)
+	// RequestVoice asks the moderators of a moderated room for voice. They are
+	// told at once or when they come. Errors: those of Govern.
+	RequestVoice(ctx context.Context, room string) (Entry, error)
+	// Invite asks somebody into a room, and in a members-only room makes him a
+	// member if we may. Errors: those of Govern.
+	Invite(ctx context.Context, room, who, reason string) (Entry, error)
+	// AnswerInvitation accepts or declines an invitation; accepting enters the
+	// room like JoinRoom. Errors: not-found, ambiguous and those of JoinRoom.
+	AnswerInvitation(ctx context.Context, r AnswerRequest) (Entry, error)
+	// SendPrivate sends a message to one person of a room and waits for its
+	// receipt like Send. who is a nick there, a name or a peer ID.
+	// Errors: those of Send and Govern.
+	SendPrivate(ctx context.Context, room, who, text string, wait time.Duration) (Receipt, error)
+
 	// MarkRead says that everything up to and including message id of target
 	// has been read here; the others of the conversation are told.
 	MarkRead(ctx context.Context, target, id string) error
@@ -103,6 +133,8 @@ const (
 	MaxStatus   = 256
 	MaxRoomName = 64 // characters
 	MaxNick     = 32 // characters
+	MaxSubject  = 1 << 10
+	MaxReason   = 512
 )
 
 // DefaultWait is how long a send waits for its receipt unless told otherwise.

@@ -67,11 +67,30 @@ func checkLine(what, text string, limit int) error {
 	return nil
 }
 
+// CheckSubject is [CheckText] for a subject of 0 to [MaxSubject] bytes in one line.
+func CheckSubject(subject string) error { return checkBytes("a subject", subject, MaxSubject) }
+
+// CheckReason is [CheckSubject] for a reason of at most [MaxReason] bytes.
+func CheckReason(reason string) error { return checkBytes("a reason", reason, MaxReason) }
+
+func checkBytes(what, text string, limit int) error {
+	switch {
+	case len(text) > limit:
+		return Errorf(CodeTooLong, "%s of %d bytes: at most %d", what, len(text), limit)
+	case !utf8.ValidString(text):
+		return Errorf(CodeBadText, "%s must be valid UTF-8", what)
+	case strings.ContainsFunc(text, unicode.IsControl):
+		return Errorf(CodeBadText, "%s must be one line without control characters", what)
+	}
+	return nil
+}
+
 // Listed tells whether a message of this kind is listed without
 // [LogQuery.All]: what was said, not what happened to the room.
 func Listed(kind string) bool {
 	switch kind {
-	case MessageJoin, MessageLeave, MessageNick, MessageSubject, MessageGovern, MessageEpoch:
+	case MessageJoin, MessageLeave, MessageNick, MessageSubject, MessageGovern, MessageEpoch,
+		MessageInvite, MessageAnswer, MessageVoiceRequest:
 		return false
 	}
 	return true

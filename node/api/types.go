@@ -190,6 +190,11 @@ const (
 	MessageSubject = "subject" // Text is the subject, empty if it was taken away
 	MessageGovern  = "govern"  // Text says what was done; no log and seq
 	MessageEpoch   = "epoch"   // a new key was announced
+	// Of two people, about a room.
+	MessagePrivate      = "private"       // said within Room
+	MessageInvite       = "invite"        // into Room; listed only on demand, like the next two
+	MessageAnswer       = "answer"        // to an invitation; Text is accepted or declined, with the reason
+	MessageVoiceRequest = "voice-request" // in Room
 )
 
 // Message is one line of a conversation.
@@ -212,6 +217,11 @@ type Message struct {
 	// log and seq exists.
 	Forked bool   `json:"forked"`
 	Nick   string `json:"nick"` // the author's in the room, empty elsewhere
+	// Retracted: a moderator took the message back; Text is empty.
+	Retracted bool `json:"retracted"`
+	// Room is the ID of the room that a private message, an invitation or a
+	// request for voice is about; empty elsewhere.
+	Room string `json:"room"`
 }
 
 // MarshalJSON implements json.Marshaler: the name of an author who was

@@ -25,6 +25,15 @@
 //	room/status     {"room"}                    → api.RoomStatus
 //	room/state      {"room"}                    → api.RoomState
 //	room/ping       {"room","wait"}             → api.Entry
+//	room/audit      {"room"}                    → [api.AuditRow]
+//	room/subject    {"room","subject"}          → api.Entry
+//	room/configure  api.ConfigureRequest        → api.Entry
+//	room/govern     api.GovernRequest           → api.Entry
+//	room/voice      {"room"}                    → api.Entry
+//	room/invite     {"room","who","reason"}     → api.Entry
+//	room/answer     api.AnswerRequest           → api.Entry
+//	room/private    {"room","who","text","wait"} → api.Receipt
+//	invitations     {}                          → [api.Invitation]
 //	status          {}                          → api.Status
 //	peers/add       {"addr"}                    → {}
 //	peers/remove    {"who"}                     → {}
@@ -37,7 +46,7 @@
 //	capture-target  {}                          → api.CaptureTarget
 //	shutdown        {}                          → {}
 //
-// Durations are whole nanoseconds, times RFC 3339. A failed call has a status
+// Durations are whole nanoseconds, times RFC 3339, passwords base64. A failed call has a status
 // other than 200 and the body {"error":{"code","message","candidates"}}; code
 // decides, the status is for people with curl. In a stream of lines an error
 // is a last line of that form. A stream that ends with its chunked encoding

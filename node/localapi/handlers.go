@@ -22,14 +22,7 @@ func (s *Server) handler() http.Handler {
 	handle("peers", call(func(ctx context.Context, _ none) ([]api.Peer, error) { return svc.Peers(ctx) }))
 	handle("conversations", call(func(ctx context.Context, _ none) ([]api.Conversation, error) { return svc.Conversations(ctx) }))
 	handle("log", call(svc.Log))
-	handle("rooms", call(func(ctx context.Context, r rooms) ([]api.Room, error) { return svc.Rooms(ctx, r.All) }))
-	handle("room/create", call(svc.CreateRoom))
-	handle("room/join", call(svc.JoinRoom))
-	handle("room/leave", call(func(ctx context.Context, r inRoom) (api.Entry, error) { return svc.LeaveRoom(ctx, r.Room) }))
-	handle("room/members", call(func(ctx context.Context, r inRoom) ([]api.Member, error) { return svc.Members(ctx, r.Room) }))
-	handle("room/status", call(func(ctx context.Context, r inRoom) (api.RoomStatus, error) { return svc.RoomStatus(ctx, r.Room) }))
-	handle("room/state", call(func(ctx context.Context, r inRoom) (api.RoomState, error) { return svc.RoomState(ctx, r.Room) }))
-	handle("room/ping", call(func(ctx context.Context, r roomPing) (api.Entry, error) { return svc.PingRoom(ctx, r.Room, r.Wait) }))
+	s.handleRooms(handle)
 	handle("status", call(func(ctx context.Context, _ none) (api.Status, error) { return svc.Status(ctx) }))
 	handle("peers/add", call(func(ctx context.Context, r peerAdd) (none, error) { return none{}, svc.AddPeer(ctx, r.Addr) }))
 	handle("peers/remove", call(func(ctx context.Context, r peerRemove) (none, error) { return none{}, svc.RemovePeer(ctx, r.Who) }))
@@ -132,7 +125,10 @@ func explain(ctx context.Context, err error) *api.Error {
 // send is a call whose effect outlives it: if the server stops while it waits
 // for the receipt, the client still learns that its message is stored.
 func (s *Server) send(ctx context.Context, r api.SendRequest) (api.Receipt, error) {
-	receipt, err := s.svc.Send(ctx, r)
+	return stored(s.svc.Send(ctx, r))
+}
+
+func stored(receipt api.Receipt, err error) (api.Receipt, error) {
 	if receipt.ID != "" && errors.Is(err, context.Canceled) {
 		return receipt, nil
 	}

@@ -61,6 +61,21 @@ type (
 	inRoom struct {
 		Room string `json:"room"`
 	}
+	roomSubject struct {
+		Room    string `json:"room"`
+		Subject string `json:"subject"`
+	}
+	roomInvite struct {
+		Room   string `json:"room"`
+		Who    string `json:"who"`
+		Reason string `json:"reason"`
+	}
+	roomPrivate struct {
+		Room string        `json:"room"`
+		Who  string        `json:"who"`
+		Text string        `json:"text"`
+		Wait time.Duration `json:"wait"`
+	}
 	roomPing struct {
 		Room string        `json:"room"`
 		Wait time.Duration `json:"wait"`
