@@ -17,6 +17,15 @@
 // are Unix milliseconds, UTC; readings of the hybrid clock are stored with the
 // top bit flipped, since SQLite's integers are signed and the order must stay.
 //
+// # Rooms
+//
+// In a conversation of two people the store itself decides which of several
+// events at one place stay. In a room the rules (protocol/room) decide: they
+// give each message its [Verdict], which says whether it is listed, and name
+// what to drop. A message that is not listed keeps its place, so heads and
+// ranges are those of the log as it was written. The control lane stands in the
+// same table, without log and seq.
+//
 // # Concurrency
 //
 // One goroutine, started by [Open] and ended by [Store.Close], does all the

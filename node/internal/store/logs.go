@@ -124,6 +124,39 @@ func (r *Reader) logRow(conv event.Conversation, k event.LogKey) (logRow, error)
 	return l, err
 }
 
+// TakesLog tells whether events of log k can be stored: it is known, or its
+// author has fewer than event.MaxLogs logs in conv.
+func (r *Reader) TakesLog(conv event.Conversation, k event.LogKey) (bool, error) {
+	var c, a int64
+	err := r.row(`SELECT c.n, p.n FROM conversation c CROSS JOIN peer p WHERE c.id = ? AND p.id = ?`, []any{conv[:], []byte(k.Author)}, &c, &a)
+	if errors.Is(err, ErrNotFound) {
+		return true, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	full, err := r.fullOfLogs(c, a)
+	if err != nil || !full {
+		return err == nil, err
+	}
+	if _, err = r.logRow(conv, k); errors.Is(err, ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// TakesLog tells whether events of log k can be stored: it is known, or its
+// author has fewer than event.MaxLogs logs in conv.
+func (s *Store) TakesLog(ctx context.Context, conv event.Conversation, k event.LogKey) (bool, error) {
+	return read(ctx, s, "count logs", func(r *Reader) (bool, error) { return r.TakesLog(conv, k) })
+}
+
+func (r *Reader) fullOfLogs(conv, author int64) (bool, error) {
+	var n int
+	err := r.row(`SELECT count(*) FROM log WHERE conv = ? AND author = ?`, []any{conv, author}, &n)
+	return n >= event.MaxLogs, err
+}
+
 // ensureLog gives the row of a log and makes it if it is new. Error:
 // ErrTooManyLogs.
 func (tx *Tx) ensureLog(conv event.Conversation, k event.LogKey) (logRow, error) {
@@ -139,11 +172,9 @@ func (tx *Tx) ensureLog(conv event.Conversation, k event.LogKey) (logRow, error)
 	if err != nil {
 		return l, err
 	}
-	var n int
-	if err := tx.row(`SELECT count(*) FROM log WHERE conv = ? AND author = ?`, []any{c, a}, &n); err != nil {
+	if full, err := tx.fullOfLogs(c, a); err != nil {
 		return l, err
-	}
-	if n >= event.MaxLogs {
+	} else if full {
 		return l, fmt.Errorf("%w: at most %d", ErrTooManyLogs, event.MaxLogs)
 	}
 	// Marks may name a log before it is here: it was written or read on

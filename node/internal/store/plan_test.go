@@ -117,6 +117,7 @@ func TestNothingScans(t *testing.T) {
 			func() error { _, _, err := r.OwnLog(conv1); return err },
 			func() error { _, err := r.QueuedIn(conv1); return err },
 			func() error { _, err := r.Acks(conv1); return err },
+			func() error { _, err := r.TakesLog(conv1, whole[0].Key()); return err },
 			func() error { _, err := r.Lows(conv1); return err },
 			func() error { _, err := r.Rooms(); return err },
 			func() error { _, err := r.Epochs(conv1); return err },

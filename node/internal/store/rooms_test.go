@@ -132,10 +132,20 @@ func TestRoomRefusals(t *testing.T) {
 			t.Errorf("%s was taken", name)
 		}
 	}
+	more := text(t, k, event.Header{Log: event.LogID{99}, Seq: 1}, "x")
 	for i := range event.MaxLogs {
+		if ok, err := s.TakesLog(t.Context(), conv1, more.Key()); err != nil || !ok {
+			t.Errorf("log %d: %v, %v", i+1, ok, err)
+		}
 		insertRoom(t, s, text(t, k, event.Header{Log: event.LogID{byte(i + 1)}, Seq: 1}, "x"))
 	}
-	more := text(t, k, event.Header{Log: event.LogID{99}, Seq: 1}, "x")
+	for log, want := range map[event.LogKey]bool{
+		more.Key(): false, {Author: k.ID(), Log: event.LogID{3}}: true, {Author: testKey(t, 2).ID(), Log: event.LogID{99}}: true,
+	} {
+		if ok, err := s.TakesLog(t.Context(), conv1, log); err != nil || ok != want {
+			t.Errorf("takes %v: %v, %v", log, ok, err)
+		}
+	}
 	err := s.Update(t.Context(), func(tx *Tx) error { _, err := tx.InsertRoom(more, start, VerdictVisible, false); return err })
 	if !errors.Is(err, ErrTooManyLogs) {
 		t.Errorf("log %d: %v", event.MaxLogs+1, err)

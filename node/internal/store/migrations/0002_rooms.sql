@@ -26,3 +26,20 @@ CREATE TABLE epoch (
 	key  BLOB NOT NULL,                     -- 32 bytes
 	PRIMARY KEY (conv, id)
 ) STRICT, WITHOUT ROWID;
+
+-- Whom we let into a room with a password, or who was in it before it had one.
+CREATE TABLE admitted (
+	conv INTEGER NOT NULL REFERENCES conversation,
+	peer INTEGER NOT NULL REFERENCES peer,
+	PRIMARY KEY (conv, peer)
+) STRICT, WITHOUT ROWID;
+
+-- What members know of a room's password, sealed with a key of the account's.
+CREATE TABLE secret (
+	conv       INTEGER PRIMARY KEY REFERENCES conversation,
+	generation INTEGER NOT NULL,            -- of the password
+	sealed     BLOB NOT NULL
+) STRICT;
+
+-- What is asked of the direct conversations about rooms.
+CREATE INDEX event_invite ON event (kind) WHERE kind IN (24, 25) AND verdict = 0;
