@@ -126,11 +126,11 @@ func (s *Service) release() {
 func (s *Service) SuppressAbove() int { return meshHigh + 2 }
 
 // MessageID is the ID of a message, which all who take part must agree on: the
-// first 20 bytes of the SHA-256 hash of topic, a zero byte, and payload.
+// first 12 bytes of the SHA-256 hash of topic, a zero byte, and payload.
 func MessageID(topic string, payload []byte) string {
 	h := sha256.New()
 	h.Write([]byte(topic))
 	h.Write([]byte{0})
 	h.Write(payload)
-	return string(h.Sum(nil)[:20])
+	return string(h.Sum(nil)[:12])
 }
