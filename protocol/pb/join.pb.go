@@ -23,14 +23,16 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// JoinAsk is the first and only frame of the asking side; exactly one of enter,
-// keys and ping is set.
+// JoinAsk is a frame of the asking side, the only one but for the password step;
+// exactly one of enter, keys, ping, push and proof is set.
 type JoinAsk struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Room          []byte                 `protobuf:"bytes,1,opt,name=room,proto3" json:"room,omitempty"`
 	Enter         *JoinEnter             `protobuf:"bytes,2,opt,name=enter,proto3" json:"enter,omitempty"`
 	Keys          *JoinKeys              `protobuf:"bytes,3,opt,name=keys,proto3" json:"keys,omitempty"`
 	Ping          bool                   `protobuf:"varint,4,opt,name=ping,proto3" json:"ping,omitempty"` // am I in the room, as far as you know?
+	Push          *JoinPush              `protobuf:"bytes,5,opt,name=push,proto3" json:"push,omitempty"`
+	Proof         *JoinProof             `protobuf:"bytes,6,opt,name=proof,proto3" json:"proof,omitempty"` // within the password step
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -91,6 +93,20 @@ func (x *JoinAsk) GetPing() bool {
 		return x.Ping
 	}
 	return false
+}
+
+func (x *JoinAsk) GetPush() *JoinPush {
+	if x != nil {
+		return x.Push
+	}
+	return nil
+}
+
+func (x *JoinAsk) GetProof() *JoinProof {
+	if x != nil {
+		return x.Proof
+	}
+	return nil
 }
 
 // JoinEnter asks to be let in.
@@ -191,6 +207,176 @@ func (x *JoinKeys) GetEpochs() [][]byte {
 	return nil
 }
 
+// JoinPush hands a member what follows from a removal, or somebody removed what
+// removed him.
+type JoinPush struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Events        *EventBatch            `protobuf:"bytes,1,opt,name=events,proto3" json:"events,omitempty"`
+	Grant         *JoinGrant             `protobuf:"bytes,2,opt,name=grant,proto3" json:"grant,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *JoinPush) Reset() {
+	*x = JoinPush{}
+	mi := &file_join_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *JoinPush) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*JoinPush) ProtoMessage() {}
+
+func (x *JoinPush) ProtoReflect() protoreflect.Message {
+	mi := &file_join_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use JoinPush.ProtoReflect.Descriptor instead.
+func (*JoinPush) Descriptor() ([]byte, []int) {
+	return file_join_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *JoinPush) GetEvents() *EventBatch {
+	if x != nil {
+		return x.Events
+	}
+	return nil
+}
+
+func (x *JoinPush) GetGrant() *JoinGrant {
+	if x != nil {
+		return x.Grant
+	}
+	return nil
+}
+
+// JoinProof is what the newcomer says in the password step: first his share,
+// then his confirmation.
+type JoinProof struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Share         []byte                 `protobuf:"bytes,1,opt,name=share,proto3" json:"share,omitempty"`     // 32 bytes
+	Confirm       []byte                 `protobuf:"bytes,2,opt,name=confirm,proto3" json:"confirm,omitempty"` // 64 bytes
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *JoinProof) Reset() {
+	*x = JoinProof{}
+	mi := &file_join_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *JoinProof) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*JoinProof) ProtoMessage() {}
+
+func (x *JoinProof) ProtoReflect() protoreflect.Message {
+	mi := &file_join_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use JoinProof.ProtoReflect.Descriptor instead.
+func (*JoinProof) Descriptor() ([]byte, []int) {
+	return file_join_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *JoinProof) GetShare() []byte {
+	if x != nil {
+		return x.Share
+	}
+	return nil
+}
+
+func (x *JoinProof) GetConfirm() []byte {
+	if x != nil {
+		return x.Confirm
+	}
+	return nil
+}
+
+// JoinChallenge is what the admitter says in it: that there is one, then his
+// share with his confirmation.
+type JoinChallenge struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Generation    uint64                 `protobuf:"varint,1,opt,name=generation,proto3" json:"generation,omitempty"` // of the password
+	Share         []byte                 `protobuf:"bytes,2,opt,name=share,proto3" json:"share,omitempty"`            // 32 bytes
+	Confirm       []byte                 `protobuf:"bytes,3,opt,name=confirm,proto3" json:"confirm,omitempty"`        // 64 bytes
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *JoinChallenge) Reset() {
+	*x = JoinChallenge{}
+	mi := &file_join_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *JoinChallenge) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*JoinChallenge) ProtoMessage() {}
+
+func (x *JoinChallenge) ProtoReflect() protoreflect.Message {
+	mi := &file_join_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use JoinChallenge.ProtoReflect.Descriptor instead.
+func (*JoinChallenge) Descriptor() ([]byte, []int) {
+	return file_join_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *JoinChallenge) GetGeneration() uint64 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
+func (x *JoinChallenge) GetShare() []byte {
+	if x != nil {
+		return x.Share
+	}
+	return nil
+}
+
+func (x *JoinChallenge) GetConfirm() []byte {
+	if x != nil {
+		return x.Confirm
+	}
+	return nil
+}
+
 // JoinAnswer is one frame of the answering side: a refusal, or for enter
 // batches of control events and then a grant, for keys and ping a grant.
 type JoinAnswer struct {
@@ -198,13 +384,14 @@ type JoinAnswer struct {
 	Refusal       *JoinRefusal           `protobuf:"bytes,1,opt,name=refusal,proto3" json:"refusal,omitempty"`
 	Control       *EventBatch            `protobuf:"bytes,2,opt,name=control,proto3" json:"control,omitempty"` // each after those it cites; the genesis first
 	Grant         *JoinGrant             `protobuf:"bytes,3,opt,name=grant,proto3" json:"grant,omitempty"`
+	Challenge     *JoinChallenge         `protobuf:"bytes,4,opt,name=challenge,proto3" json:"challenge,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *JoinAnswer) Reset() {
 	*x = JoinAnswer{}
-	mi := &file_join_proto_msgTypes[3]
+	mi := &file_join_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -216,7 +403,7 @@ func (x *JoinAnswer) String() string {
 func (*JoinAnswer) ProtoMessage() {}
 
 func (x *JoinAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_join_proto_msgTypes[3]
+	mi := &file_join_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -229,7 +416,7 @@ func (x *JoinAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinAnswer.ProtoReflect.Descriptor instead.
 func (*JoinAnswer) Descriptor() ([]byte, []int) {
-	return file_join_proto_rawDescGZIP(), []int{3}
+	return file_join_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *JoinAnswer) GetRefusal() *JoinRefusal {
@@ -253,6 +440,13 @@ func (x *JoinAnswer) GetGrant() *JoinGrant {
 	return nil
 }
 
+func (x *JoinAnswer) GetChallenge() *JoinChallenge {
+	if x != nil {
+		return x.Challenge
+	}
+	return nil
+}
+
 type JoinRefusal struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Code          string                 `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`       // see docs/ROOMS.md
@@ -263,7 +457,7 @@ type JoinRefusal struct {
 
 func (x *JoinRefusal) Reset() {
 	*x = JoinRefusal{}
-	mi := &file_join_proto_msgTypes[4]
+	mi := &file_join_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -275,7 +469,7 @@ func (x *JoinRefusal) String() string {
 func (*JoinRefusal) ProtoMessage() {}
 
 func (x *JoinRefusal) ProtoReflect() protoreflect.Message {
-	mi := &file_join_proto_msgTypes[4]
+	mi := &file_join_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -288,7 +482,7 @@ func (x *JoinRefusal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinRefusal.ProtoReflect.Descriptor instead.
 func (*JoinRefusal) Descriptor() ([]byte, []int) {
-	return file_join_proto_rawDescGZIP(), []int{4}
+	return file_join_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *JoinRefusal) GetCode() string {
@@ -308,15 +502,17 @@ func (x *JoinRefusal) GetMessage() string {
 // JoinGrant ends an answer.
 type JoinGrant struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Keys          []*EpochKey            `protobuf:"bytes,1,rep,name=keys,proto3" json:"keys,omitempty"`   // at most 64
-	Below         []*LogHead             `protobuf:"bytes,2,rep,name=below,proto3" json:"below,omitempty"` // nothing of a log up to here is for the newcomer; ascending
+	Keys          []*EpochKey            `protobuf:"bytes,1,rep,name=keys,proto3" json:"keys,omitempty"`           // at most 64
+	Below         []*LogHead             `protobuf:"bytes,2,rep,name=below,proto3" json:"below,omitempty"`         // nothing of a log up to here is for the newcomer; ascending
+	Secret        *RoomSecret            `protobuf:"bytes,3,opt,name=secret,proto3" json:"secret,omitempty"`       // in rooms with a password
+	Admission     *RoomAdmission         `protobuf:"bytes,4,opt,name=admission,proto3" json:"admission,omitempty"` // what the newcomer's join is to carry, in rooms with a password
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *JoinGrant) Reset() {
 	*x = JoinGrant{}
-	mi := &file_join_proto_msgTypes[5]
+	mi := &file_join_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -328,7 +524,7 @@ func (x *JoinGrant) String() string {
 func (*JoinGrant) ProtoMessage() {}
 
 func (x *JoinGrant) ProtoReflect() protoreflect.Message {
-	mi := &file_join_proto_msgTypes[5]
+	mi := &file_join_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -341,7 +537,7 @@ func (x *JoinGrant) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinGrant.ProtoReflect.Descriptor instead.
 func (*JoinGrant) Descriptor() ([]byte, []int) {
-	return file_join_proto_rawDescGZIP(), []int{5}
+	return file_join_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *JoinGrant) GetKeys() []*EpochKey {
@@ -358,6 +554,73 @@ func (x *JoinGrant) GetBelow() []*LogHead {
 	return nil
 }
 
+func (x *JoinGrant) GetSecret() *RoomSecret {
+	if x != nil {
+		return x.Secret
+	}
+	return nil
+}
+
+func (x *JoinGrant) GetAdmission() *RoomAdmission {
+	if x != nil {
+		return x.Admission
+	}
+	return nil
+}
+
+// RoomSecret is what members know of a room's password: the stretched one.
+type RoomSecret struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Generation    uint64                 `protobuf:"varint,1,opt,name=generation,proto3" json:"generation,omitempty"`
+	Secret        []byte                 `protobuf:"bytes,2,opt,name=secret,proto3" json:"secret,omitempty"` // 32 bytes
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RoomSecret) Reset() {
+	*x = RoomSecret{}
+	mi := &file_join_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RoomSecret) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RoomSecret) ProtoMessage() {}
+
+func (x *RoomSecret) ProtoReflect() protoreflect.Message {
+	mi := &file_join_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RoomSecret.ProtoReflect.Descriptor instead.
+func (*RoomSecret) Descriptor() ([]byte, []int) {
+	return file_join_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *RoomSecret) GetGeneration() uint64 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
+func (x *RoomSecret) GetSecret() []byte {
+	if x != nil {
+		return x.Secret
+	}
+	return nil
+}
+
 type EpochKey struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Epoch         []byte                 `protobuf:"bytes,1,opt,name=epoch,proto3" json:"epoch,omitempty"` // event ID
@@ -368,7 +631,7 @@ type EpochKey struct {
 
 func (x *EpochKey) Reset() {
 	*x = EpochKey{}
-	mi := &file_join_proto_msgTypes[6]
+	mi := &file_join_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -380,7 +643,7 @@ func (x *EpochKey) String() string {
 func (*EpochKey) ProtoMessage() {}
 
 func (x *EpochKey) ProtoReflect() protoreflect.Message {
-	mi := &file_join_proto_msgTypes[6]
+	mi := &file_join_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -393,7 +656,7 @@ func (x *EpochKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EpochKey.ProtoReflect.Descriptor instead.
 func (*EpochKey) Descriptor() ([]byte, []int) {
-	return file_join_proto_rawDescGZIP(), []int{6}
+	return file_join_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *EpochKey) GetEpoch() []byte {
@@ -415,28 +678,52 @@ var File_join_proto protoreflect.FileDescriptor
 const file_join_proto_rawDesc = "" +
 	"\n" +
 	"\n" +
-	"join.proto\x12\ap2pchat\x1a\vevent.proto\"\x82\x01\n" +
+	"join.proto\x12\ap2pchat\x1a\vevent.proto\x1a\n" +
+	"room.proto\"\xd3\x01\n" +
 	"\aJoinAsk\x12\x12\n" +
 	"\x04room\x18\x01 \x01(\fR\x04room\x12(\n" +
 	"\x05enter\x18\x02 \x01(\v2\x12.p2pchat.JoinEnterR\x05enter\x12%\n" +
 	"\x04keys\x18\x03 \x01(\v2\x11.p2pchat.JoinKeysR\x04keys\x12\x12\n" +
-	"\x04ping\x18\x04 \x01(\bR\x04ping\"1\n" +
+	"\x04ping\x18\x04 \x01(\bR\x04ping\x12%\n" +
+	"\x04push\x18\x05 \x01(\v2\x11.p2pchat.JoinPushR\x04push\x12(\n" +
+	"\x05proof\x18\x06 \x01(\v2\x12.p2pchat.JoinProofR\x05proof\"1\n" +
 	"\tJoinEnter\x12\x12\n" +
 	"\x04nick\x18\x01 \x01(\tR\x04nick\x12\x10\n" +
 	"\x03log\x18\x02 \x01(\fR\x03log\"\"\n" +
 	"\bJoinKeys\x12\x16\n" +
-	"\x06epochs\x18\x01 \x03(\fR\x06epochs\"\x95\x01\n" +
+	"\x06epochs\x18\x01 \x03(\fR\x06epochs\"a\n" +
+	"\bJoinPush\x12+\n" +
+	"\x06events\x18\x01 \x01(\v2\x13.p2pchat.EventBatchR\x06events\x12(\n" +
+	"\x05grant\x18\x02 \x01(\v2\x12.p2pchat.JoinGrantR\x05grant\";\n" +
+	"\tJoinProof\x12\x14\n" +
+	"\x05share\x18\x01 \x01(\fR\x05share\x12\x18\n" +
+	"\aconfirm\x18\x02 \x01(\fR\aconfirm\"_\n" +
+	"\rJoinChallenge\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x01 \x01(\x04R\n" +
+	"generation\x12\x14\n" +
+	"\x05share\x18\x02 \x01(\fR\x05share\x12\x18\n" +
+	"\aconfirm\x18\x03 \x01(\fR\aconfirm\"\xcb\x01\n" +
 	"\n" +
 	"JoinAnswer\x12.\n" +
 	"\arefusal\x18\x01 \x01(\v2\x14.p2pchat.JoinRefusalR\arefusal\x12-\n" +
 	"\acontrol\x18\x02 \x01(\v2\x13.p2pchat.EventBatchR\acontrol\x12(\n" +
-	"\x05grant\x18\x03 \x01(\v2\x12.p2pchat.JoinGrantR\x05grant\";\n" +
+	"\x05grant\x18\x03 \x01(\v2\x12.p2pchat.JoinGrantR\x05grant\x124\n" +
+	"\tchallenge\x18\x04 \x01(\v2\x16.p2pchat.JoinChallengeR\tchallenge\";\n" +
 	"\vJoinRefusal\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage\"Z\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage\"\xbd\x01\n" +
 	"\tJoinGrant\x12%\n" +
 	"\x04keys\x18\x01 \x03(\v2\x11.p2pchat.EpochKeyR\x04keys\x12&\n" +
-	"\x05below\x18\x02 \x03(\v2\x10.p2pchat.LogHeadR\x05below\"2\n" +
+	"\x05below\x18\x02 \x03(\v2\x10.p2pchat.LogHeadR\x05below\x12+\n" +
+	"\x06secret\x18\x03 \x01(\v2\x13.p2pchat.RoomSecretR\x06secret\x124\n" +
+	"\tadmission\x18\x04 \x01(\v2\x16.p2pchat.RoomAdmissionR\tadmission\"D\n" +
+	"\n" +
+	"RoomSecret\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x01 \x01(\x04R\n" +
+	"generation\x12\x16\n" +
+	"\x06secret\x18\x02 \x01(\fR\x06secret\"2\n" +
 	"\bEpochKey\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\fR\x05epoch\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\fR\x03keyB\x15Z\x13p2pchat/protocol/pbb\x06proto3"
@@ -453,31 +740,43 @@ func file_join_proto_rawDescGZIP() []byte {
 	return file_join_proto_rawDescData
 }
 
-var file_join_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_join_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_join_proto_goTypes = []any{
-	(*JoinAsk)(nil),     // 0: p2pchat.JoinAsk
-	(*JoinEnter)(nil),   // 1: p2pchat.JoinEnter
-	(*JoinKeys)(nil),    // 2: p2pchat.JoinKeys
-	(*JoinAnswer)(nil),  // 3: p2pchat.JoinAnswer
-	(*JoinRefusal)(nil), // 4: p2pchat.JoinRefusal
-	(*JoinGrant)(nil),   // 5: p2pchat.JoinGrant
-	(*EpochKey)(nil),    // 6: p2pchat.EpochKey
-	(*EventBatch)(nil),  // 7: p2pchat.EventBatch
-	(*LogHead)(nil),     // 8: p2pchat.LogHead
+	(*JoinAsk)(nil),       // 0: p2pchat.JoinAsk
+	(*JoinEnter)(nil),     // 1: p2pchat.JoinEnter
+	(*JoinKeys)(nil),      // 2: p2pchat.JoinKeys
+	(*JoinPush)(nil),      // 3: p2pchat.JoinPush
+	(*JoinProof)(nil),     // 4: p2pchat.JoinProof
+	(*JoinChallenge)(nil), // 5: p2pchat.JoinChallenge
+	(*JoinAnswer)(nil),    // 6: p2pchat.JoinAnswer
+	(*JoinRefusal)(nil),   // 7: p2pchat.JoinRefusal
+	(*JoinGrant)(nil),     // 8: p2pchat.JoinGrant
+	(*RoomSecret)(nil),    // 9: p2pchat.RoomSecret
+	(*EpochKey)(nil),      // 10: p2pchat.EpochKey
+	(*EventBatch)(nil),    // 11: p2pchat.EventBatch
+	(*LogHead)(nil),       // 12: p2pchat.LogHead
+	(*RoomAdmission)(nil), // 13: p2pchat.RoomAdmission
 }
 var file_join_proto_depIdxs = []int32{
-	1, // 0: p2pchat.JoinAsk.enter:type_name -> p2pchat.JoinEnter
-	2, // 1: p2pchat.JoinAsk.keys:type_name -> p2pchat.JoinKeys
-	4, // 2: p2pchat.JoinAnswer.refusal:type_name -> p2pchat.JoinRefusal
-	7, // 3: p2pchat.JoinAnswer.control:type_name -> p2pchat.EventBatch
-	5, // 4: p2pchat.JoinAnswer.grant:type_name -> p2pchat.JoinGrant
-	6, // 5: p2pchat.JoinGrant.keys:type_name -> p2pchat.EpochKey
-	8, // 6: p2pchat.JoinGrant.below:type_name -> p2pchat.LogHead
-	7, // [7:7] is the sub-list for method output_type
-	7, // [7:7] is the sub-list for method input_type
-	7, // [7:7] is the sub-list for extension type_name
-	7, // [7:7] is the sub-list for extension extendee
-	0, // [0:7] is the sub-list for field type_name
+	1,  // 0: p2pchat.JoinAsk.enter:type_name -> p2pchat.JoinEnter
+	2,  // 1: p2pchat.JoinAsk.keys:type_name -> p2pchat.JoinKeys
+	3,  // 2: p2pchat.JoinAsk.push:type_name -> p2pchat.JoinPush
+	4,  // 3: p2pchat.JoinAsk.proof:type_name -> p2pchat.JoinProof
+	11, // 4: p2pchat.JoinPush.events:type_name -> p2pchat.EventBatch
+	8,  // 5: p2pchat.JoinPush.grant:type_name -> p2pchat.JoinGrant
+	7,  // 6: p2pchat.JoinAnswer.refusal:type_name -> p2pchat.JoinRefusal
+	11, // 7: p2pchat.JoinAnswer.control:type_name -> p2pchat.EventBatch
+	8,  // 8: p2pchat.JoinAnswer.grant:type_name -> p2pchat.JoinGrant
+	5,  // 9: p2pchat.JoinAnswer.challenge:type_name -> p2pchat.JoinChallenge
+	10, // 10: p2pchat.JoinGrant.keys:type_name -> p2pchat.EpochKey
+	12, // 11: p2pchat.JoinGrant.below:type_name -> p2pchat.LogHead
+	9,  // 12: p2pchat.JoinGrant.secret:type_name -> p2pchat.RoomSecret
+	13, // 13: p2pchat.JoinGrant.admission:type_name -> p2pchat.RoomAdmission
+	14, // [14:14] is the sub-list for method output_type
+	14, // [14:14] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_join_proto_init() }
@@ -486,13 +785,14 @@ func file_join_proto_init() {
 		return
 	}
 	file_event_proto_init()
+	file_room_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_join_proto_rawDesc), len(file_join_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   7,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

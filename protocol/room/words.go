@@ -115,3 +115,27 @@ func (r *Room) Tops() map[event.LogKey]uint64 {
 	}
 	return out
 }
+
+// Against lists the effective control events that may have put p out, with
+// their ancestors, each after those it cites: what he needs to see that they
+// count.
+func (r *Room) Against(p peer.ID) []event.ID {
+	i := r.find(p)
+	if i < 0 {
+		return nil
+	}
+	var all bitset
+	for _, list := range [][]int{r.people[i].settings, r.people[i].kicks, r.setters[FieldAccess], r.destroys} {
+		for _, c := range list {
+			if r.all.eff.has(c) {
+				all.union(r.controls[c].anc)
+				all.add(c)
+			}
+		}
+	}
+	var out []event.ID
+	for c := range all.without(nil) {
+		out = append(out, r.controls[c].id)
+	}
+	return out
+}
