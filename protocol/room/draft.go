@@ -184,5 +184,5 @@ func (r *Room) DraftMessage(k event.LogKey, kind event.Kind) (ctl []event.ID, jo
 		return ctl, kind != KindJoin, nil
 	}
 	m.kicks = r.kicksOn(p, a)
-	return ctl, kind != KindJoin && !joined(m), nil
+	return ctl, kind != KindJoin && !r.joined(m), nil
 }

@@ -44,7 +44,7 @@ func (r *Room) Epochs() []EpochKey {
 		}
 		covers := m.verdict.Status == Visible
 		for _, i := range removals {
-			covers = covers && m.past.set.has(i)
+			covers = covers && r.knows(m.past, i)
 		}
 		out = append(out, EpochKey{m.id, b.Commitment, covers})
 	}

@@ -218,7 +218,7 @@ func TestLarge(t *testing.T) {
 		p.clock += event.Time(i * 1_000_000)
 		parts[i] = &p
 	}
-	for len(parts[0].all)+len(parts[1].all)+len(parts[2].all) < 900 {
+	for len(parts[0].all)+len(parts[1].all)+len(parts[2].all) < 1100 {
 		p := parts[rng.IntN(3)]
 		by, about := rng.IntN(5), 1+rng.IntN(11)
 		op := []Op{
@@ -228,7 +228,7 @@ func TestLarge(t *testing.T) {
 		if es, err := p.draft(by, op); err == nil {
 			p.take(es...)
 		}
-		if k := (event.LogKey{Author: p.id(about), Log: logOf(1)}); rng.IntN(2) == 0 {
+		if k := (event.LogKey{Author: p.id(about), Log: logOf(1)}); rng.IntN(8) > 0 {
 			if _, _, err := p.DraftMessage(k, event.KindText); err == nil {
 				p.says(about, 1, nil)
 			}
@@ -252,6 +252,9 @@ func TestLarge(t *testing.T) {
 		p.AddMessage(w.said...)
 		p.all, p.said = w.all, w.said
 		p.sameElsewhere(rng.Shuffle)
+		if len(p.pasts) <= maxUnfolded {
+			t.Errorf("%d pasts fit, so that none is ever unfolded anew", len(p.pasts))
+		}
 	}
 }
 

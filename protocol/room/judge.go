@@ -51,7 +51,7 @@ func (r *Room) judgeLog(l *log, t *touched) {
 
 // judge applies the four rules of visibility, in their order.
 func (r *Room) judge(m *message) Verdict {
-	if !joined(m) {
+	if !r.joined(m) {
 		return Verdict{Status: Waiting}
 	}
 	on, stood := r.climateOn(m.past, m.author)
@@ -86,7 +86,7 @@ func lowestID(a, b *control) *control {
 // joined is rule 1: a join in m's log, at its seq or below, has seen every kick
 // of the author that m knows of. One that is only kept because a cut reaches it
 // serves nobody: what reaches it may be pruned elsewhere.
-func joined(m *message) bool {
+func (r *Room) joined(m *message) bool {
 	joins := m.log.joins
 	for i, j := range joins {
 		if j.seq > m.seq {
@@ -97,7 +97,7 @@ func joined(m *message) bool {
 		}
 		seen := true
 		for _, k := range m.kicks {
-			seen = seen && j.past.set.has(k)
+			seen = seen && r.knows(j.past, k)
 		}
 		if seen {
 			return true
@@ -121,7 +121,7 @@ func (r *Room) outranks(c *control, stood power, target int) bool {
 // room's end, a setting, a devoice, a switch, in this order.
 func (r *Room) narrowed(m *message, on climate, stood power) *control {
 	unheard := func(i int) bool {
-		return !m.past.set.has(i) && r.all.eff.has(i) && !r.inside(r.controls[i], m)
+		return !r.knows(m.past, i) && r.all.eff.has(i) && !r.inside(r.controls[i], m)
 	}
 	him := r.people[m.author]
 	for _, hiding := range [][]int{him.kicks, r.destroys} {
@@ -150,7 +150,7 @@ func (r *Room) narrowed(m *message, on climate, stood power) *control {
 		lowest = min(lowest, c.Standing)
 	}
 	if len(lower) > 0 {
-		with := m.past.set.clone()
+		with := r.unfold(m.past).set.clone()
 		for _, i := range lower {
 			with.add(i)
 		}

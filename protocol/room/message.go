@@ -15,8 +15,8 @@ type message struct {
 	seq      uint64
 	time     event.Time
 	kind     event.Kind
-	body     Body // joins, leaves, nicks, subjects, epochs; nil if dropped
-	header   *event.Header
+	body     Body          // joins, leaves, nicks, subjects, epochs; nil if dropped
+	header   *event.Header // of joins with an admission
 	past     *past
 	kicks    []int // those a join of its log must have seen
 	verdict  Verdict
@@ -24,52 +24,6 @@ type message struct {
 	// Of the messages before one, each run follows one line of these links.
 	before *message
 	run    *run
-}
-
-// past is the ancestry of a message's ctl, shared by those that cite the same.
-type past struct {
-	key string // the heads
-	set bitset
-	on  bitset // effective on set alone
-	// standings are those of authors on set, counting what is effective now;
-	// right for one revision.
-	standings map[int]cachedClimate
-	revision  int
-}
-
-type cachedClimate struct {
-	climate
-	power
-}
-
-func (r *Room) pastOf(ctl []event.ID) (*past, error) {
-	heads, err := r.heads(ctl)
-	if err != nil {
-		return nil, err
-	}
-	key := make([]byte, 0, 4*len(heads))
-	for _, h := range heads {
-		key = append(key, byte(h>>24), byte(h>>16), byte(h>>8), byte(h))
-	}
-	if p := r.pasts[string(key)]; p != nil {
-		return p, nil
-	}
-	v := r.viewOf(heads, r.closure(heads))
-	return &past{key: string(key), set: v.set, on: v.eff, revision: -1}, nil
-}
-
-// climateOn is what decides, on p and counting what is effective in the whole
-// set, whether author may enter and speak.
-func (r *Room) climateOn(p *past, author int) (climate, power) {
-	if p.revision != r.revision {
-		p.revision, p.standings = r.revision, map[int]cachedClimate{}
-	}
-	c, ok := p.standings[author]
-	if !ok {
-		c.climate, c.power = r.climate(p.set, r.all.eff, author)
-		p.standings[author] = c
-	}
-	return c.climate, c.power
 }
 
 // needOf is what a message of this kind asks of its author.
@@ -123,14 +77,13 @@ func (r *Room) addMessage(e *event.Event, t *touched) error {
 	}
 	m := &message{id: e.ID, prev: e.Prev, seq: e.Seq, time: e.Time, kind: e.Kind, author: r.find(e.Author)}
 	if e.HasBody() {
-		if err := CheckBody(e); err != nil {
-			return err
+		var err error
+		if m.body, err = DecodeBody(e.Kind, e.Body); err == nil {
+			err = e.CheckBody()
 		}
-		b, err := DecodeBody(e.Kind, e.Body)
 		if err != nil {
 			return malformed("%v", err)
 		}
-		m.body = b
 	}
 	p, err := r.pastOf(e.Ctl)
 	if err != nil {
@@ -143,12 +96,11 @@ func (r *Room) addMessage(e *event.Event, t *touched) error {
 	if l := r.logs[e.Key()]; l != nil && m.kind != KindJoin && m.seq < l.low {
 		return ErrPruned
 	}
-	r.pasts[p.key] = p
+	r.keep(p)
 	m.author = r.person(e.Author)
 	m.log = r.logOf(e.Key(), m.author)
 	m.kicks = r.kicksOn(p, m.author)
-	switch m.kind {
-	case KindJoin, KindLeave, KindNick, KindSubject, KindEpoch:
+	if j, ok := m.body.(*Join); ok && j.Admission != nil {
 		h := e.Header
 		m.header = &h
 	}
@@ -157,9 +109,10 @@ func (r *Room) addMessage(e *event.Event, t *touched) error {
 
 // stored tells whether m's author might say it on P alone.
 func (r *Room) stored(m *message) *Refusal {
-	c := r.stranger(m.past.set, m.past.on)
+	v := r.alone(m.past)
+	c := r.stranger(v.set, v.eff)
 	if m.author >= 0 {
-		c, _ = r.climate(m.past.set, m.past.on, m.author)
+		c, _ = r.climate(v.set, v.eff, m.author)
 	}
 	if c.may(needOf(m.kind)) {
 		return nil
@@ -203,11 +156,12 @@ func (r *Room) kicksOn(p *past, author int) []int {
 	var out []int
 	var stands power
 	for _, i := range r.people[author].kicks {
-		if !p.on.has(i) {
+		v := r.alone(p)
+		if !v.eff.has(i) {
 			continue
 		}
 		if stands.rank == 0 {
-			stands, _ = r.standing(p.set, p.on, author)
+			stands, _ = r.standing(v.set, v.eff, author)
 		}
 		if above(r.controls[i].key, stands) {
 			out = append(out, i)

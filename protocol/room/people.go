@@ -176,7 +176,7 @@ func (r *Room) occupant(i int) (Occupant, bool) {
 	stands, _ := r.standingOf(i)
 	out := func(x int) bool {
 		k := r.controls[x]
-		return (k.Kind == KindKick || k.Standing == Outcast) && r.all.eff.has(x) && !word.past.set.has(x) &&
+		return (k.Kind == KindKick || k.Standing == Outcast) && r.all.eff.has(x) && !r.knows(word.past, x) &&
 			(k.self() || above(k.key, stands))
 	}
 	if slices.ContainsFunc(r.people[i].kicks, out) || slices.ContainsFunc(r.people[i].settings, out) {

@@ -40,6 +40,8 @@ type Room struct {
 	messages map[event.ID]*message
 	logs     map[event.LogKey]*log
 	pasts    map[string]*past
+	unfolded []*past // a ring, from oldest on
+	oldest   int
 	subjects []*message
 	epochs   []*message
 }
