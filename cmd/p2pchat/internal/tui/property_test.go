@@ -92,6 +92,26 @@ func hostileMessage(t *rapid.T, n int, peers []string) api.Message {
 	}
 }
 
+var hostileRooms = []string{"r1", "r2", "r\x1b[2J3"}
+
+func hostileRoom(t *rapid.T, id string) api.Room {
+	return api.Room{
+		RoomID: id, Name: hostile().Draw(t, "name"), Subject: hostile().Draw(t, "subject"), Description: hostile().Draw(t, "description"),
+		Visible: rapid.Bool().Draw(t, "visible"), Access: hostile().Draw(t, "access"), Password: rapid.Bool().Draw(t, "password"),
+		Joined: rapid.Bool().Draw(t, "joined"), Occupants: rapid.IntRange(0, 1e6).Draw(t, "occupants"), Unread: rapid.IntRange(0, 2000).Draw(t, "unread"),
+		Moderated: true, Logging: true, Standing: hostile().Draw(t, "standing"), Role: hostile().Draw(t, "role"), Nick: hostile().Draw(t, "nick"),
+		Destroyed: rapid.Bool().Draw(t, "destroyed"),
+	}
+}
+
+func hostileMember(t *rapid.T, id string) api.Member {
+	return api.Member{
+		PeerID: id, Name: hostile().Draw(t, "name"), Nick: hostile().Draw(t, "nick"), Standing: hostile().Draw(t, "standing"),
+		Role: hostile().Draw(t, "role"), Presence: rapid.SampledFrom([]string{api.PresenceOnline, api.PresenceAway, api.PresenceOffline, "\x1b[2J"}).Draw(t, "presence"),
+		Warning: hostile().Draw(t, "warning"), Self: id == "me",
+	}
+}
+
 // Whatever others send and whoever types, on a terminal of any size: no line
 // is wider than it, and nothing leaves but text and colours.
 func TestScreenHolds(t *testing.T) {
@@ -130,6 +150,14 @@ func TestScreenHolds(t *testing.T) {
 						s.Peers = append(s.Peers, hostilePeer(t, p))
 					}
 				}
+				for _, id := range hostileRooms {
+					if rapid.Bool().Draw(t, "joined") {
+						s.Rooms = append(s.Rooms, hostileRoom(t, id))
+						s.Conversations = append(s.Conversations, api.Conversation{
+							ID: id, Kind: api.KindRoom, Target: id, Name: hostile().Draw(t, "name"), Unread: rapid.IntRange(0, 9).Draw(t, "unread"),
+						})
+					}
+				}
 				m.Update(changeMsg{Type: api.ChangeSnapshot, Snapshot: &s})
 			},
 			"peer": func(t *rapid.T) {
@@ -152,6 +180,67 @@ func TestScreenHolds(t *testing.T) {
 						page = append(page, hostileMessage(t, n, peers))
 					}
 					m.Update(pageMsg{t: tk, older: tk.log.loaded, first: tk.log.first(), asked: rapid.IntRange(1, 5).Draw(t, "asked"), page: page})
+				}
+			},
+			"room": func(t *rapid.T) {
+				r := hostileRoom(t, rapid.SampledFrom(hostileRooms).Draw(t, "id"))
+				m.Update(changeMsg{Type: api.ChangeRoom, Room: &r})
+			},
+			"room left": func(t *rapid.T) {
+				r := hostileRoom(t, rapid.SampledFrom(hostileRooms).Draw(t, "id"))
+				m.Update(changeMsg{Type: api.ChangeRoomLeft, Room: &r})
+			},
+			"member": func(t *rapid.T) {
+				m.Update(changeMsg{Type: api.ChangeMember, Member: &api.MemberChange{
+					RoomID: rapid.SampledFrom(hostileRooms).Draw(t, "id"),
+					Member: hostileMember(t, rapid.SampledFrom(peers).Draw(t, "peer")), Gone: rapid.Bool().Draw(t, "gone"),
+				}})
+			},
+			"members": func(t *rapid.T) {
+				if tk := m.people.focus; tk != nil && tk.room != nil && tk.room.members.loading {
+					var rows []api.Member
+					for _, p := range append(peers, "me") {
+						if rapid.Bool().Draw(t, "in") {
+							rows = append(rows, hostileMember(t, p))
+						}
+					}
+					m.Update(membersMsg{t: tk, rows: rows})
+				}
+			},
+			"room message": func(t *rapid.T) {
+				n++
+				msg := hostileMessage(t, n, peers)
+				msg.Conversation, msg.Nick = rapid.SampledFrom(hostileRooms).Draw(t, "id"), hostile().Draw(t, "nick")
+				msg.Kind = rapid.SampledFrom([]string{
+					api.MessageText, api.MessageJoin, api.MessageLeave, api.MessageNick, api.MessageSubject, api.MessageGovern, api.MessageEpoch, "x",
+				}).Draw(t, "kind")
+				m.Update(changeMsg{Type: api.ChangeMessage, Message: &msg})
+			},
+			"hidden": func(t *rapid.T) {
+				m.Update(changeMsg{Type: api.ChangeHidden, Hidden: &api.Hidden{
+					Conversation: rapid.SampledFrom(hostileRooms).Draw(t, "id"), ID: fmt.Sprint(rapid.IntRange(0, n).Draw(t, "message")),
+				}})
+			},
+			"listing": func(t *rapid.T) {
+				var rooms []api.Room
+				for _, id := range append(hostileRooms, "other", "another") {
+					if rapid.Bool().Draw(t, "known") {
+						rooms = append(rooms, hostileRoom(t, id))
+					}
+				}
+				m.listing.asking = false
+				m.Update(listingMsg{rooms: rooms})
+			},
+			"joined": func(t *rapid.T) {
+				id := 0
+				if m.browser != nil && rapid.Bool().Draw(t, "by dialog") {
+					id = m.browser.id
+				}
+				m.Update(joinedMsg{browser: id, entry: api.Entry{RoomID: rapid.SampledFrom(hostileRooms).Draw(t, "id")}})
+			},
+			"refused": func(t *rapid.T) {
+				if m.browser != nil {
+					m.Update(joinedMsg{browser: m.browser.id, label: "#x", err: api.Errorf(api.CodeNickConflict, "%s", hostile().Draw(t, "error"))})
 				}
 			},
 			"typing": func(t *rapid.T) {

@@ -177,6 +177,56 @@ func TestTerminal(t *testing.T) {
 	term.wait("the screen of before", func(v *vt) bool { return !v.alt && v.title == "" })
 }
 
+// A room, chosen in the dialog, on a real terminal.
+func TestTerminalRoom(t *testing.T) {
+	t.Parallel()
+	lan := apitest.NewLAN()
+	anna, bruno, clara := lan.Join("anna"), lan.Join("bruno"), lan.Join("clara")
+	dev := create(t, bruno, api.CreateRoomRequest{Name: "dev"})
+	create(t, bruno, api.CreateRoomRequest{Name: "ops"})
+	term := newTerminal(t, 100, 24)
+	done := term.run(anna, t.Context())
+	term.shows("write to bruno")
+	term.write("/rooms\r")
+	term.shows("▌ #dev", "#ops")
+	term.write("ops")
+	term.wait("only ops", func(v *vt) bool { return !strings.Contains(v.String(), "#dev") })
+	term.write("\x15de\x1b[B")
+	term.shows("▌ #dev")
+	term.write("\r")
+	term.shows("write to #dev", "bruno joined", "anna joined", "2 of 2 here", "● bruno      owner")
+
+	term.write("hello room\r")
+	term.shows("anna  hello room", "✓")
+	join(t, clara, dev, "cl\u0301ara")
+	sayIn(t, clara, dev, "on my \x1b[2Jway \x1b]0;owned\x07")
+	term.shows("(clara) joined", "on my ␛[2Jway ␛]0;owned␇", "3 of 3 here")
+	term.write("bru\t")
+	term.shows("› bruno:")
+	term.write("ping\r")
+	term.shows("anna  bruno: ping")
+	term.write("/names\r")
+	term.shows("room ID      "+dev, "online, owner")
+	for _, size := range [][2]int{{40, 12}, {30, 8}, {80, 24}, {120, 35}} {
+		term.resize(size[0], size[1])
+		term.wait("a screen of the new size", func(v *vt) bool {
+			return strings.Contains(strings.Join(v.cells[0], ""), "#dev") &&
+				strings.Contains(strings.Join(v.cells[size[1]-1], ""), "Esc")
+		})
+	}
+	term.write("\x1b")
+	term.shows("write to #dev", "bruno: ping")
+	term.write("/leave\r")
+	term.shows("you left #dev", "write to bruno")
+	term.write("\x03")
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if got := roomTexts(t, bruno, dev); len(got) != 3 {
+		t.Errorf("the room has %q", got)
+	}
+}
+
 // The UI gives the terminal back when its context ends, too.
 func TestTerminalContext(t *testing.T) {
 	t.Parallel()

@@ -40,6 +40,9 @@ type transcript struct {
 	asked   uint64          // told, when the newest page was asked for
 	whole   bool            // there is nothing older
 	hidden  map[string]bool // IDs hidden since a page was asked for
+	// early was told of meanwhile, and is older than all that is loaded: the page
+	// may reach past it.
+	early []*line
 
 	// reached is the highest sequence number per log and state that a change
 	// has told of: a page read before the change may arrive after it.
@@ -103,6 +106,9 @@ func (t *transcript) place(l *line) bool {
 			at--
 		}
 		if at == 0 && len(t.lines) > 0 && t.loaded && !t.whole {
+			if t.loading {
+				t.early = append(t.early, l)
+			}
 			return false
 		}
 	}
@@ -116,6 +122,7 @@ func (t *transcript) hide(id string) {
 	if t.loading {
 		t.hidden[id] = true // the page may still hold it
 	}
+	t.early = slices.DeleteFunc(t.early, func(l *line) bool { return l.ID == id })
 	l := t.byID[id]
 	if l == nil {
 		return
@@ -170,6 +177,7 @@ func (t *transcript) lift(l *line) {
 func (t *transcript) ask() {
 	t.stale, t.asked = false, t.told
 	clear(t.hidden)
+	t.early = nil
 }
 
 // newest takes the newest page. What arrived since it was asked for stays
@@ -223,7 +231,7 @@ func (t *transcript) newest(page []api.Message, asked int) {
 			put(l)
 		}
 	}
-	clear(t.hidden)
+	t.settle()
 	if t.bottom.line != nil && t.byID[t.bottom.line.ID] != t.bottom.line {
 		t.bottom = anchor{}
 	}
@@ -246,7 +254,21 @@ func (t *transcript) older(page []api.Message, asked int) {
 	}
 	t.lines = append(ls, t.lines...)
 	t.whole = len(page) < asked
+	t.settle()
+}
+
+// settle ends what was noted while a page was under way.
+func (t *transcript) settle() {
+	t.loading = false
 	clear(t.hidden)
+	early := t.early
+	t.early = nil
+	for _, l := range slices.Backward(early) { // the newest that was told of a line
+		if t.byID[l.ID] == nil {
+			t.lift(l)
+			t.place(l)
+		}
+	}
 }
 
 // clear empties the screen; scrolling up loads what was there again.
