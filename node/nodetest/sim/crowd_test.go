@@ -1,0 +1,38 @@
+package sim
+
+import (
+	"testing"
+	"time"
+)
+
+// A hundred in one room: every message everywhere, once, in the same order.
+func TestHundred(t *testing.T) {
+	inBubble(t, 1, func(t *testing.T, n *Net) {
+		const nodes, lines = 100, 50
+		room := must(n.Gather(t.Context(), Crowd{Nodes: nodes, Dials: 8}))(t)
+		f := must(n.Measure(t.Context(), room, lines, 100*time.Millisecond))(t)
+		t.Log(f)
+		all := must(Same(t.Context(), room, n.Nodes()...))(t)
+		if want := 1 + nodes + lines; len(all) != want { // the founding, the joins, the lines
+			t.Errorf("the log has %d entries, want %d", len(all), want)
+		}
+	})
+}
+
+// Twenty who are all connected: nobody passes anything on. What is advertised
+// while it is under way to somebody may come to him twice.
+func TestTwentyConnected(t *testing.T) {
+	inBubble(t, 1, func(t *testing.T, n *Net) {
+		const nodes, lines = 20, 50
+		room := must(n.Gather(t.Context(), Crowd{Nodes: nodes}))(t)
+		f := must(n.Measure(t.Context(), room, lines, 100*time.Millisecond))(t)
+		t.Log(f)
+		if f.Duplicates > 0.5 {
+			t.Errorf("%.2f duplicates per delivery though everybody is connected to everybody", f.Duplicates)
+		}
+		all := must(Same(t.Context(), room, n.Nodes()...))(t)
+		if want := 1 + nodes + lines; len(all) != want {
+			t.Errorf("the log has %d entries, want %d", len(all), want)
+		}
+	})
+}
