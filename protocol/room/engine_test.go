@@ -31,6 +31,11 @@ func (h *history) load(order []item) (*Room, error) {
 }
 
 func (h *history) feed(r *Room, order []item) error {
+	return h.feedTo(r, order, func(Effects) {})
+}
+
+// feedTo also tells of the effects.
+func (h *history) feedTo(r *Room, order []item, tell func(Effects)) error {
 	for len(order) > 0 {
 		var waiting []item
 		for _, x := range order {
@@ -41,6 +46,7 @@ func (h *history) feed(r *Room, order []item) error {
 			} else {
 				fx = r.AddControl(h.acts[x].ev)
 			}
+			tell(fx)
 			err := fx.Results[0].Err
 			var missing *MissingError
 			switch {
@@ -69,8 +75,10 @@ func (h *history) feed(r *Room, order []item) error {
 	for again := true; again; {
 		again = false
 		for _, id := range r.Wanted() {
-			if e := byID[id]; e != nil && r.AddMessage(e).Results[0].Err == nil {
-				again = true
+			if e := byID[id]; e != nil {
+				fx := r.AddMessage(e)
+				tell(fx)
+				again = again || fx.Results[0].Err == nil
 			}
 		}
 	}
@@ -99,8 +107,9 @@ func (h *history) compare(r *Room, set events, held map[int]bool) string {
 			return fmt.Sprintf("%s: %+v, want %+v", crowdName(id), got, d)
 		}
 		if i := r.find(id); i >= 0 {
-			if got, _ := r.standingOf(i); got != w.stands(set, p) {
-				return fmt.Sprintf("%s stands %v, want %v", crowdName(id), got, w.stands(set, p))
+			want, act := w.standsBy(set, p)
+			if got, by := r.standingOf(i); got != want || (by < 0) != (act == nil) || by >= 0 && r.controls[by].id != act.id {
+				return fmt.Sprintf("%s stands %v, want %v by %s", crowdName(id), got, want, h.tell(act))
 			}
 		}
 		if c.mayEnter() != h.enters(d) || c.maySpeak() != h.speaks(d) {
@@ -173,12 +182,17 @@ func checkEngine(h *history, found finding) {
 		found(propEngine, err.Error())
 		return
 	}
+	told := newMirror(r)
 	inOrder := h.items()
 	slices.SortFunc(inOrder, func(a, b item) int { return h.when(a) - h.when(b) })
 	for n := 0; n < len(inOrder); {
 		next := min(n+1+h.rng.IntN(30), len(inOrder))
-		if err := h.feed(r, inOrder[n:next]); err != nil {
+		if err := h.feedTo(r, inOrder[n:next], told.apply); err != nil {
 			found(propEngine, err.Error())
+			return
+		}
+		if d := told.differs(); d != "" {
+			found(propEffects, fmt.Sprintf("after %d of %d: %s", next, len(inOrder), d))
 			return
 		}
 		n = next

@@ -44,6 +44,7 @@ const (
 	standingUncut
 	worstStanding
 	deeperFirst
+	standingHighestID
 	registerFromVoid
 	registerOverwrites
 	registerById
@@ -126,6 +127,7 @@ var mutationTexts = [mutations]string{
 	standingUncut:          "standing: cut settings count",
 	worstStanding:          "standing: the lowest instead of the best",
 	deeperFirst:            "standing: of equal ranks the deeper one",
+	standingHighestID:      "standing: of equal ones the highest ID",
 	registerFromVoid:       "registers: setters need not be effective",
 	registerOverwrites:     "registers: what is overwritten competes still",
 	registerById:           "registers: the higher key does not prevail",
@@ -213,7 +215,8 @@ func TestMutations(t *testing.T) {
 	head := mutationRow{"mutation", "room", "property that failed", "after", "scenario that changed"}
 	text := fmt.Sprintf("%s\n%s\n", head, strings.Join(table[1:], "\n"))
 	t.Logf("after how many random histories the Room differed, and a property failed:\n%s", text)
-	if *update {
+	if *update && *seed != 0 {
+		text = fmt.Sprintf("go test ./protocol/room -run TestMutations -update -seed %d -survive %d\n\n%s", *seed, *survive, text)
 		if err := os.WriteFile(filepath.Join("testdata", "mutations.txt"), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}

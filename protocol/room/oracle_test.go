@@ -226,6 +226,9 @@ func (w *world) standsBy(set events, t int) (power, *act) {
 			if w.o.no == deeperFirst {
 				better = g.conf.depth > best.depth
 			}
+			if g.conf.depth == best.depth {
+				better = g.id.Compare(by.id) < 0 != (w.o.no == standingHighestID)
+			}
 		}
 		if better {
 			best, by = g.conf, g

@@ -31,6 +31,7 @@ const (
 	propSubject   = "a visible subject is of somebody who might set it"
 	propCame      = "nobody speaks who did not come, or was kicked and did not come back"
 	propClosed    = "a destroyed room stays closed"
+	propEffects   = "the effects tell of all that changes"
 	propEngine    = "the Room decides as the oracle"
 )
 
