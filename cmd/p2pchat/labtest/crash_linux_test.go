@@ -37,7 +37,7 @@ func TestThousandMessagesAndSevenCrashes(t *testing.T) {
 		want = append(want, fmt.Sprintf("message %04d", i+1))
 	}
 
-	s := &script{alice: alice, bob: bob, texts: want}
+	s := &script{p: alice, target: bob.who.PeerID, texts: want, stored: func() []string { return texts(alice.log(bob)) }}
 	for _, crash := range crashes(random, total) {
 		s.start()
 		s.feed(crash.after + 20) // so that some are under way when it happens
@@ -105,8 +105,10 @@ func crashes(random *rand.Rand, total int) []crash {
 
 // script sends texts with `send --lines`, as a shell script would.
 type script struct {
-	alice, bob *person
-	texts      []string
+	p      *person
+	target string
+	texts  []string
+	stored func() []string // what the person's own log holds of them
 
 	proc  *lab.Proc // the send that runs, nil if none
 	input *os.File  // its standard input
@@ -116,18 +118,18 @@ type script struct {
 }
 
 func (s *script) start() {
-	s.alice.t.Helper()
+	s.p.t.Helper()
 	if s.proc != nil {
 		return
 	}
-	cmd := s.alice.Command(lab.Binary(s.alice.t), "send", s.bob.who.PeerID, "--lines", "--wait", "0", "--json")
+	cmd := s.p.Command(lab.Binary(s.p.t), "send", s.target, "--lines", "--wait", "0", "--json")
 	r, w, err := os.Pipe()
 	if err != nil {
-		s.alice.t.Fatal(err)
+		s.p.t.Fatal(err)
 	}
 	cmd.Stdin, s.input = r, w
 	s.first = s.next
-	s.proc = s.alice.Start(cmd)
+	s.proc = s.p.Start(cmd)
 	r.Close()
 }
 
@@ -143,20 +145,20 @@ func (s *script) feed(n int) {
 
 // acknowledged waits until text number n has a result.
 func (s *script) acknowledged(n int) {
-	s.alice.t.Helper()
+	s.p.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), lab.Patience())
 	defer cancel()
 	count := s.first
 	_, err := s.proc.Stdout.Await(ctx, func(string) bool { count++; return count >= n })
 	if err != nil {
-		s.alice.t.Fatalf("%d of %d acknowledged: %v\n%s", count, n, err, s.proc.Stderr)
+		s.p.t.Fatalf("%d of %d acknowledged: %v\n%s", count, n, err, s.proc.Stderr)
 	}
 }
 
 // wait lets the command end, of itself or because its node is gone, and keeps
 // what it acknowledged.
 func (s *script) wait() lab.Result {
-	s.alice.t.Helper()
+	s.p.t.Helper()
 	s.input.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), lab.Patience())
 	defer cancel()
@@ -168,7 +170,7 @@ func (s *script) wait() lab.Result {
 		}
 		var got receipt
 		if err := json.Unmarshal([]byte(line), &got); err != nil {
-			s.alice.t.Fatalf("result %d: %q: %v", i+1, line, err)
+			s.p.t.Fatalf("result %d: %q: %v", i+1, line, err)
 		}
 		if got.ID != "" { // else it could not be stored, and says why
 			s.ids = append(s.ids, got.ID)
@@ -178,22 +180,22 @@ func (s *script) wait() lab.Result {
 }
 
 func (s *script) end() {
-	s.alice.t.Helper()
+	s.p.t.Helper()
 	if r := s.wait(); r.Code != exitDone {
-		s.alice.t.Fatal(r)
+		s.p.t.Fatal(r)
 	}
 }
 
-// resume finds out what alice's node stored last. It may be more than what was
+// resume finds out what the person's node stored last. It may be more than what was
 // acknowledged, never less.
 func (s *script) resume() {
-	s.alice.t.Helper()
-	stored := texts(s.alice.log(s.bob))
-	if err := sameTexts("alice after the crash", stored, s.texts[:min(len(stored), len(s.texts))]); err != nil {
-		s.alice.t.Fatal(err)
+	s.p.t.Helper()
+	stored := s.stored()
+	if err := sameTexts(s.p.who.Name+" after the crash", stored, s.texts[:min(len(stored), len(s.texts))]); err != nil {
+		s.p.t.Fatal(err)
 	}
 	if len(stored) < len(s.ids) {
-		s.alice.t.Fatalf("%d messages acknowledged, %d stored", len(s.ids), len(stored))
+		s.p.t.Fatalf("%d messages acknowledged, %d stored", len(s.ids), len(stored))
 	}
 	s.next = len(stored)
 }

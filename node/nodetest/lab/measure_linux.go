@@ -64,15 +64,19 @@ func (l *Lab) Within(bound time.Duration, since time.Time, what string, try func
 	defer cancel()
 	tick := time.NewTicker(poll)
 	defer tick.Stop()
+	var last error // says more than that the time is over
 	for {
 		err := try(ctx)
 		if err == nil {
 			return l.Took(bound, since, what)
 		}
+		if ctx.Err() == nil || last == nil {
+			last = err
+		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			l.t.Fatalf("%s: not after %.1f s: %v", what, time.Since(since).Seconds(), err)
+			l.t.Fatalf("%s: not after %.1f s: %v", what, time.Since(since).Seconds(), last)
 		}
 	}
 }
