@@ -61,8 +61,11 @@ func (c *contact) conversation() api.Conversation {
 		Target: c.peer.self.PeerID, Name: c.peer.self.Name, PeerID: c.peer.self.PeerID,
 		Unread: c.unread, ReadByOther: c.readByOther,
 	}
-	if len(c.log) > 0 {
-		v.LastTime = c.log[len(c.log)-1].Time
+	for _, e := range slices.Backward(c.log) {
+		if api.Listed(e.Kind) {
+			v.LastTime = e.Time
+			break
+		}
 	}
 	return v
 }

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/libp2p/go-libp2p/core/peer"
+
 	"p2pchat/node/api"
 )
 
@@ -19,6 +21,7 @@ import (
 type FakeNode struct {
 	lan  *LAN
 	self api.Identity
+	id   peer.ID
 	log  string // the installation's log, hex
 
 	stopped  chan struct{}
@@ -32,6 +35,7 @@ type FakeNode struct {
 	notices  []string
 	contacts map[string]*contact // by peer ID
 	places   []*place            // rooms it is or was in
+	invites  []invite            // not answered yet
 	changes  changes
 }
 
@@ -39,10 +43,15 @@ var _ api.Service = (*FakeNode)(nil)
 
 func newFakeNode(l *LAN, name string, number int) *FakeNode {
 	self := identityFor(name, number)
+	id, err := peer.Decode(self.PeerID)
+	if err != nil {
+		panic(err) // identityFor makes none that is malformed
+	}
 	ip := fmt.Sprintf("10.0.%d.%d", number/250, number%250+1)
 	return &FakeNode{
 		lan:  l,
 		self: self,
+		id:   id,
 		log:  hex.EncodeToString([]byte(self.PeerID)[40:48]),
 		addrs: []string{
 			"/ip4/" + ip + "/udp/47700/quic-v1/p2p/" + self.PeerID,

@@ -1,32 +1,14 @@
 package apitest
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 
 	"p2pchat/node/api"
+	"p2pchat/protocol/event"
+	constitution "p2pchat/protocol/room"
 )
-
-// commit is the owner's next event in the room; it goes out at once.
-func (p *place) commit(kind, text string) *entry {
-	n := p.owner
-	p.seq++
-	n.lan.order++
-	nick := p.nicks()[n.self.PeerID]
-	if kind == api.MessageJoin || kind == api.MessageNick {
-		nick = text
-	}
-	e := &entry{order: n.lan.order, Message: api.Message{
-		ID: messageID(p.room.id, n.self.PeerID, p.seq), Conversation: p.room.id,
-		Author: n.self.PeerID, Name: n.self.Name, Nick: nick, Time: api.Time{Time: n.lan.now()},
-		Log: n.log, Seq: p.seq, Kind: kind, Text: text, State: api.Queued,
-	}}
-	p.log = append(p.log, e)
-	m := e.Message
-	n.publish(api.Change{Type: api.ChangeMessage, Message: &m})
-	p.spread(e)
-	return e
-}
 
 // near lists the same room at those connected who are in it.
 func (p *place) near() []*place {
@@ -40,9 +22,55 @@ func (p *place) near() []*place {
 	return all
 }
 
+// govern takes in control events, judges what was said anew, and passes on what
+// was not known.
+func (p *place) govern(events []*event.Event) {
+	var fresh []*event.Event
+	for _, e := range events {
+		if !p.rules.Has(e.ID) {
+			fresh = append(fresh, e)
+		}
+	}
+	if len(fresh) == 0 {
+		return
+	}
+	effects := p.rules.AddControl(fresh...)
+	for i, r := range effects.Results {
+		if r.Err != nil {
+			continue
+		}
+		p.controls = append(p.controls, fresh[i])
+		if slices.Contains(effects.Governed, r.ID) {
+			p.note(fresh[i])
+		}
+	}
+	p.judge(effects)
+	for _, other := range p.near() {
+		other.govern(p.controls)
+	}
+}
+
+// note lists an act of government.
+func (p *place) note(e *event.Event) {
+	author := e.Author.String()
+	p.owner.lan.order++
+	m := api.Message{
+		ID: e.ID.String(), Conversation: p.room.id, Author: author, Name: p.owner.nameOf(author), Nick: p.rules.Nick(e.Author),
+		Time: api.Time{Time: e.Time.Wall()}, Kind: api.MessageGovern, Text: constitution.Describe(e, p.owner.called), State: api.Received,
+	}
+	if author == p.owner.self.PeerID {
+		m.State = api.Queued
+	} else if c := p.owner.contacts[author]; c != nil {
+		m.Verified = c.verified
+	}
+	p.insert(&entry{Message: m, order: p.owner.lan.order, read: true})
+	p.owner.publish(api.Change{Type: api.ChangeMessage, Message: &m})
+}
+
 // spread hands an event to those who lack it, and they on to others.
 func (p *place) spread(e *entry) {
 	for _, other := range p.near() {
+		other.govern(p.controls)
 		other.take(e)
 		other.acknowledge(p)
 	}
@@ -50,23 +78,17 @@ func (p *place) spread(e *entry) {
 
 // take commits an event of somebody else.
 func (p *place) take(e *entry) {
-	if e.Author == p.owner.self.PeerID || p.find(e.ID) != nil || api.Listed(e.Kind) && e.order < p.since {
+	if p.held[e.event.ID] != nil || api.Listed(e.Kind) && e.order < p.since {
 		return
 	}
-	m := e.Message
-	m.State, m.Verified = api.Received, false
+	mine := &entry{Message: e.Message, order: e.order, event: e.event, text: e.text}
+	mine.State, mine.Verified, mine.Retracted = api.Received, false, false
 	if c := p.owner.contacts[e.Author]; c != nil {
-		m.Name, m.Verified = c.peer.self.Name, c.verified
+		mine.Name, mine.Verified = c.peer.self.Name, c.verified
 	}
-	mine := &entry{Message: m, order: e.order}
-	p.insert(mine)
-	mine.read = !api.Listed(m.Kind) || e.order < p.entry
-	p.owner.publish(api.Change{Type: api.ChangeMessage, Message: &m})
-	if !mine.read {
-		p.unread++
-	}
-	if api.Listed(m.Kind) {
-		p.publishConversation()
+	mine.read = !api.Listed(mine.Kind) || e.order < p.entry
+	if !p.hold(mine) {
+		return
 	}
 	if author := p.owner.contacts[e.Author]; author != nil && author.connected {
 		if theirs := author.peer.place(p.room.id); theirs != nil {
@@ -76,11 +98,72 @@ func (p *place) take(e *entry) {
 	p.spread(mine)
 }
 
+// hold keeps a message unless the rules refuse it.
+func (p *place) hold(e *entry) bool {
+	effects := p.rules.AddMessage(e.event)
+	if effects.Results[0].Err != nil {
+		return false
+	}
+	p.held[e.event.ID] = e
+	p.judge(effects)
+	return true
+}
+
+// judge shows, hides and empties messages as the rules want it now.
+func (p *place) judge(effects constitution.Effects) {
+	for _, id := range effects.Visibility {
+		e := p.held[id]
+		if e == nil {
+			continue
+		}
+		v, _ := p.rules.Verdict(id)
+		was, said := e.shown, e.Retracted
+		e.Retracted = v.Status == constitution.Retracted
+		e.shown = e.Retracted || v.Status == constitution.Visible
+		if e.Text = e.text; e.Retracted {
+			e.Text = ""
+		}
+		switch {
+		case e.shown && !was:
+			p.show(e)
+		case !e.shown && was:
+			p.hide(e)
+		case e.shown && e.Retracted != said:
+			m := e.Message
+			p.owner.publish(api.Change{Type: api.ChangeMessage, Message: &m})
+		}
+	}
+}
+
+func (p *place) show(e *entry) {
+	p.insert(e)
+	m := e.Message
+	p.owner.publish(api.Change{Type: api.ChangeMessage, Message: &m})
+	if m.State != api.Received {
+		return
+	}
+	if !e.read {
+		p.unread++
+	}
+	if api.Listed(m.Kind) {
+		p.publishConversation()
+	}
+}
+
+func (p *place) hide(e *entry) {
+	p.log = slices.DeleteFunc(p.log, func(x *entry) bool { return x == e })
+	p.owner.publish(api.Change{Type: api.ChangeHidden, Hidden: &api.Hidden{Conversation: p.room.id, ID: e.ID}})
+	if e.State == api.Received && !e.read {
+		p.unread--
+		p.publishConversation()
+	}
+}
+
 // acknowledge tells the author of what is held here that it is.
 func (p *place) acknowledge(author *place) {
 	top := uint64(0)
 	for _, e := range author.own() {
-		if !e.acked[p.owner.self.PeerID] && p.find(e.ID) != nil {
+		if !e.acked[p.owner.self.PeerID] && p.held[e.event.ID] != nil {
 			if e.acked == nil {
 				e.acked = make(map[string]bool)
 			}
@@ -91,10 +174,17 @@ func (p *place) acknowledge(author *place) {
 	author.reach(author.owner, top, api.Delivered)
 }
 
+// all lists the messages held, shown or not.
+func (p *place) all() []*entry {
+	return slices.SortedFunc(maps.Values(p.held), func(a, b *entry) int { return cmp.Compare(a.order, b.order) })
+}
+
 // exchange gives two copies of a room what the other has.
 func exchange(a, b *place) {
+	a.govern(b.controls)
+	b.govern(a.controls)
 	for _, way := range [][2]*place{{a, b}, {b, a}} {
-		for _, e := range slices.Clone(way[0].log) {
+		for _, e := range way[0].all() {
 			way[1].take(e)
 		}
 	}
@@ -122,8 +212,11 @@ func exchangeRooms(a, b *FakeNode) {
 // tellLast hands what the owner himself did, up to his leaving, to somebody in
 // the room.
 func (p *place) tellLast(other *place) {
-	for _, e := range p.own() {
-		other.take(e)
+	other.govern(p.controls)
+	for _, e := range p.all() {
+		if e.Author == p.owner.self.PeerID {
+			other.take(e)
+		}
 	}
 	other.acknowledge(p)
 }

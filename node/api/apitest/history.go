@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"p2pchat/node/api"
+	"p2pchat/protocol/event"
 )
 
 // history is what a node keeps of one conversation.
@@ -18,13 +19,20 @@ type entry struct {
 	order uint64
 	read  bool            // by the owner, what others said
 	acked map[string]bool // in rooms, what the owner said: by peer ID
+	about api.Invitation  // of an invitation
+
+	// Of rooms: the event, nil for what is no message, whether the rules let it
+	// be shown, and the text, also after a retraction.
+	event *event.Event
+	shown bool
+	text  string
 }
 
 var ranks = map[string]int{api.Queued: 0, api.Sent: 1, api.Delivered: 2, api.Read: 3}
 
-// own lists the owner's messages, oldest first.
+// own lists the owner's messages, oldest first; government is none.
 func (h *history) own() []*entry {
-	return slices.DeleteFunc(slices.Clone(h.log), func(e *entry) bool { return e.State == api.Received })
+	return slices.DeleteFunc(slices.Clone(h.log), func(e *entry) bool { return e.State == api.Received || e.Log == "" })
 }
 
 func (h *history) find(id string) *entry {

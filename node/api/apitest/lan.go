@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"p2pchat/node/api"
+	"p2pchat/protocol/event"
 )
 
 // LAN is a network in memory. It is safe for concurrent use.
@@ -13,6 +14,7 @@ type LAN struct {
 	nodes []*FakeNode
 	order uint64 // of the newest message: the order every node shows
 	last  time.Time
+	clock event.Time    // of the newest event in a room
 	rooms int           // made so far
 	news  chan struct{} // closed at the next change of any node
 }
@@ -37,6 +39,12 @@ func (l *LAN) now() time.Time {
 		l.last = t
 	}
 	return l.last
+}
+
+// tick is the time of the next event in a room, later than that of any other.
+func (l *LAN) tick() event.Time {
+	l.clock = l.clock.Next(l.now())
+	return l.clock
 }
 
 // appear puts n on the network: every node that is on it meets n.
@@ -106,10 +114,14 @@ func (l *LAN) deliver(e *entry, from, to *contact) {
 
 	m := e.Message
 	m.State, m.Name, m.Verified = api.Received, to.peer.self.Name, to.verified
-	to.insert(&entry{Message: m, order: e.order})
-	to.unread++
+	listed := api.Listed(m.Kind)
+	to.insert(&entry{Message: m, order: e.order, read: !listed})
 	to.owner.publish(api.Change{Type: api.ChangeMessage, Message: &m})
-	to.owner.publishConversation(to)
+	if listed {
+		to.unread++
+		to.owner.publishConversation(to)
+	}
+	to.owner.heed(to, m, e.about)
 
 	from.reach(e.Seq, api.Delivered)
 }

@@ -38,14 +38,14 @@ func (n *FakeNode) Send(ctx context.Context, r api.SendRequest) (api.Receipt, er
 	receipt := api.Receipt{State: api.Queued, Members: 1}
 	switch {
 	case to.place == nil:
-		e = n.commit(to.contact, r.Text)
-		n.lan.deliver(e, to.contact, to.contact.peer.contacts[n.self.PeerID])
-	case !to.place.joined:
-		n.leave()
-		return api.Receipt{}, notJoined(to.place.room)
+		kind, kept := api.SplitAction(r.Text)
+		e = n.tell(to.contact, api.Message{Kind: kind, Text: kept}, api.Invitation{})
 	default:
 		receipt.Members = to.place.others()
-		e = to.place.commit(api.SplitAction(r.Text))
+		if e, err = to.place.say(r.Text); err != nil {
+			n.leave()
+			return api.Receipt{}, err
+		}
 	}
 	receipt.ID, receipt.Conversation = e.ID, e.Conversation
 	n.leave()
@@ -110,19 +110,19 @@ func (n *FakeNode) await(ctx context.Context, timeout *time.Timer, target string
 	}
 }
 
-func (n *FakeNode) commit(c *contact, text string) *entry {
+// tell commits a message of this kind, text and room to somebody, and delivers it
+// if he is connected.
+func (n *FakeNode) tell(c *contact, m api.Message, about api.Invitation) *entry {
 	conversation := c.conversation().ID
-	kind, kept := api.SplitAction(text)
 	c.seq++
 	n.lan.order++
-	e := &entry{order: n.lan.order, Message: api.Message{
-		ID: messageID(conversation, n.self.PeerID, c.seq), Conversation: conversation,
-		Author: n.self.PeerID, Name: n.self.Name, Time: api.Time{Time: n.lan.now()},
-		Log: n.log, Seq: c.seq, Kind: kind, Text: kept, State: api.Queued,
-	}}
+	m.ID, m.Conversation = messageID(conversation, n.self.PeerID, c.seq), conversation
+	m.Author, m.Name, m.Time = n.self.PeerID, n.self.Name, api.Time{Time: n.lan.now()}
+	m.Log, m.Seq, m.State = n.log, c.seq, api.Queued
+	e := &entry{order: n.lan.order, Message: m, about: about}
 	c.log = append(c.log, e)
-	m := e.Message
 	n.publish(api.Change{Type: api.ChangeMessage, Message: &m})
+	n.lan.deliver(e, c, c.peer.contacts[n.self.PeerID])
 	return e
 }
 

@@ -101,7 +101,7 @@ func (n *FakeNode) resolvePlace(target string) (*place, error) {
 			if p.room.id == name {
 				return p, nil
 			}
-			if p.joined == joined && strings.EqualFold(p.room.name, name) {
+			if p.joined == joined && strings.EqualFold(p.name(), name) {
 				found = append(found, p)
 			}
 		}

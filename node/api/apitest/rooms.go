@@ -10,10 +10,11 @@ import (
 	"time"
 
 	"p2pchat/node/api"
+	constitution "p2pchat/protocol/room"
 )
 
-func notJoined(r *room) *api.Error {
-	return api.Errorf(api.CodeNotJoined, "you are not in the room %q: join it first", r.name)
+func notJoined(name string) *api.Error {
+	return api.Errorf(api.CodeNotJoined, "you are not in the room %q: join it first", name)
 }
 
 // rooms lists those the node is in.
@@ -41,7 +42,7 @@ func (n *FakeNode) directory() map[string]*place {
 	for _, id := range slices.Sorted(maps.Keys(n.contacts)) {
 		c := n.contacts[id]
 		for _, p := range c.peer.places {
-			if c.connected && p.joined && !p.room.hidden && all[p.room.id] == nil {
+			if c.connected && p.joined && p.listing().Visible && all[p.room.id] == nil {
 				all[p.room.id] = p
 			}
 		}
@@ -71,7 +72,7 @@ func (n *FakeNode) Rooms(ctx context.Context, all bool) ([]api.Room, error) {
 		delete(seen, p.room.id)
 	}
 	for _, p := range seen {
-		rows = append(rows, p.room.row(len(p.nicks())))
+		rows = append(rows, p.listing())
 	}
 	sortRooms(rows)
 	return rows, nil
@@ -92,49 +93,78 @@ func (n *FakeNode) Members(ctx context.Context, target string) ([]api.Member, er
 
 // CreateRoom implements [api.Service].
 func (n *FakeNode) CreateRoom(ctx context.Context, r api.CreateRoomRequest) (api.Entry, error) {
-	nick := cmp.Or(r.Nick, n.self.Name)
-	if err := cmp.Or(api.CheckRoomName(r.Name), api.CheckNick(nick), checkHistory(r.History)); err != nil {
+	nick, err := nickOf(cmp.Or(r.Nick, n.self.Name))
+	if err := cmp.Or(api.CheckRoomName(r.Name), err); err != nil {
 		return api.Entry{}, err
+	}
+	config := make(map[constitution.Field]constitution.Setting)
+	for key, value := range map[string]string{
+		"name": r.Name, "visible": strconv.FormatBool(!r.Hidden), "history": cmp.Or(r.History, "all"),
+		"access": access(r.MembersOnly), "moderated": strconv.FormatBool(r.Moderated),
+	} {
+		s, err := constitution.ParseSetting(key, value)
+		if err != nil {
+			return api.Entry{}, api.Errorf(api.CodeUsage, "%w", err)
+		}
+		if byDefault, _ := constitution.ParseSetting(key, defaults[key]); s != byDefault {
+			config[s.Field] = s
+		}
+	}
+	if len(r.Password) > 0 {
+		config[constitution.FieldPassword] = constitution.Password(1)
 	}
 	if err := n.enter(ctx); err != nil {
 		return api.Entry{}, err
 	}
 	defer n.leave()
-	n.lan.rooms++
-	p := &place{owner: n, room: &room{
-		id: roomID(r.Name, n.self.PeerID, n.lan.rooms), name: r.Name, hidden: r.Hidden, history: r.History, creator: n.self.PeerID,
-	}}
-	n.places = append(n.places, p)
-	n.lan.tellMembers(func() { p.join(nil, nick) })
-	return p.ourEntry(), nil
+	made, err := n.newRoom(r.Name, config)
+	if err != nil {
+		return api.Entry{}, err
+	}
+	made.passwords[1] = string(r.Password)
+	p := n.open(made)
+	n.lan.tellMembers(func() { err = p.join(nil, nick) })
+	return p.ourEntry(), err
 }
 
-func checkHistory(s string) error {
-	if s == "" || s == "all" || s == "none" {
-		return nil
+var defaults = map[string]string{"visible": "true", "history": "all", "access": api.AccessOpen, "moderated": "false"}
+
+func access(membersOnly bool) string {
+	if membersOnly {
+		return api.AccessMembersOnly
 	}
-	if last, err := strconv.Atoi(s); err == nil && last > 0 {
-		return nil
+	return api.AccessOpen
+}
+
+// nickOf is a nick in its normal form.
+func nickOf(nick string) (string, error) {
+	if err := api.CheckNick(nick); err != nil {
+		return "", err
 	}
-	if d, err := time.ParseDuration(s); err == nil && d > 0 {
-		return nil
+	n, err := constitution.NormalizeNick(nick)
+	if err != nil {
+		return "", api.Errorf(api.CodeBadText, "%w", err)
 	}
-	return api.Errorf(api.CodeUsage, "history is all, none, a number of messages or a duration, not %q", s)
+	return n, nil
 }
 
 // join lets the owner in through somebody who is in the room, nil if nobody
 // is.
-func (p *place) join(admitter *place, nick string) {
+func (p *place) join(admitter *place, nick string) error {
 	p.joined, p.entry = true, p.owner.lan.order
 	p.publishRoom()
 	p.publishConversation()
 	if admitter != nil {
 		exchange(p, admitter)
 	}
-	p.commit(api.MessageJoin, nick)
+	if _, err := p.commit(api.MessageJoin, nick); err != nil {
+		return err
+	}
 	for _, other := range p.near() {
 		exchange(p, other)
 	}
+	p.owner.overtaken(p.room.id)
+	return nil
 }
 
 // JoinRoom implements [api.Service].
@@ -176,32 +206,49 @@ func (n *FakeNode) tryJoin(r api.JoinRoomRequest) (api.Entry, error) {
 	if p != nil && p.joined {
 		return p.rename(r.Nick)
 	}
-	nick := cmp.Or(r.Nick, n.self.Name)
-	switch {
-	case admitter != nil && admitter.taken(nick, n.self.PeerID):
-		return api.Entry{}, nickConflict(nick)
-	case admitter == nil && (p == nil || p.others() > 0):
+	nick, err := nickOf(cmp.Or(r.Nick, n.self.Name))
+	if err != nil {
+		return api.Entry{}, err
+	}
+	door := cmp.Or(admitter, p)
+	if door != nil {
+		if ended, _, _ := door.rules.Ended(); ended {
+			return api.Entry{}, destroyed(door)
+		}
+	}
+	if admitter == nil && (p == nil || p.others() > 0) {
 		return api.Entry{}, api.Errorf(api.CodeNotJoined, "nobody who is in the room %q can be reached", r.Room)
 	}
-	if p == nil {
-		p = &place{owner: n, room: admitter.room, since: admitter.handOver()}
-		n.places = append(n.places, p)
+	if admitter != nil || p.rules.Creator() != n.id {
+		if err := door.admits(n, nick, string(r.Password)); err != nil {
+			return api.Entry{}, err
+		}
 	}
-	n.lan.tellMembers(func() { p.join(admitter, nick) })
-	return p.ourEntry(), nil
+	if p == nil {
+		p = n.open(admitter.room)
+		p.since = admitter.handOver()
+	}
+	n.lan.tellMembers(func() { err = p.join(admitter, nick) })
+	return p.ourEntry(), err
 }
 
 // rename changes the owner's nick in a room he is in.
 func (p *place) rename(nick string) (api.Entry, error) {
 	self := p.owner.self.PeerID
+	if nick == "" {
+		return p.ourEntry(), nil
+	}
+	nick, err := nickOf(nick)
 	switch {
-	case nick == "" || nick == p.nicks()[self]:
+	case err != nil:
+		return api.Entry{}, err
+	case nick == p.nicks()[self]:
 	case p.taken(nick, self):
 		return api.Entry{}, nickConflict(nick)
 	default:
-		p.owner.lan.tellMembers(func() { p.commit(api.MessageNick, nick) })
+		p.owner.lan.tellMembers(func() { _, err = p.commit(api.MessageNick, nick) })
 	}
-	return p.ourEntry(), nil
+	return p.ourEntry(), err
 }
 
 func nickConflict(nick string) *api.Error {
@@ -213,7 +260,7 @@ func nickConflict(nick string) *api.Error {
 func (n *FakeNode) findRoom(target string) (own, admitter *place, err error) {
 	name := roomName(target)
 	if isRoomID(name) {
-		return n.place(name), n.inRoom(name), nil
+		return n.place(name), n.admitter(name), nil
 	}
 	own, err = n.resolvePlace(target)
 	if !api.IsCode(err, api.CodeNotFound) && (err != nil || own.joined) {
@@ -224,7 +271,7 @@ func (n *FakeNode) findRoom(target string) (own, admitter *place, err error) {
 		ids[own.room.id] = true
 	}
 	for id, p := range n.directory() {
-		if strings.EqualFold(p.room.name, name) {
+		if strings.EqualFold(p.name(), name) {
 			ids[id] = true
 		}
 	}
@@ -232,14 +279,14 @@ func (n *FakeNode) findRoom(target string) (own, admitter *place, err error) {
 	case 0:
 		return nil, nil, api.Errorf(api.CodeNotFound, "no room called %q is known", target)
 	case 1:
-		return n.place(found[0]), n.inRoom(found[0]), nil
+		return n.place(found[0]), n.admitter(found[0]), nil
 	default:
 		return nil, nil, ambiguousRoom(target, found)
 	}
 }
 
-// inRoom is the copy of somebody connected who is in the room.
-func (n *FakeNode) inRoom(id string) *place {
+// admitter is the copy of somebody connected who is in the room.
+func (n *FakeNode) admitter(id string) *place {
 	for _, peerID := range slices.Sorted(maps.Keys(n.contacts)) {
 		c := n.contacts[peerID]
 		if p := c.peer.place(id); c.connected && p != nil && p.joined {
@@ -260,14 +307,9 @@ func (n *FakeNode) LeaveRoom(ctx context.Context, target string) (api.Entry, err
 		return api.Entry{}, err
 	}
 	if p.joined {
-		n.lan.tellMembers(func() {
-			p.commit(api.MessageLeave, "")
-			p.joined = false
-		})
-		row := p.row()
-		n.publish(api.Change{Type: api.ChangeRoomLeft, Room: &row})
+		n.lan.tellMembers(func() { _, err = p.commit(api.MessageLeave, "") })
 	}
-	return p.ourEntry(), nil
+	return p.ourEntry(), err
 }
 
 // PingRoom implements [api.Service].
@@ -282,9 +324,7 @@ func (n *FakeNode) PingRoom(ctx context.Context, target string, wait time.Durati
 		e, asked, news := api.Entry{}, true, n.lan.news
 		if err == nil {
 			e, asked = p.ourEntry(), len(p.near()) > 0 || p.others() == 0
-			if !p.joined {
-				err = notJoined(p.room)
-			}
+			err = p.may()
 		}
 		n.leave()
 		if err != nil || asked {

@@ -1,16 +1,14 @@
 package apitest
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
-	"maps"
 	"slices"
-	"strconv"
 
 	"p2pchat/node/api"
+	"p2pchat/protocol/event"
+	constitution "p2pchat/protocol/room"
 )
 
 // RoomStatus implements [api.Service].
@@ -23,13 +21,14 @@ func (n *FakeNode) RoomStatus(ctx context.Context, target string) (api.RoomStatu
 	if err != nil {
 		return api.RoomStatus{}, err
 	}
-	sum := sha256.New()
-	for _, e := range p.log {
-		sum.Write([]byte(e.ID))
+	sum, root := sha256.New(), p.rules.Root()
+	sum.Write(root[:])
+	for _, e := range p.all() {
+		sum.Write(e.event.ID[:])
 	}
 	s := api.RoomStatus{
-		RoomID: p.room.id, Name: p.room.name, Peers: []string{}, Epoch: p.room.id, Epochs: 1, Root: p.room.root(),
-		Digest: hex.EncodeToString(sum.Sum(nil)), Messages: uint64(len(p.log)),
+		RoomID: p.room.id, Name: p.name(), Peers: []string{}, Epoch: p.room.id, Epochs: 1, Root: hex.EncodeToString(root[:]),
+		Digest: hex.EncodeToString(sum.Sum(nil)), Messages: uint64(len(p.held)),
 	}
 	for _, m := range p.members() {
 		s.Members++
@@ -47,11 +46,6 @@ func (n *FakeNode) RoomStatus(ctx context.Context, target string) (api.RoomStatu
 	return s, nil
 }
 
-func (r *room) root() string {
-	sum := sha256.Sum256([]byte(r.id))
-	return hex.EncodeToString(sum[:])
-}
-
 // RoomState implements [api.Service].
 func (n *FakeNode) RoomState(ctx context.Context, target string) (api.RoomState, error) {
 	if err := n.enter(ctx); err != nil {
@@ -62,19 +56,55 @@ func (n *FakeNode) RoomState(ctx context.Context, target string) (api.RoomState,
 	if err != nil {
 		return api.RoomState{}, err
 	}
-	r := p.room
-	s := api.RoomState{
-		RoomID: r.id, Creator: r.creator, Root: r.root(),
-		Config: map[string]string{
-			"name": r.name, "description": "", "visible": strconv.FormatBool(!r.hidden),
-			"access": api.AccessOpen, "moderated": "false", "history": cmp.Or(r.history, "all"),
-		},
-		People: []api.PersonState{{PeerID: r.creator, Standing: api.StandingOwner, Voice: "unset"}},
+	s := p.rules.State()
+	out := api.RoomState{
+		RoomID: p.room.id, Creator: s.Creator.String(), Config: map[string]string{}, People: []api.PersonState{},
+		Subject: s.Topic.Text, Destroyed: !s.Ended.IsZero(), Reason: s.Reason,
+		Root: hex.EncodeToString(s.Root[:]), Canonical: string(s.Encode()),
 	}
-	s.Canonical = fmt.Sprintf("p2pchat room state 1\nroom %s\ncreator %s\ncontrol 1 %s\n", s.RoomID, s.Creator, s.Root)
-	for _, key := range slices.Sorted(maps.Keys(s.Config)) {
-		s.Canonical += fmt.Sprintf("config %s %q by %s\n", key, s.Config[key], r.id)
+	for _, v := range s.Config {
+		out.Config[v.Field.Key()] = v.Value()
 	}
-	s.Canonical += fmt.Sprintf("standing %s owner 0 by %s\n", r.creator, r.id)
-	return s, nil
+	for _, person := range s.People {
+		out.People = append(out.People, api.PersonState{
+			PeerID: person.Peer.String(), Standing: person.Standing.String(), Voice: person.Voice.String(),
+		})
+	}
+	if s.Alternate != (event.Conversation{}) {
+		out.Alternate = s.Alternate.String()
+	}
+	return out, nil
+}
+
+var acts = map[event.Kind]string{
+	constitution.KindGenesis: "genesis", constitution.KindSet: "set", constitution.KindKick: "kick", constitution.KindVoice: "voice",
+	constitution.KindDevoice: "devoice", constitution.KindRetract: "retract", constitution.KindConfigure: "configure",
+	constitution.KindDestroy: "destroy",
+}
+
+// Audit implements [api.Service].
+func (n *FakeNode) Audit(ctx context.Context, target string) ([]api.AuditRow, error) {
+	if err := n.enter(ctx); err != nil {
+		return nil, err
+	}
+	defer n.leave()
+	p, err := n.resolvePlace(target)
+	if err != nil {
+		return nil, err
+	}
+	rows := []api.AuditRow{}
+	for _, d := range p.rules.Audit(n.called) {
+		row := api.AuditRow{
+			ID: d.ID.String(), Time: api.Time{Time: d.Time.Wall()}, PeerID: d.Author.String(), Name: n.nameOf(d.Author.String()),
+			Act: acts[d.Op.Kind], Did: d.Did, Rank: d.Rank.String(), Effective: d.Effective, Why: d.Why,
+		}
+		if d.Op.Target != "" && d.Op.Kind != constitution.KindGenesis {
+			row.Target = d.Op.Target.String()
+		}
+		if !d.Authority.IsZero() {
+			row.Authority = d.Authority.String()
+		}
+		rows = append(rows, row)
+	}
+	return rows, nil
 }
