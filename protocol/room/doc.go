@@ -7,9 +7,11 @@
 // visible a function of that and the set of messages; the order in which they
 // came changes nothing. The caller does everything else: it verifies signatures
 // before it hands an event in, persists what the effects say is held before it
-// sends or shows anything that rests on it, fetches what is missing, and keeps
-// the bodies. A room that is loaded again is given its events again, in any
-// order in which ctl comes before those that cite it.
+// sends or shows anything that rests on it, fetches what is missing
+// ([MissingError], [Room.Wanted]), and keeps the bodies. A room that is loaded
+// again is given its events again, in any order in which ctl comes before those
+// that cite it, and then what [Room.Wanted] names, until it names nothing that
+// is at hand: what is kept only since a cut reaches it may have come before that.
 //
 // Evaluation is incremental. Of every control event its ancestry, the power it
 // was issued under and its static verdict are kept, which never change; an event
