@@ -39,25 +39,17 @@ func (n *Node) Send(ctx context.Context, r api.SendRequest) (api.Receipt, error)
 	if to.room != nil {
 		return n.sendToRoom(ctx, waitCtx, to.room, body)
 	}
-	return n.sendDirect(ctx, waitCtx, to.peer, body)
+	return n.sendDirect(ctx, waitCtx, to.peer, event.KindText, body)
 }
 
 // sendDirect sends to a person; wait bounds the wait for the receipt.
-func (n *Node) sendDirect(ctx, wait context.Context, to peer.ID, body []byte) (api.Receipt, error) {
-	conv, err := n.convs.with(ctx, to)
-	if err != nil {
-		return api.Receipt{}, apiError(err)
-	}
-	e, err := n.ledger.Append(ctx, conv, event.KindText, body)
+func (n *Node) sendDirect(ctx, wait context.Context, to peer.ID, kind event.Kind, body []byte) (api.Receipt, error) {
+	e, err := n.tellDirect(ctx, to, kind, body)
 	if err != nil {
 		if errors.Is(err, store.ErrDiskFull) {
 			n.diskFull()
 		}
 		return api.Receipt{}, apiError(err)
-	}
-	n.direct.Wake(to)
-	if !n.people.online(to) {
-		n.discovery.Want(to)
 	}
 	// Running out of time is no error: the state says how far it came.
 	_ = n.delivery.wait(wait, to, e)
@@ -66,7 +58,7 @@ func (n *Node) sendDirect(ctx, wait context.Context, to peer.ID, body []byte) (a
 	if err != nil {
 		return api.Receipt{}, apiError(err)
 	}
-	rec := api.Receipt{ID: e.ID.String(), Conversation: conv.String(), State: state(e), Members: 1}
+	rec := api.Receipt{ID: e.ID.String(), Conversation: e.Conversation.String(), State: state(e), Members: 1}
 	if rec.State == api.Delivered || rec.State == api.Read {
 		rec.Acked = 1
 	}
@@ -113,6 +105,9 @@ func (n *Node) Log(ctx context.Context, q api.LogQuery) ([]api.Message, error) {
 
 func noNicks([]peer.ID) map[peer.ID]string { return nil }
 
+// skipped are the kinds that are listed on demand only.
+var skipped = append(slices.Clone(quietKinds), room.KindInvite, room.KindInviteAnswer, room.KindVoiceRequest)
+
 // readLog lists messages of conversation conv; nicks says how people call
 // themselves in it.
 func readLog(ctx context.Context, st *store.Store, who *people, conv event.Conversation, q api.LogQuery,
@@ -121,7 +116,7 @@ func readLog(ctx context.Context, st *store.Store, who *people, conv event.Conve
 	if q.Last < 0 {
 		return nil, api.Errorf(api.CodeUsage, "the number of messages is %d, and must not be negative", q.Last)
 	}
-	sq := store.LogQuery{Conv: conv, Last: q.Last, Since: q.Since, All: q.All, Skip: quietKinds}
+	sq := store.LogQuery{Conv: conv, Last: q.Last, Since: q.Since, All: q.All, Skip: skipped}
 	if q.Before != "" {
 		id, err := event.ParseID(q.Before)
 		if err != nil {
@@ -139,10 +134,16 @@ func readLog(ctx context.Context, st *store.Store, who *people, conv event.Conve
 		m := message(row.Event, row.Received, who)
 		m.Conversation, m.Nick = conv.String(), called[row.Author]
 		m.State, m.Forked = state(row.Event), row.Forked
+		if row.Verdict == store.VerdictRetracted {
+			retract(&m)
+		}
 		out = append(out, m)
 	}
 	return out, nil
 }
+
+// retract leaves a tombstone of a message.
+func retract(m *api.Message) { m.Kind, m.Text, m.Retracted = api.MessageText, "", true }
 
 func authors(rows []store.Stored) []peer.ID {
 	var out []peer.ID
@@ -171,10 +172,19 @@ func message(e *event.Event, received time.Time, who *people) api.Message {
 		if text, err := event.DecodeText(e.Body); err == nil {
 			m.Kind, m.Text = api.SplitAction(text)
 		}
-	case quiet(e.Kind):
+	case quiet(e.Kind), aboutRooms(e.Kind):
 		aboutRoom(e, &m)
 	}
 	return m
+}
+
+// aboutRooms tells whether a kind of direct chat is about a room.
+func aboutRooms(k event.Kind) bool {
+	switch k {
+	case room.KindInvite, room.KindInviteAnswer, room.KindVoiceRequest, room.KindPrivate:
+		return true
+	}
+	return false
 }
 
 // aboutRoom says what a message says of its author's being in a room, or of the
@@ -195,6 +205,23 @@ func aboutRoom(e *event.Event, m *api.Message) {
 		m.Kind, m.Text = api.MessageSubject, b.Text
 	case *room.Epoch:
 		m.Kind = api.MessageEpoch
+	case *room.Private:
+		m.Kind, m.Text, m.Room = api.MessagePrivate, b.Text, b.Room.String()
+	case *room.Invitation:
+		m.Kind, m.Text, m.Room = api.MessageInvite, b.Name, b.Room.String()
+		if b.Reason != "" {
+			m.Text += ": " + b.Reason
+		}
+	case *room.VoiceRequest:
+		m.Kind, m.Room = api.MessageVoiceRequest, b.Room.String()
+	case *room.InviteAnswer:
+		m.Kind, m.Text = api.MessageAnswer, "declined"
+		if b.Accepted {
+			m.Text = "accepted"
+		}
+		if b.Reason != "" {
+			m.Text += ": " + b.Reason
+		}
 	}
 }
 
@@ -208,6 +235,9 @@ func (n *Node) stored(e *event.Event, at time.Time) {
 		m.State = api.Received
 	}
 	n.hub.publish(api.Change{Type: api.ChangeMessage, Message: &m})
+	if e.Author != n.key.ID() {
+		n.heardAboutRoom(e)
+	}
 	if c, ok := n.convs.said(e, e.Author != n.key.ID()); ok {
 		n.publishConversation(c)
 	}

@@ -19,10 +19,7 @@ type person struct {
 // resolve finds the person a WHO or TARGET names: `name`, `@name`, `user:name`,
 // `name~fingerprint` where several have one name, or a peer ID. Errors: usage, not-found, ambiguous.
 func resolve(target string, self person, people []person) (peer.ID, error) {
-	name := strings.TrimPrefix(target, "user:")
-	if name == target {
-		name = strings.TrimPrefix(target, "@")
-	}
+	name := trimPerson(target)
 	if name == "" {
 		return "", api.Errorf(api.CodeNotFound, "no name given (a shell may have eaten it: quote names that begin with @ or #)")
 	}
@@ -61,6 +58,14 @@ func resolve(target string, self person, people []person) (peer.ID, error) {
 		return "", errSelf
 	}
 	return "", api.Errorf(api.CodeNotFound, "nobody called %q has been seen; `p2pchat peers` lists who has", name)
+}
+
+// trimPerson takes off what says that a target is a person.
+func trimPerson(target string) string {
+	if name, ok := strings.CutPrefix(target, "user:"); ok {
+		return name
+	}
+	return strings.TrimPrefix(target, "@")
 }
 
 // byFingerprint finds who is named as NAME~FINGERPRINT, of which the beginning

@@ -116,6 +116,21 @@ func (s roomStore) PutAcks(ctx context.Context, id event.Conversation, acks map[
 	})
 }
 
+func (s roomStore) PutAdmitted(ctx context.Context, id event.Conversation, people []peer.ID) error {
+	return s.Update(ctx, func(tx *store.Tx) error {
+		for _, p := range people {
+			if err := tx.PutAdmitted(id, p); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (s roomStore) PutSecret(ctx context.Context, id event.Conversation, generation uint64, sealed []byte) error {
+	return s.Update(ctx, func(tx *store.Tx) error { return tx.PutSecret(id, generation, sealed) })
+}
+
 // quietKinds are those of a room's messages that nobody reads as messages.
 var quietKinds = []event.Kind{room.KindJoin, room.KindLeave, room.KindNick, room.KindSubject, room.KindEpoch}
 

@@ -130,7 +130,7 @@ func (n *Node) CreateRoom(ctx context.Context, r api.CreateRoomRequest) (api.Ent
 	if err := errors.Join(ctx.Err(), n.mayWrite()); err != nil {
 		return api.Entry{}, err
 	}
-	made, err := n.rooms.Create(ctx, nick, config)
+	made, err := n.rooms.Create(ctx, nick, config, r.Password)
 	if err != nil {
 		if errors.Is(err, store.ErrDiskFull) {
 			n.diskFull()
@@ -148,6 +148,12 @@ func createConfig(r api.CreateRoomRequest) ([]room.Setting, error) {
 	out := []room.Setting{{Field: room.FieldName, Text: r.Name}}
 	if r.Hidden {
 		out = append(out, room.Setting{Field: room.FieldVisible})
+	}
+	if r.MembersOnly {
+		out = append(out, room.Setting{Field: room.FieldAccess, Number: 1})
+	}
+	if r.Moderated {
+		out = append(out, room.Setting{Field: room.FieldModerated, Number: 1})
 	}
 	if r.History != "" && r.History != "all" {
 		s, err := room.ParseSetting(room.FieldHistory.Key(), r.History)
@@ -225,7 +231,7 @@ func (n *Node) tryJoin(ctx context.Context, r api.JoinRoomRequest) (*rooms.Room,
 	if err != nil {
 		return nil, err
 	}
-	joined, err := n.rooms.Join(ctx, id, nick, via)
+	joined, err := n.rooms.Join(ctx, id, rooms.Way{Nick: nick, Password: r.Password, Via: via})
 	return joined, roomError(err)
 }
 

@@ -76,6 +76,9 @@ func (h roomHandler) Messages(id event.Conversation, ms []rooms.Message) {
 		case room.Visible, room.Retracted:
 			row := message(m.Event, m.At, n.people)
 			row.Nick, row.State = m.Nick, state(m.Event)
+			if m.Verdict.Status == room.Retracted {
+				retract(&row)
+			}
 			n.hub.publish(api.Change{Type: api.ChangeMessage, Message: &row})
 		default:
 			if !m.Fresh {

@@ -11,7 +11,7 @@ import (
 
 // libraries whose versions matter to what is measured.
 var libraries = []string{
-	"github.com/libp2p/go-libp2p", "github.com/quic-go/quic-go", "github.com/libp2p/zeroconf/v2", "modernc.org/sqlite",
+	"github.com/libp2p/go-libp2p", "github.com/libp2p/go-libp2p-pubsub", "github.com/quic-go/quic-go", "github.com/libp2p/zeroconf/v2", "modernc.org/sqlite",
 }
 
 // machine describes this one, without naming it.

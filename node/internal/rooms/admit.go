@@ -1,6 +1,7 @@
 package rooms
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -8,6 +9,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-msgio/pbio"
+	ma "github.com/multiformats/go-multiaddr"
 
 	"p2pchat/protocol/event"
 	"p2pchat/protocol/pb"
@@ -16,22 +18,36 @@ import (
 
 var errNoSuchRoom = &room.Refusal{Code: codeNotJoined, Message: "not in this room"}
 
+// dialogue is a stream on which one side asks and the other answers.
+type dialogue struct {
+	send   func(*pb.JoinAnswer) error
+	read   func() (*pb.JoinAsk, error)
+	remote ma.Multiaddr
+}
+
 // serveJoin answers one who asks to enter, for keys, or whether he is in.
 func (s *Service) serveJoin(st network.Stream) {
 	s.serve(st, func(ctx context.Context, p peer.ID) error {
-		var q pb.JoinAsk
-		if err := pbio.NewDelimitedReader(st, maxAsk).ReadMsg(&q); err != nil {
-			return err
+		r, w := pbio.NewDelimitedReader(st, maxFrame), pbio.NewDelimitedWriter(st)
+		d := dialogue{remote: st.Conn().RemoteMultiaddr()}
+		d.read = func() (*pb.JoinAsk, error) {
+			_ = st.SetReadDeadline(time.Now().Add(streamWithin))
+			var q pb.JoinAsk
+			err := r.ReadMsg(&q)
+			return &q, err
 		}
-		w := pbio.NewDelimitedWriter(st)
-		send := func(a *pb.JoinAnswer) error {
+		d.send = func(a *pb.JoinAnswer) error {
 			_ = st.SetWriteDeadline(time.Now().Add(streamWithin))
 			return w.WriteMsg(a)
 		}
-		err := s.answerJoin(ctx, p, &q, send)
+		q, err := d.read()
+		if err != nil {
+			return err
+		}
+		err = s.answerJoin(ctx, p, q, d)
 		var no *room.Refusal
 		if errors.As(err, &no) {
-			return send(&pb.JoinAnswer{Refusal: &pb.JoinRefusal{Code: string(no.Code), Message: no.Message}})
+			return d.send(&pb.JoinAnswer{Refusal: &pb.JoinRefusal{Code: string(no.Code), Message: no.Message}})
 		}
 		return err
 	})
@@ -64,7 +80,7 @@ func (s *Service) serve(st network.Stream, f func(ctx context.Context, p peer.ID
 	_ = st.Close()
 }
 
-func (s *Service) answerJoin(ctx context.Context, p peer.ID, q *pb.JoinAsk, send func(*pb.JoinAnswer) error) error {
+func (s *Service) answerJoin(ctx context.Context, p peer.ID, q *pb.JoinAsk, d dialogue) error {
 	if len(q.Room) != len(event.Conversation{}) {
 		return errNoSuchRoom
 	}
@@ -74,42 +90,97 @@ func (s *Service) answerJoin(ctx context.Context, p peer.ID, q *pb.JoinAsk, send
 	}
 	switch {
 	case q.Enter != nil:
-		return r.admit(ctx, p, q.Enter, send)
+		return r.admit(ctx, p, q.Enter, d)
 	case q.Keys != nil:
-		return r.giveKeys(ctx, p, q.Keys, send)
+		return r.giveKeys(ctx, p, q.Keys, d.send)
 	case q.Ping:
-		return r.answerPing(ctx, p, send)
+		return r.answerPing(ctx, p, d.send)
+	case q.Push != nil:
+		return r.takePush(ctx, p, q.Push)
 	}
 	return errNoSuchRoom
 }
 
-// admit lets p in or says why not, in the order of the door. Whether p may
-// come in is decided by the rules; capacity and nick by who is here.
-func (r *Room) admit(ctx context.Context, p peer.ID, q *pb.JoinEnter, send func(*pb.JoinAnswer) error) error {
+// admit lets p in or says why not, in the order of the door: the rules decide on
+// standing and membership, then the password, then capacity and nick.
+func (r *Room) admit(ctx context.Context, p peer.ID, q *pb.JoinEnter, d dialogue) error {
 	nick, err := room.NormalizeNick(q.Nick)
-	if err != nil || nick != q.Nick || len(q.Log) != len(event.LogID{}) {
+	if err != nil || nick != q.Nick || len(q.Log) != len(event.LogID{}) || event.LogID(q.Log) == (event.LogID{}) {
 		return &room.Refusal{Code: room.Forbidden, Message: "the nick or the log is malformed"}
 	}
-	var ids []event.ID
-	var cfg room.Config
-	var newcomer bool
+	var s secret
+	guarded := false
 	e := r.do(ctx, func() {
 		if !r.joined || !r.isOccupant(r.svc.self) {
 			err = errNoSuchRoom
-			return
+		} else if err = r.rules.MayEnter(p); err == nil {
+			cfg := r.rules.Config()
+			s, guarded = r.secret, cfg.Password() > 0
+			if guarded && s.generation != cfg.Password() {
+				err = errNoSuchRoom // we don't know it ourselves yet: ask another
+			}
 		}
-		_, before := r.rules.LastWord(p)
-		newcomer = !before
-		ids, cfg = r.rules.AlongCtl(), r.rules.Config()
-		err = r.rules.Admits(p, room.Entry{Occupants: r.presentCount(p), NickTaken: r.nickTaken(p, nick)})
 	})
-	if e != nil {
-		return e
+	if e != nil || err != nil {
+		return cmp.Or(e, err)
 	}
+	if guarded {
+		if err := r.challenge(d, p, s); err != nil {
+			return err
+		}
+	}
+	in, err := r.welcome(ctx, p, nick, guarded, s, event.LogKey{Author: p, Log: event.LogID(q.Log)})
 	if err != nil {
 		return err
 	}
-	for len(ids) > 0 {
+	if err := r.handOver(ctx, in, d); err != nil {
+		return err
+	}
+	return d.send(&pb.JoinAnswer{Grant: in.grant})
+}
+
+// admitted is what somebody who is let in gets.
+type admitted struct {
+	control []event.ID
+	grant   *pb.JoinGrant
+	config  room.Config
+	// newcomer: he was never here before.
+	newcomer bool
+}
+
+// welcome decides on what is left, and signs for p.
+func (r *Room) welcome(ctx context.Context, p peer.ID, nick string, guarded bool, s secret, k event.LogKey) (*admitted, error) {
+	in := &admitted{}
+	var err error
+	e := r.do(ctx, func() {
+		if err = r.rules.Admits(p, room.Entry{Password: true, Occupants: r.presentCount(p), NickTaken: r.nickTaken(p, nick)}); err != nil {
+			return
+		}
+		_, before := r.rules.LastWord(p)
+		in.newcomer, in.control, in.config = !before, r.rules.AlongCtl(), r.rules.Config()
+		in.grant = r.grantOf(nil)
+		if !guarded {
+			return
+		}
+		ctl := r.rules.Cite(p)
+		var a *room.Admission
+		if a, err = room.Admit(r.svc.cfg.Key, r.id, k, s.generation, ctl); err != nil {
+			return
+		}
+		in.grant.Secret = r.wireSecret()
+		in.grant.Admission = &pb.RoomAdmission{Admitter: []byte(a.Admitter), Generation: a.Generation, Signature: a.Signature}
+		for _, id := range ctl {
+			in.grant.Ctl = append(in.grant.Ctl, id[:])
+		}
+		err = r.letInNow(r.svc.ctx, p)
+	})
+	return in, cmp.Or(e, err)
+}
+
+// handOver sends the control lane and fills in what of the history is not for a
+// newcomer.
+func (r *Room) handOver(ctx context.Context, in *admitted, d dialogue) error {
+	for ids := in.control; len(ids) > 0; {
 		events, err := r.svc.cfg.Store.EventsByID(ctx, ids, maxFrame*3/4)
 		if err != nil {
 			return err
@@ -117,26 +188,27 @@ func (r *Room) admit(ctx context.Context, p peer.ID, q *pb.JoinEnter, send func(
 		if len(events) == 0 {
 			return errors.New("a control event is not stored")
 		}
-		if err := send(&pb.JoinAnswer{Control: batch(events)}); err != nil {
+		if err := d.send(&pb.JoinAnswer{Control: batch(events)}); err != nil {
 			return err
 		}
 		ids = ids[len(events):]
 	}
-	g := r.grantOf(nil)
-	if all, last, since := cfg.History(); newcomer && !all {
-		var from time.Time
-		if since > 0 {
-			from = time.Now().Add(-since)
-		}
-		below, err := r.svc.cfg.Store.Newest(ctx, r.id, last, from)
-		if err != nil {
-			return err
-		}
-		for _, b := range below[:min(len(below), maxBelow)] {
-			g.Below = append(g.Below, b.Wire(b.Head))
-		}
+	all, last, since := in.config.History()
+	if all || !in.newcomer {
+		return nil
 	}
-	return send(&pb.JoinAnswer{Grant: g})
+	var from time.Time
+	if since > 0 {
+		from = time.Now().Add(-since)
+	}
+	below, err := r.svc.cfg.Store.Newest(ctx, r.id, last, from)
+	if err != nil {
+		return err
+	}
+	for _, b := range below[:min(len(below), maxBelow)] {
+		in.grant.Below = append(in.grant.Below, b.Wire(b.Head))
+	}
+	return nil
 }
 
 func batch(events []*event.Event) *pb.EventBatch {
@@ -170,10 +242,11 @@ func (r *Room) giveKeys(ctx context.Context, p peer.ID, q *pb.JoinKeys, send fun
 	if !r.Entitled(p) {
 		return errNoSuchRoom
 	}
-	if err := ctx.Err(); err != nil {
+	g := r.grantOf(q.Epochs)
+	if err := r.do(ctx, func() { g.Secret = r.wireSecret() }); err != nil {
 		return err
 	}
-	return send(&pb.JoinAnswer{Grant: r.grantOf(q.Epochs)})
+	return send(&pb.JoinAnswer{Grant: g})
 }
 
 // answerPing tells p whether he is in the room.

@@ -63,6 +63,9 @@ type Store interface {
 	// EventsByID gives those that are held, in the order asked for, up to
 	// limit bytes but one at least.
 	EventsByID(ctx context.Context, ids []event.ID, limit int) ([]*event.Event, error)
+	// TakesLog tells whether an author may open log k, or has: he may have so
+	// many.
+	TakesLog(ctx context.Context, room event.Conversation, k event.LogKey) (bool, error)
 	Lows(ctx context.Context, room event.Conversation) (map[event.LogKey]uint64, error)
 	// Newest gives the positions below which nothing is needed by somebody who
 	// is to see the last n messages, or those since since (of n and since one
@@ -71,6 +74,14 @@ type Store interface {
 
 	Keys(ctx context.Context, room event.Conversation) (map[event.ID]envelope.Key, error)
 	PutKeys(ctx context.Context, room event.Conversation, keys map[event.ID]envelope.Key) error
+
+	// Admitted lists whom PutAdmitted named: they may be served without another
+	// word for it.
+	Admitted(ctx context.Context, room event.Conversation) ([]peer.ID, error)
+	PutAdmitted(ctx context.Context, room event.Conversation, people []peer.ID) error
+	// Secret is what PutSecret kept last; generation 0: nothing.
+	Secret(ctx context.Context, room event.Conversation) (generation uint64, sealed []byte, err error)
+	PutSecret(ctx context.Context, room event.Conversation, generation uint64, sealed []byte) error
 
 	Frontier(ctx context.Context, room event.Conversation) (event.Frontier, error)
 	Range(ctx context.Context, room event.Conversation, r event.Range, limit int) ([]*event.Event, error)

@@ -1,6 +1,7 @@
 package rooms
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -107,10 +108,16 @@ type intake struct {
 	fresh    map[event.ID]*event.Event // those kept that were not here
 	kept     []event.ID                // their order
 	effects  []room.Effects
+	refused  []*event.Event        // by the rules, in the message lane
+	logs     map[event.LogKey]bool // whether they may be written to
 }
 
+// Refused is the status of a message that the rules refuse and that only keeps
+// its place in its log, so that what follows it there is held without a gap.
+const Refused room.Status = 5
+
 func newIntake(r *Room) *intake {
-	return &intake{r: r, from: map[event.ID]peer.ID{}, fresh: map[event.ID]*event.Event{}}
+	return &intake{r: r, from: map[event.ID]peer.ID{}, fresh: map[event.ID]*event.Event{}, logs: map[event.LogKey]bool{}}
 }
 
 // add takes e unless it is here.
@@ -119,11 +126,40 @@ func (in *intake) add(e *event.Event, from peer.ID) {
 		return
 	}
 	in.from[e.ID] = from
-	if e.Lane == event.LaneControl {
+	switch {
+	case e.Lane == event.LaneControl:
 		in.control = append(in.control, e)
-	} else {
+	case in.takes(e.Key()):
 		in.messages = append(in.messages, e)
+	default:
+		in.r.log.Debug("one log too many of an author", "event", e.ID, "from", from)
 	}
+}
+
+// takes tells whether log k is here or may be opened: one author has so many.
+func (in *intake) takes(k event.LogKey) bool {
+	if takes, asked := in.logs[k]; asked {
+		return takes
+	}
+	tops := in.r.rules.Tops()
+	_, known := tops[k]
+	if !known {
+		n := 0
+		for o := range tops {
+			if o.Author == k.Author {
+				n++
+			}
+		}
+		for o, opened := range in.logs {
+			if _, held := tops[o]; opened && !held && o.Author == k.Author {
+				n++
+			}
+		}
+		ok, err := in.r.svc.cfg.Store.TakesLog(in.r.svc.ctx, in.r.id, k)
+		known = n < event.MaxLogs && (ok || err != nil) // an error comes again at the commit
+	}
+	in.logs[k] = known
+	return known
 }
 
 func (r *Room) holds(e *event.Event) bool {
@@ -153,10 +189,11 @@ func (in *intake) judge(ctx context.Context) error {
 			}
 		}
 	}
-	if len(in.fresh) == 0 && !in.changed() {
+	if len(in.fresh)+len(in.refused) == 0 && !in.changed() {
 		return nil
 	}
 	b := in.batch()
+	in.keepPlaces(&b)
 	at, err := r.svc.cfg.Ledger.Commit(ctx, r.id, b)
 	if err != nil {
 		r.failed(err)
@@ -186,6 +223,7 @@ func (in *intake) results(events []*event.Event, eff room.Effects) {
 	r := in.r
 	in.effects = append(in.effects, eff)
 	var missing *room.MissingError
+	var no *room.Refusal
 	for i, res := range eff.Results {
 		e, from := events[i], in.from[events[i].ID]
 		switch {
@@ -195,6 +233,8 @@ func (in *intake) results(events []*event.Event, eff room.Effects) {
 		case errors.As(res.Err, &missing):
 			r.parked.put(e, from, missing.IDs)
 			r.repair(from)
+		case errors.As(res.Err, &no) && e.Lane == event.LaneMessage:
+			in.refused = append(in.refused, e)
 		default:
 			r.log.Debug("event not kept", "event", e.ID, "from", from, "why", res.Err)
 		}
@@ -250,6 +290,24 @@ func (in *intake) batch() Batch {
 	return b
 }
 
+// keepPlaces keeps those refused that stand in the middle of a log, so that it
+// goes on. A log that begins with one is none of the room's.
+func (in *intake) keepPlaces(b *Batch) {
+	if len(in.refused) == 0 {
+		return
+	}
+	slices.SortFunc(in.refused, func(x, y *event.Event) int {
+		return cmp.Or(x.Key().Compare(y.Key()), cmp.Compare(x.Seq, y.Seq))
+	})
+	tops := in.r.rules.Tops()
+	for _, e := range in.refused {
+		if tops[e.Key()] > 0 {
+			b.Messages = append(b.Messages, e)
+			b.Verdicts[e.ID] = Refused
+		}
+	}
+}
+
 // sortAlongCtl sorts events that are held so that each comes after those it
 // cites.
 func sortAlongCtl(rules *room.Room, events []*event.Event) {
@@ -300,7 +358,9 @@ func (r *Room) tell(ctx context.Context, in *intake, b Batch, at time.Time) {
 		}
 	}
 	for _, e := range b.Messages {
-		message(e, at, true)
+		if b.Verdicts[e.ID] != Refused {
+			message(e, at, true)
+		}
 	}
 	var older []event.ID
 	for id := range b.Verdicts {
@@ -336,5 +396,12 @@ func (r *Room) tell(ctx context.Context, in *intake, b Batch, at time.Time) {
 	if said || governed {
 		r.peopleChanged()
 		h.RoomChanged(r.id)
+	}
+	epochs := slices.ContainsFunc(b.Messages, func(e *event.Event) bool { return e.Kind == room.KindEpoch })
+	if governed || epochs {
+		r.guard()
+		r.putOut()
+		mine := slices.ContainsFunc(b.Control, func(e *event.Event) bool { return e.Author == r.svc.self })
+		r.newEpochs(mine)
 	}
 }

@@ -28,9 +28,16 @@ const (
 	maxBelow      = room.MaxLow
 )
 
-// Join enters room through the first of via that lets us in. A room we are in
-// gets the new nick. Errors: ErrNobody, *room.Refusal, those of the store.
-func (s *Service) Join(ctx context.Context, id event.Conversation, nick string, via []peer.ID) (*Room, error) {
+// Way is how to enter a room.
+type Way struct {
+	Nick     string
+	Password []byte    // empty: none
+	Via      []peer.ID // members to be asked, in this order
+}
+
+// Join enters a room through the first that lets us in. A room we are in gets
+// the new nick. Errors: ErrNobody, *room.Refusal, those of the store.
+func (s *Service) Join(ctx context.Context, id event.Conversation, w Way) (*Room, error) {
 	if err := s.ready(ctx); err != nil {
 		return nil, err
 	}
@@ -48,32 +55,49 @@ func (s *Service) Join(ctx context.Context, id event.Conversation, nick string, 
 		s.mu.Unlock()
 	}()
 	if r != nil {
-		return r, s.rejoin(ctx, r, nick, via)
+		return r, s.rejoin(ctx, r, w)
 	}
 	log, err := s.cfg.Ledger.OwnLog(ctx, id)
 	if err != nil {
 		return nil, err
 	}
+	g, err := s.find(ctx, id, w, log.Log)
+	if err != nil {
+		return nil, err
+	}
+	m := Membership{Room: id, Joined: true, Nick: w.Nick}
+	if err := s.cfg.Store.Enter(ctx, m, g.control, g.keys, g.below); err != nil {
+		return nil, fmt.Errorf("keep the room: %w", err)
+	}
+	ctx = context.WithoutCancel(ctx) // we are in
+	if r, err = s.load(ctx, m); err != nil {
+		return nil, err
+	}
+	r.takeSecret(g.secret)
+	r.pending = g
+	if r, err = s.adopt(r); err != nil {
+		return nil, err
+	}
+	return r, r.enter(ctx, w.Nick, g)
+}
+
+// find asks members to let us in, one after the other.
+func (s *Service) find(ctx context.Context, id event.Conversation, w Way, log event.LogID) (*grant, error) {
 	var last error = ErrNobody
-	for _, p := range via {
-		g, err := s.askToEnter(ctx, p, id, nick, log.Log)
-		if err != nil {
-			last = worse(last, err)
-			continue
+	guesses := 0
+	for _, p := range w.Via {
+		g, err := s.askToEnter(ctx, p, id, w, log)
+		if err == nil {
+			g.from = p
+			return g, nil
 		}
-		m := Membership{Room: id, Joined: true, Nick: nick}
-		if err := s.cfg.Store.Enter(ctx, m, g.control, g.keys, g.below); err != nil {
-			return nil, fmt.Errorf("keep the room: %w", err)
+		last = worse(last, err)
+		var no *room.Refusal
+		if errors.As(err, &no) && no.Code == room.NotAuthorized {
+			if guesses++; guesses == maxAdmitters {
+				break
+			}
 		}
-		ctx := context.WithoutCancel(ctx) // we are in
-		if r, err = s.load(ctx, m); err != nil {
-			return nil, err
-		}
-		r.pendingBelow = g.below
-		if r, err = s.adopt(r); err != nil {
-			return nil, err
-		}
-		return r, r.enter(ctx, nick, []peer.ID{p})
 	}
 	return nil, last
 }
@@ -98,7 +122,7 @@ func refused(err error) bool {
 
 // rejoin enters a room we know. Where nobody else is in it, nobody need let us
 // in.
-func (s *Service) rejoin(ctx context.Context, r *Room, nick string, via []peer.ID) error {
+func (s *Service) rejoin(ctx context.Context, r *Room, w Way) error {
 	var in, alone bool
 	var own event.LogID
 	err := r.do(ctx, func() { in, alone, own = r.joined && r.isOccupant(s.self), len(r.others()) == 0, r.own.Log })
@@ -106,31 +130,33 @@ func (s *Service) rejoin(ctx context.Context, r *Room, nick string, via []peer.I
 		return err
 	}
 	if in {
-		return r.Rename(ctx, nick)
+		return r.Rename(ctx, w.Nick)
 	}
 	if alone {
-		return r.enter(ctx, nick, nil)
+		return r.enter(ctx, w.Nick, nil)
 	}
-	var last error = ErrNobody
-	for _, p := range via {
-		g, err := s.askToEnter(ctx, p, r.id, nick, own)
-		if err != nil {
-			last = worse(last, err)
-			continue
-		}
-		if err := r.Ingest(ctx, p, g.control); err != nil {
-			return err
-		}
-		if err := r.putKeysNow(ctx, g.keys); err != nil {
-			return err
-		}
-		return r.enter(context.WithoutCancel(ctx), nick, []peer.ID{p})
+	g, err := s.find(ctx, r.id, w, own)
+	if err != nil {
+		return err
 	}
-	return last
+	if err := r.Ingest(ctx, g.from, g.control); err != nil {
+		return err
+	}
+	err = r.do(ctx, func() {
+		if err := r.putKeys(s.ctx, g.keys); err != nil {
+			r.log.Warn("keep keys", "err", err)
+		}
+		r.takeSecret(g.secret)
+	})
+	if err != nil {
+		return err
+	}
+	return r.enter(context.WithoutCancel(ctx), w.Nick, g)
 }
 
-// enter says that we are in and follows the room. Error: *room.Refusal.
-func (r *Room) enter(ctx context.Context, nick string, through []peer.ID) error {
+// enter says that we are in and follows the room; g is what let us in, nil if
+// nobody had to. Error: *room.Refusal.
+func (r *Room) enter(ctx context.Context, nick string, g *grant) error {
 	if err := r.svc.cfg.Store.PutMembership(ctx, Membership{Room: r.id, Joined: true, Nick: nick}); err != nil {
 		return err
 	}
@@ -141,11 +167,11 @@ func (r *Room) enter(ctx context.Context, nick string, through []peer.ID) error 
 			return
 		}
 		if !r.isOccupant(r.svc.self) || r.rules.Nick(r.svc.self) != nick {
-			err = r.sayJoin(r.svc.ctx, nick, r.pendingBelow)
-			r.pendingBelow = nil
+			err = r.sayJoin(r.svc.ctx, nick, g)
 		}
-		for _, p := range through {
-			r.svc.cfg.Sync.Kick(r.id, p)
+		r.pending = nil
+		if g != nil {
+			r.svc.cfg.Sync.Kick(r.id, g.from)
 		}
 		r.announceSoon(0)
 		r.svc.cfg.Handler.RoomChanged(r.id)
@@ -156,24 +182,26 @@ func (r *Room) enter(ctx context.Context, nick string, through []peer.ID) error 
 	return err
 }
 
-func (r *Room) putKeysNow(ctx context.Context, keys map[event.ID]envelope.Key) error {
-	var err error
-	if e := r.do(ctx, func() { err = r.putKeys(ctx, keys) }); e != nil {
-		return e
-	}
-	return err
-}
-
 // grant is what somebody who lets us in hands over.
 type grant struct {
-	control []*event.Event
-	keys    map[event.ID]envelope.Key
-	below   []Below
+	from      peer.ID
+	control   []*event.Event
+	keys      map[event.ID]envelope.Key
+	below     []Below
+	secret    *pb.RoomSecret
+	admission *room.Admission // nil in rooms without a password
+	ctl       []event.ID      // what our join is to cite, with admission
+}
+
+// talk is the asking side of a stream.
+type talk struct {
+	say  func(*pb.JoinAsk) error
+	next func() (*pb.JoinAnswer, error) // a refusal is an error
 }
 
 // ask opens a stream to p, asks, and calls f for each frame of the answer until
 // the grant. Errors: *room.Refusal, and what went wrong.
-func (s *Service) ask(ctx context.Context, p peer.ID, q *pb.JoinAsk, f func(*pb.JoinAnswer) error) (*pb.JoinGrant, error) {
+func (s *Service) ask(ctx context.Context, p peer.ID, q *pb.JoinAsk, f func(*pb.JoinAnswer, talk) error) (*pb.JoinGrant, error) {
 	openCtx, cancel := context.WithTimeout(network.WithNoDial(ctx, "rooms"), streamWithin)
 	defer cancel()
 	st, err := s.cfg.Host.NewStream(openCtx, p, JoinProtocol)
@@ -183,28 +211,46 @@ func (s *Service) ask(ctx context.Context, p peer.ID, q *pb.JoinAsk, f func(*pb.
 	stop := context.AfterFunc(ctx, func() { _ = st.Reset() })
 	defer stop()
 	defer func() { _ = st.Reset() }()
-	_ = st.SetDeadline(time.Now().Add(streamWithin))
-	if err := pbio.NewDelimitedWriter(st).WriteMsg(q); err != nil {
-		return nil, fmt.Errorf("ask: %w", err)
+	r, w := pbio.NewDelimitedReader(st, maxFrame), pbio.NewDelimitedWriter(st)
+	t := talk{
+		say: func(q *pb.JoinAsk) error {
+			_ = st.SetWriteDeadline(time.Now().Add(streamWithin))
+			if err := w.WriteMsg(q); err != nil {
+				return fmt.Errorf("ask: %w", err)
+			}
+			return nil
+		},
+		next: func() (*pb.JoinAnswer, error) {
+			_ = st.SetReadDeadline(time.Now().Add(streamWithin))
+			var a pb.JoinAnswer
+			if err := r.ReadMsg(&a); err != nil {
+				return nil, fmt.Errorf("read the answer: %w", err)
+			}
+			if a.Refusal != nil {
+				return nil, refusal(a.Refusal)
+			}
+			return &a, nil
+		},
 	}
-	r := pbio.NewDelimitedReader(st, maxFrame)
+	if err := t.say(q); err != nil {
+		return nil, err
+	}
 	for {
-		_ = st.SetReadDeadline(time.Now().Add(streamWithin))
-		var a pb.JoinAnswer
-		if err := r.ReadMsg(&a); err != nil {
-			return nil, fmt.Errorf("read the answer: %w", err)
+		a, err := t.next()
+		if err != nil {
+			return nil, err
 		}
-		switch {
-		case a.Refusal != nil:
-			return nil, refusal(a.Refusal)
-		case a.Grant != nil:
+		if a.Grant != nil {
 			return a.Grant, nil
 		}
-		if err := f(&a); err != nil {
+		if err := f(a, t); err != nil {
 			return nil, err
 		}
 	}
 }
+
+// nothingElse is for answers that are a grant or a refusal.
+func nothingElse(*pb.JoinAnswer, talk) error { return errors.New("an answer that was not asked for") }
 
 // codeNotJoined is the answer about rooms one is not in, whether they exist or
 // not.
@@ -228,10 +274,17 @@ func refusal(m *pb.JoinRefusal) error {
 }
 
 // askToEnter asks p to let us in and checks all that p hands over.
-func (s *Service) askToEnter(ctx context.Context, p peer.ID, id event.Conversation, nick string, log event.LogID) (*grant, error) {
+func (s *Service) askToEnter(ctx context.Context, p peer.ID, id event.Conversation, w Way, log event.LogID) (*grant, error) {
 	g := &grant{}
-	size := 0
-	m, err := s.ask(ctx, p, &pb.JoinAsk{Room: id[:], Enter: &pb.JoinEnter{Nick: nick, Log: log[:]}}, func(a *pb.JoinAnswer) error {
+	size, proved := 0, false
+	m, err := s.ask(ctx, p, &pb.JoinAsk{Room: id[:], Enter: &pb.JoinEnter{Nick: w.Nick, Log: log[:]}}, func(a *pb.JoinAnswer, t talk) error {
+		if a.Challenge != nil {
+			if proved {
+				return errors.New("a second challenge") // one guess is enough
+			}
+			proved = true
+			return s.prove(id, p, w.Password, a.Challenge, t.say, t.next)
+		}
 		for _, w := range a.GetControl().GetEvents() {
 			e, err := event.FromWire(w)
 			if err != nil {
@@ -281,7 +334,27 @@ func (s *Service) askToEnter(ctx context.Context, p peer.ID, id event.Conversati
 			g.below = append(g.below, Below{k, h})
 		}
 	}
-	return g, nil
+	g.secret = m.Secret
+	return g, g.takeAdmission(p, m)
+}
+
+// takeAdmission reads the word by which others are to know that p let us in.
+func (g *grant) takeAdmission(p peer.ID, m *pb.JoinGrant) error {
+	a := m.Admission
+	if a == nil {
+		return nil
+	}
+	if peer.ID(a.Admitter) != p || len(m.Ctl) == 0 || len(m.Ctl) > event.MaxHeads {
+		return fmt.Errorf("%s signs for us with a word that is malformed", p)
+	}
+	g.admission = &room.Admission{Admitter: p, Generation: a.Generation, Signature: a.Signature}
+	for _, b := range m.Ctl {
+		if len(b) != len(event.ID{}) {
+			return fmt.Errorf("%s has us cite what is no event", p)
+		}
+		g.ctl = append(g.ctl, event.ID(b))
+	}
+	return nil
 }
 
 // keysFrom are those that fit what stored events say of them.
@@ -301,32 +374,10 @@ func keysFrom(rules *room.Room, wire []*pb.EpochKey) map[event.ID]envelope.Key {
 	return out
 }
 
-// fetchKeys asks p for the key of an epoch that a stored event names.
-func (r *Room) fetchKeys(p peer.ID, epoch event.ID) {
-	now := time.Now()
-	if now.Sub(r.asked[p]) < askEvery {
-		return
-	}
-	r.asked[p] = now
-	r.svc.wg.Go(func() { // ends with the stream
-		m, err := r.svc.ask(r.svc.ctx, p, &pb.JoinAsk{Room: r.id[:], Keys: &pb.JoinKeys{Epochs: [][]byte{epoch[:]}}},
-			func(*pb.JoinAnswer) error { return nil })
-		if err != nil {
-			r.log.Debug("ask for a key", "peer", p, "err", err)
-			return
-		}
-		r.post(func() {
-			if err := r.putKeys(r.svc.ctx, keysFrom(r.rules, m.Keys)); err != nil {
-				r.log.Warn("keep a key", "err", err)
-			}
-		})
-	})
-}
-
 // Ping asks p whether we are in the room as far as he knows (XEP-0410). Errors:
 // ErrNotJoined, *room.Refusal.
 func (r *Room) Ping(ctx context.Context, p peer.ID) error {
-	_, err := r.svc.ask(ctx, p, &pb.JoinAsk{Room: r.id[:], Ping: true}, func(*pb.JoinAnswer) error { return nil })
+	_, err := r.svc.ask(ctx, p, &pb.JoinAsk{Room: r.id[:], Ping: true}, nothingElse)
 	var no *room.Refusal
 	if errors.As(err, &no) && no.Code == codeNotJoined {
 		return ErrNotJoined

@@ -8,14 +8,26 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"p2pchat/protocol/event"
+	"p2pchat/protocol/room"
 )
 
 // Entitled tells whether p may be served the room's history and keys. Whether
 // somebody may is asked of the rules; we serve while we follow the room.
 func (r *Room) Entitled(p peer.ID) bool {
 	ok := false
-	err := r.do(r.svc.ctx, func() { ok = r.following() && r.rules.Admitted(p) })
+	err := r.do(r.svc.ctx, func() { ok = r.following() && r.entitled(p) })
 	return err == nil && ok
+}
+
+// entitled tells what the rules say of serving p; whom we let in through the
+// password step ourselves needs no other word for it.
+func (r *Room) entitled(p peer.ID) bool {
+	if ended, _, _ := r.rules.Ended(); ended {
+		// Nobody may enter any more; who was in it may hear that it ended.
+		_, spoke := r.rules.LastWord(p)
+		return spoke && r.rules.Standing(p) != room.Outcast
+	}
+	return r.rules.Admitted(p) || r.letIn[p] && r.rules.MayEnter(p) == nil
 }
 
 // Summary is what is committed of a room.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -49,13 +48,12 @@ type Room struct {
 	joined   bool // as far as this account is concerned
 	nick     string
 	lastSaid time.Time // for slow mode
-	// pendingBelow is what the join to be said wants nothing of.
-	pendingBelow []Below
-	people       map[peer.ID]*presence
-	shown        map[peer.ID]Member // who joined and did not leave, as told to the handler
-	parked       parking
-	stash        stash
-	outbox       []*event.Event
+	pending  *grant    // what let us in, until our join says so
+	people   map[peer.ID]*presence
+	shown    map[peer.ID]Member // who joined and did not leave, as told to the handler
+	parked   parking
+	stash    stash
+	outbox   []*event.Event
 	// published is when the last events went out; publishing tells that the
 	// next are scheduled.
 	published  time.Time
@@ -65,6 +63,13 @@ type Room struct {
 	asked      map[peer.ID]time.Time // for missing keys and events
 	lastSync   time.Time
 	inStep     map[peer.ID]bool
+	letIn      map[peer.ID]bool  // who passed the password step here, or was in before there was one
+	secret     secret            // of the password
+	guarded    bool              // the room has a password
+	fetching   map[event.ID]bool // epochs whose keys are looked for
+	renewing   bool              // a new epoch is due
+	// askingSecret: the secret of a new password is asked for.
+	askingSecret bool
 }
 
 const (
@@ -85,6 +90,7 @@ func (s *Service) load(ctx context.Context, m Membership) (*Room, error) {
 		svc: s, id: m.Room, log: s.log.With("room", m.Room.String()[:12]), joined: m.Joined, nick: m.Nick,
 		work: make(chan func(), workSize), ended: make(chan struct{}), waiting: make(chan struct{}, 1),
 		people: map[peer.ID]*presence{}, shown: map[peer.ID]Member{}, asked: map[peer.ID]time.Time{}, inStep: map[peer.ID]bool{},
+		fetching: map[event.ID]bool{}, letIn: map[peer.ID]bool{},
 	}
 	if err := r.reload(ctx); err != nil {
 		return nil, err
@@ -99,6 +105,18 @@ func (s *Service) load(ctx context.Context, m Membership) (*Room, error) {
 		return nil, err
 	}
 	r.acks.init(given)
+	admitted, err := s.cfg.Store.Admitted(ctx, m.Room)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range admitted {
+		r.letIn[p] = true
+	}
+	if err := r.loadSecret(ctx); err != nil {
+		return nil, err
+	}
+	cfg := r.rules.Config()
+	r.guarded = cfg.Password() > 0
 	r.own, err = s.cfg.Ledger.OwnLog(ctx, m.Room)
 	return r, err
 }
@@ -197,7 +215,7 @@ func (r *Room) begin(ctx context.Context) {
 	// A last word that is a join and does not count: the rules put us out.
 	last, spoke := r.rules.LastWord(r.svc.self)
 	if r.joined && !r.isOccupant(r.svc.self) && (!spoke || last.Kind == room.KindLeave) {
-		if err := r.sayJoin(ctx, r.nick, nil); err != nil {
+		if err := r.sayJoin(ctx, r.nick, r.pending); err != nil {
 			r.log.Warn("join again", "err", err)
 		}
 	}
@@ -228,9 +246,17 @@ func (r *Room) leaveTopic(t Topic) {
 	})
 }
 
-// following tells whether we take part: we are in the room, or nobody has heard
-// yet that we left.
-func (r *Room) following() bool { return r.joined || r.farewell() }
+// following tells whether we take part: we are in the room, nobody has heard yet
+// that we left, or it was destroyed while we were in it, which those who were
+// away are still to hear.
+func (r *Room) following() bool { return r.joined || r.farewell() || r.over() }
+
+// over tells whether we were in the room to its end.
+func (r *Room) over() bool {
+	ended, _, _ := r.rules.Ended()
+	last, spoke := r.rules.LastWord(r.svc.self)
+	return ended && spoke && last.Kind == room.KindJoin
+}
 
 // farewell tells whether our leaving is still to be heard by somebody.
 func (r *Room) farewell() bool {
@@ -326,45 +352,4 @@ func (r *Room) takeWaiting(ctx context.Context) {
 	if len(words) > 0 {
 		r.sayAll(ctx, words)
 	}
-}
-
-// putKeys keeps epoch keys and opens what waited for them.
-func (r *Room) putKeys(ctx context.Context, keys map[event.ID]envelope.Key) error {
-	held := maps.Clone(*r.keys.Load())
-	fresh := map[event.ID]envelope.Key{}
-	for _, e := range r.rules.Epochs() {
-		if k, ok := keys[e.ID]; ok && room.EpochCommitment(k) == e.Commitment {
-			if _, have := held[e.ID]; !have {
-				held[e.ID], fresh[e.ID] = k, k
-			}
-		}
-	}
-	if len(fresh) == 0 {
-		return nil
-	}
-	if err := r.svc.cfg.Store.PutKeys(ctx, r.id, fresh); err != nil {
-		return err
-	}
-	r.keys.Store(&held)
-	for id := range fresh {
-		for _, s := range r.stash.take(id) {
-			verdict, data := topicHandler{r}.Validate(s.from, s.payload)
-			if verdict == Accept {
-				topicHandler{r}.Deliver(s.from, data)
-			}
-		}
-	}
-	return nil
-}
-
-// epoch is the one to send under: of those held that cover every removal known,
-// the lowest.
-func (r *Room) epoch() (event.ID, envelope.Key, bool) {
-	held := *r.keys.Load()
-	for _, e := range r.rules.Epochs() {
-		if k, ok := held[e.ID]; ok && e.Covers {
-			return e.ID, k, true
-		}
-	}
-	return event.ID{}, envelope.Key{}, false
 }

@@ -92,7 +92,7 @@ func (r *Room) drafts(w *word, begun bool) ([]room.Draft, error) {
 	}
 	var out []room.Draft
 	if join && !begun {
-		d, err := r.joinDraft(ctl, r.nick, nil)
+		d, err := r.joinDraft(ctl, r.nick, r.pending)
 		if err != nil {
 			return nil, err
 		}
@@ -104,12 +104,18 @@ func (r *Room) drafts(w *word, begun bool) ([]room.Draft, error) {
 	return append(out, room.Draft{Lane: event.LaneMessage, Kind: w.kind, Ctl: ctl, Body: w.body}), nil
 }
 
-func (r *Room) joinDraft(ctl []event.ID, nick string, below []Below) (room.Draft, error) {
+// joinDraft is a join; g is what let us in, nil if nobody had to.
+func (r *Room) joinDraft(ctl []event.ID, nick string, g *grant) (room.Draft, error) {
 	j := &room.Join{Nick: nick}
-	for _, b := range below {
-		j.Low = append(j.Low, room.Low{LogKey: b.LogKey, Seq: b.Seq + 1})
+	if g != nil {
+		for _, b := range g.below {
+			j.Low = append(j.Low, room.Low{LogKey: b.LogKey, Seq: b.Seq + 1})
+		}
+		slices.SortFunc(j.Low, func(a, b room.Low) int { return a.Compare(b.LogKey) })
+		if g.admission != nil {
+			j.Admission, ctl = g.admission, g.ctl
+		}
 	}
-	slices.SortFunc(j.Low, func(a, b room.Low) int { return a.Compare(b.LogKey) })
 	body, err := room.EncodeBody(j)
 	if err != nil {
 		return room.Draft{}, err
@@ -118,12 +124,12 @@ func (r *Room) joinDraft(ctl []event.ID, nick string, below []Below) (room.Draft
 }
 
 // sayJoin joins under nick.
-func (r *Room) sayJoin(ctx context.Context, nick string, below []Below) error {
+func (r *Room) sayJoin(ctx context.Context, nick string, g *grant) error {
 	ctl, _, err := r.rules.DraftMessage(r.own, room.KindJoin)
 	if err != nil {
 		return err
 	}
-	d, err := r.joinDraft(ctl, nick, below)
+	d, err := r.joinDraft(ctl, nick, g)
 	if err != nil {
 		return err
 	}
@@ -138,12 +144,13 @@ func (r *Room) append(ctx context.Context, drafts []room.Draft) ([]*event.Event,
 		r.svc.cfg.Handler.Failed(r.id, err)
 		return nil, err
 	}
+	// First, since what follows from them may go out with them.
+	r.outbox = append(r.outbox, events...)
 	in := newIntake(r)
 	for _, e := range events {
 		in.add(e, r.svc.self)
 	}
 	r.takeOwn(ctx, in)
-	r.outbox = append(r.outbox, events...)
 	r.publishSoon()
 	return events, nil
 }

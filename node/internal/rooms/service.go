@@ -1,6 +1,7 @@
 package rooms
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/protocol"
 
 	"p2pchat/protocol/envelope"
+	"p2pchat/protocol/envelope/pake"
 	"p2pchat/protocol/event"
 	"p2pchat/protocol/room"
 )
@@ -50,6 +52,7 @@ type Service struct {
 	entering map[event.Conversation]bool // being joined now
 	stopped  bool
 	asks     map[peer.ID]*budget // what a peer may ask of admission and directory
+	tries    map[string]*budget  // attempts at passwords, by peer and by address
 }
 
 // New loads the rooms; nothing runs before [Service.Run].
@@ -57,6 +60,7 @@ func New(ctx context.Context, cfg Config) (*Service, error) {
 	s := &Service{
 		cfg: cfg, self: cfg.Key.ID(), log: cfg.Logger.With("component", "rooms"), started: make(chan struct{}),
 		rooms: map[event.Conversation]*Room{}, entering: map[event.Conversation]bool{}, asks: map[peer.ID]*budget{},
+		tries: map[string]*budget{},
 	}
 	members, err := cfg.Store.Memberships(ctx)
 	if err != nil {
@@ -145,13 +149,18 @@ func (s *Service) Rooms() []*Room {
 }
 
 // Create makes a room with the configuration given and joins it.
-func (s *Service) Create(ctx context.Context, nick string, config []room.Setting) (*Room, error) {
+// password is empty for none.
+func (s *Service) Create(ctx context.Context, nick string, config []room.Setting, password []byte) (*Room, error) {
 	if err := s.ready(ctx); err != nil {
 		return nil, err
 	}
 	key, err := envelope.NewKey(s.cfg.Rand)
 	if err != nil {
 		return nil, err
+	}
+	if len(password) > 0 {
+		config = append(config, room.Password(firstPassword))
+		slices.SortFunc(config, func(a, b room.Setting) int { return cmp.Compare(a.Field, b.Field) })
 	}
 	g := room.Genesis{Epoch: room.EpochCommitment(key), Config: config}
 	if _, err := s.cfg.Rand.Read(g.Nonce[:]); err != nil {
@@ -171,6 +180,11 @@ func (s *Service) Create(ctx context.Context, nick string, config []room.Setting
 	if err != nil {
 		return nil, err
 	}
+	if len(password) > 0 {
+		if err := r.keepSecret(ctx, secret{firstPassword, pake.Stretch(r.id, firstPassword, password)}); err != nil {
+			return nil, err
+		}
+	}
 	if r, err = s.adopt(r); err != nil {
 		return nil, err
 	}
@@ -183,6 +197,9 @@ func (s *Service) Announce() {
 		r.post(func() { r.announceSoon(0) })
 	}
 }
+
+// firstPassword is the generation of a password that a room is made with.
+const firstPassword = 1
 
 // budget limits what one peer may ask for.
 type budget struct {

@@ -3,11 +3,14 @@ package rooms
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"p2pchat/protocol/envelope"
+	"p2pchat/protocol/event"
+	"p2pchat/protocol/room"
 )
 
 const (
@@ -68,8 +71,22 @@ func (h topicHandler) Deliver(from peer.ID, data any) {
 	if len(a.content.Events) > 0 {
 		h.r.arrive(newArrival(from, a.content.Events, nil))
 	}
-	if p := a.content.Presence; p != nil {
-		h.r.post(func() { h.r.heard(p.Presence, time.Now()) })
+	if a.content.Presence != nil {
+		h.r.post(func() { h.r.heard(a.content.Presence.Presence, time.Now()) })
+	}
+}
+
+// takeContent is Deliver for the room's own goroutine.
+func (r *Room) takeContent(from peer.ID, data any) {
+	a, ok := data.(arrived)
+	if !ok {
+		return
+	}
+	if len(a.content.Events) > 0 {
+		r.arrive(newArrival(from, a.content.Events, nil))
+	}
+	if a.content.Presence != nil {
+		r.heard(a.content.Presence.Presence, time.Now())
 	}
 }
 
@@ -78,6 +95,7 @@ func (h topicHandler) PeerJoined(p peer.ID) {
 	h.r.post(func() {
 		h.r.peerHere(p)
 		h.r.svc.cfg.Sync.Kick(h.r.id, p)
+		h.r.tellWhy(p)
 	})
 }
 
@@ -88,18 +106,32 @@ func (h topicHandler) PeerLeft(p peer.ID) { h.r.post(func() { h.r.peerGone(p) })
 // asked for only of epochs that a stored event names; otherwise that event may
 // be missing.
 func (r *Room) keyMissing(s stashed) {
-	for _, e := range r.rules.Epochs() {
-		if e.ID == s.epoch {
-			r.stash.put(s)
-			r.fetchKeys(s.from, s.epoch)
-			return
-		}
-	}
 	r.stash.put(s)
+	if r.named(s.epoch) {
+		r.wantKey(s.epoch, s.from)
+		return
+	}
 	if now := time.Now(); now.Sub(r.asked[s.from]) >= unknownEvery {
 		r.asked[s.from] = now
 		r.svc.cfg.Sync.Kick(r.id, s.from)
 	}
+}
+
+// named tells whether a stored event announces the epoch.
+func (r *Room) named(epoch event.ID) bool {
+	return slices.ContainsFunc(r.rules.Epochs(), func(e room.EpochKey) bool { return e.ID == epoch })
+}
+
+// newEpochs looks for the keys that stashed envelopes and the outbox wait for,
+// now that events may have come which name them; mine: some of them are ours.
+func (r *Room) newEpochs(mine bool) {
+	for _, s := range r.stash.all {
+		if r.named(s.epoch) {
+			r.wantKey(s.epoch, s.from)
+		}
+	}
+	r.renew(mine)
+	r.wantSecret()
 }
 
 // unknownEvery spaces the runs that envelopes of epochs nobody named may cause.
@@ -133,10 +165,13 @@ func (r *Room) publishSoon() {
 // flush publishes the outbox in as many payloads as it takes. What fails to go
 // out is repaired by sync.
 func (r *Room) flush(ctx context.Context, t Topic) {
-	const room = envelope.MaxPayload - envelope.Overhead
+	const space = envelope.MaxPayload - envelope.Overhead
+	if _, _, ok := r.epoch(); !ok {
+		return // it waits for a key that leaves out whoever was removed
+	}
 	for len(r.outbox) > 0 {
 		n, size := 0, 0
-		for n < len(r.outbox) && (n == 0 || size+envelope.EventSize(r.outbox[n]) <= room) {
+		for n < len(r.outbox) && (n == 0 || size+envelope.EventSize(r.outbox[n]) <= space) {
 			size += envelope.EventSize(r.outbox[n])
 			n++
 		}

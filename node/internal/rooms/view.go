@@ -209,3 +209,6 @@ func (s *StoredRoom) State() room.State { return s.r.rules.State() }
 
 // Nick says how p calls himself here.
 func (s *StoredRoom) Nick(p peer.ID) string { return s.r.rules.Nick(p) }
+
+// Audit lists what was done in the room.
+func (s *StoredRoom) Audit(name func(peer.ID) string) []room.Decision { return s.r.rules.Audit(name) }

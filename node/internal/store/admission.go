@@ -77,7 +77,7 @@ func (s *Store) Secret(ctx context.Context, room event.Conversation) (generation
 func (s *Store) Invitations(ctx context.Context) ([]Stored, error) {
 	return read(ctx, s, "read invitations", func(r *Reader) ([]Stored, error) {
 		var out []Stored
-		err := r.rows(`SELECT `+storedColumns+` FROM event e WHERE e.kind IN (24, 25) AND e.verdict = 0 ORDER BY e.time, e.id`, nil,
+		err := r.rows(`SELECT `+storedColumns+` FROM event e WHERE e.kind IN (24, 25) AND e.lane = 1 AND e.verdict = 0 ORDER BY e.time, e.id`, nil,
 			func(scan func(...any) error) (bool, error) {
 				one, err := scanStored(scan)
 				out = append(out, one)

@@ -42,4 +42,4 @@ CREATE TABLE secret (
 ) STRICT;
 
 -- What is asked of the direct conversations about rooms.
-CREATE INDEX event_invite ON event (kind) WHERE kind IN (24, 25) AND verdict = 0;
+CREATE INDEX event_invite ON event (kind) WHERE kind IN (24, 25) AND lane = 1 AND verdict = 0;

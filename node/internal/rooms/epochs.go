@@ -1,0 +1,262 @@
+package rooms
+
+import (
+	"context"
+	"maps"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-msgio/pbio"
+
+	"p2pchat/protocol/envelope"
+	"p2pchat/protocol/event"
+	"p2pchat/protocol/pb"
+	"p2pchat/protocol/room"
+)
+
+const (
+	// rotateAfter is how long the others wait for whoever removed somebody to
+	// announce a new epoch.
+	rotateAfter = 5 * time.Second
+	// keyTries and keyPause bound the search for a key that an event names.
+	keyTries = 3
+	keyPause = time.Second
+)
+
+// epoch is the one to send under: of those held that cover every removal known,
+// the lowest.
+func (r *Room) epoch() (event.ID, envelope.Key, bool) {
+	held := *r.keys.Load()
+	for _, e := range r.rules.Epochs() {
+		if k, ok := held[e.ID]; ok && e.Covers {
+			return e.ID, k, true
+		}
+	}
+	return event.ID{}, envelope.Key{}, false
+}
+
+// renew sees to it that there is an epoch to send under. now: we removed
+// somebody ourselves, so it is ours to announce; otherwise its key is looked for
+// and, if none comes, an epoch is made.
+func (r *Room) renew(now bool) {
+	if !r.joined || !r.isOccupant(r.svc.self) {
+		return
+	}
+	if _, _, ok := r.epoch(); ok {
+		return
+	}
+	for _, e := range r.rules.Epochs() {
+		if e.Covers {
+			r.wantKey(e.ID, "")
+		}
+	}
+	if now {
+		r.announceEpoch()
+		return
+	}
+	if r.renewing {
+		return
+	}
+	r.renewing = true
+	time.AfterFunc(rotateAfter, func() { // ends by itself
+		r.post(func() {
+			r.renewing = false
+			if _, _, ok := r.epoch(); !ok && r.joined {
+				r.announceEpoch()
+			}
+		})
+	})
+}
+
+// announceEpoch makes an epoch, announces it and hands its key to every member
+// connected. Whoever may not speak waits for one who may.
+func (r *Room) announceEpoch() {
+	key, err := envelope.NewKey(r.svc.cfg.Rand)
+	if err != nil {
+		r.log.Warn("make an epoch key", "err", err)
+		return
+	}
+	body, err := room.EncodeBody(&room.Epoch{Commitment: room.EpochCommitment(key)})
+	if err != nil {
+		r.log.Warn("announce an epoch", "err", err)
+		return
+	}
+	ctl, join, err := r.rules.DraftMessage(r.own, room.KindEpoch)
+	if err != nil || join {
+		r.log.Debug("cannot announce an epoch", "err", err)
+		return
+	}
+	// The event goes out by hand: what is queued waits for this very key.
+	events, err := r.svc.cfg.Ledger.Append(r.svc.ctx, r.id, []room.Draft{{Lane: event.LaneMessage, Kind: room.KindEpoch, Ctl: ctl, Body: body}})
+	if err != nil {
+		r.svc.cfg.Handler.Failed(r.id, err)
+		return
+	}
+	if err := r.holdKeys(r.svc.ctx, map[event.ID]envelope.Key{events[0].ID: key}); err != nil {
+		r.log.Warn("keep an epoch key", "err", err) // nobody will ever have it; another is made
+	}
+	in := newIntake(r)
+	in.add(events[0], r.svc.self)
+	r.takeOwn(r.svc.ctx, in)
+	r.outbox = append(r.outbox, events...)
+	// All that waited goes along, the removal first: it is what the
+	// announcement cites.
+	for _, p := range r.TopicPeers() {
+		if r.isOccupant(p) && r.entitled(p) {
+			r.push(p, r.outbox[max(0, len(r.outbox)-maxPushed):], r.grantOf([][]byte{events[0].ID[:]}))
+		}
+	}
+	r.publishSoon()
+}
+
+// maxPushed is how many events go along with a key.
+const maxPushed = 64
+
+// push hands events, and keys if there are any, to p.
+func (r *Room) push(p peer.ID, events []*event.Event, g *pb.JoinGrant) {
+	msg := &pb.JoinAsk{Room: r.id[:], Push: &pb.JoinPush{Events: batch(events), Grant: g}}
+	r.svc.wg.Go(func() { // ends with the stream
+		if err := r.svc.tell(r.svc.ctx, p, msg); err != nil {
+			r.log.Debug("push", "peer", p, "err", err)
+		}
+	})
+}
+
+// tell opens a stream to p and says one thing.
+func (s *Service) tell(ctx context.Context, p peer.ID, msg *pb.JoinAsk) error {
+	ctx, cancel := context.WithTimeout(network.WithNoDial(ctx, "rooms"), streamWithin)
+	defer cancel()
+	st, err := s.cfg.Host.NewStream(ctx, p, JoinProtocol)
+	if err != nil {
+		return err
+	}
+	_ = st.SetDeadline(time.Now().Add(streamWithin))
+	if err := pbio.NewDelimitedWriter(st).WriteMsg(msg); err != nil {
+		_ = st.Reset()
+		return err
+	}
+	return st.Close()
+}
+
+// takePush takes in what a member pushed. Events are judged like any others;
+// keys have to fit what events say of them. From who is no member only what put
+// us out is of interest, and the rules judge that too.
+func (r *Room) takePush(ctx context.Context, p peer.ID, m *pb.JoinPush) error {
+	var events []*event.Event
+	for _, w := range m.GetEvents().GetEvents() {
+		e, err := event.FromWire(w)
+		if err != nil {
+			return err
+		}
+		events = append(events, e)
+	}
+	if len(events) > 0 {
+		if err := r.Ingest(ctx, p, events); err != nil {
+			return err
+		}
+	}
+	if m.Grant == nil {
+		return nil
+	}
+	return r.do(ctx, func() { r.takeKeys(m.Grant) })
+}
+
+// takeKeys keeps keys that fit, and the stretched password.
+func (r *Room) takeKeys(g *pb.JoinGrant) {
+	if err := r.putKeys(r.svc.ctx, keysFrom(r.rules, g.Keys)); err != nil {
+		r.log.Warn("keep a key", "err", err)
+	}
+	r.takeSecret(g.Secret)
+}
+
+// putKeys keeps epoch keys, opens what waited for them and sends what waited.
+func (r *Room) putKeys(ctx context.Context, keys map[event.ID]envelope.Key) error {
+	held := *r.keys.Load()
+	fresh := map[event.ID]envelope.Key{}
+	for _, e := range r.rules.Epochs() {
+		if k, ok := keys[e.ID]; ok && room.EpochCommitment(k) == e.Commitment {
+			if _, have := held[e.ID]; !have {
+				fresh[e.ID] = k
+			}
+		}
+	}
+	if len(fresh) == 0 {
+		return nil
+	}
+	if err := r.holdKeys(ctx, fresh); err != nil {
+		return err
+	}
+	for id := range fresh {
+		for _, s := range r.stash.take(id) {
+			if verdict, data := (topicHandler{r}).Validate(s.from, s.payload); verdict == Accept {
+				r.takeContent(s.from, data)
+			}
+		}
+	}
+	if len(r.outbox) > 0 {
+		r.publishSoon()
+	}
+	return nil
+}
+
+// holdKeys keeps keys, of which is known that they are right.
+func (r *Room) holdKeys(ctx context.Context, fresh map[event.ID]envelope.Key) error {
+	if err := r.svc.cfg.Store.PutKeys(ctx, r.id, fresh); err != nil {
+		return err
+	}
+	held := maps.Clone(*r.keys.Load())
+	maps.Copy(held, fresh)
+	r.keys.Store(&held)
+	return nil
+}
+
+// wantKey looks for the key of an epoch that a stored event names: with from,
+// then with the event's author and others connected.
+func (r *Room) wantKey(epoch event.ID, from peer.ID) {
+	if r.fetching[epoch] {
+		return
+	}
+	if _, have := (*r.keys.Load())[epoch]; have {
+		return
+	}
+	r.fetching[epoch] = true
+	var ask []peer.ID
+	if from != "" {
+		ask = append(ask, from)
+	}
+	for _, p := range r.TopicPeers() {
+		if p != from && r.isOccupant(p) {
+			ask = append(ask, p)
+		}
+	}
+	r.svc.wg.Go(func() { r.fetchKey(epoch, ask) }) // ends with the tries
+}
+
+func (r *Room) fetchKey(epoch event.ID, ask []peer.ID) {
+	q := &pb.JoinAsk{Room: r.id[:], Keys: &pb.JoinKeys{Epochs: [][]byte{epoch[:]}}}
+	found := false
+	for try := 0; try < keyTries && !found; try++ {
+		if try > 0 {
+			select {
+			case <-r.ended:
+				return
+			case <-time.After(keyPause):
+			}
+		}
+		for _, p := range ask {
+			g, err := r.svc.ask(r.svc.ctx, p, q, nothingElse)
+			if err != nil || len(g.Keys) == 0 {
+				continue
+			}
+			err = r.do(r.svc.ctx, func() {
+				r.takeKeys(g)
+				_, found = (*r.keys.Load())[epoch]
+			})
+			if err != nil || found {
+				break
+			}
+		}
+	}
+	r.post(func() { delete(r.fetching, epoch) })
+}

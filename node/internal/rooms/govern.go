@@ -1,0 +1,138 @@
+package rooms
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"p2pchat/protocol/event"
+	"p2pchat/protocol/room"
+)
+
+// Govern does what ops asks for as one act, all of it or nothing. ops sees the
+// rules as they are now and must not change them. Errors: ErrNotJoined,
+// *room.Refusal, those of ops and of the store.
+func (r *Room) Govern(ctx context.Context, ops func(*room.Room) ([]room.Op, error)) error {
+	if err := r.svc.ready(ctx); err != nil {
+		return err
+	}
+	var err error
+	if e := r.do(ctx, func() { err = r.govern(ops) }); e != nil {
+		return e
+	}
+	return err
+}
+
+func (r *Room) govern(ops func(*room.Room) ([]room.Op, error)) error {
+	if !r.joined || !r.isOccupant(r.svc.self) {
+		return ErrNotJoined
+	}
+	list, err := ops(r.rules)
+	if err != nil {
+		return err
+	}
+	drafts, err := r.rules.Draft(r.svc.self, list...)
+	if err != nil {
+		return err
+	}
+	before := r.members()
+	events, err := r.append(r.svc.ctx, drafts)
+	if err != nil {
+		return err
+	}
+	r.tellRemoved(before, events)
+	return nil
+}
+
+// members lists those who are in the room.
+func (r *Room) members() []peer.ID { return append(r.others(), r.svc.self) }
+
+// tellRemoved hands those whom events put out what put them out: nothing else
+// that is said from now on reaches them.
+func (r *Room) tellRemoved(before []peer.ID, events []*event.Event) {
+	for _, p := range before {
+		if !r.isOccupant(p) && p != r.svc.self {
+			r.push(p, events, nil)
+		}
+	}
+}
+
+// Subject changes the room's subject. Errors: those of Say.
+func (r *Room) Subject(ctx context.Context, text string) error {
+	body, err := room.EncodeBody(&room.Subject{Text: text})
+	if err != nil {
+		return fmt.Errorf("encode a subject: %w", err)
+	}
+	_, err = r.Say(ctx, room.KindSubject, body)
+	return err
+}
+
+// May is nil if we may do v here, otherwise the *room.Refusal.
+func (r *Room) May(ctx context.Context, v room.Privilege) error {
+	var err error
+	if e := r.do(ctx, func() { err = r.rules.May(r.svc.self, v) }); e != nil {
+		return e
+	}
+	return err
+}
+
+// MayWrite is nil if we may send p a private message here.
+func (r *Room) MayWrite(ctx context.Context, p peer.ID) error {
+	var err error
+	if e := r.do(ctx, func() {
+		switch {
+		case !r.joined || !r.isOccupant(r.svc.self):
+			err = ErrNotJoined
+		default:
+			err = r.rules.MayWrite(r.svc.self, p)
+		}
+	}); e != nil {
+		return e
+	}
+	return err
+}
+
+// Audit lists what was done in the room.
+func (r *Room) Audit(ctx context.Context, name func(peer.ID) string) ([]room.Decision, error) {
+	var out []room.Decision
+	err := r.do(ctx, func() { out = r.rules.Audit(name) })
+	return out, err
+}
+
+// putOut notices that the rules no longer count us among those in the room: we
+// were kicked or banned, lost a membership that is asked for, or the room is no
+// more. What is here stays.
+func (r *Room) putOut() {
+	last, spoke := r.rules.LastWord(r.svc.self)
+	if !r.joined || r.isOccupant(r.svc.self) || !spoke || last.Kind != room.KindJoin {
+		return
+	}
+	if err := r.svc.cfg.Store.PutMembership(r.svc.ctx, Membership{Room: r.id, Nick: r.nick}); err != nil {
+		r.svc.cfg.Handler.Failed(r.id, err) // the next start notices it again
+	}
+	if t := r.topic.Load(); t != nil {
+		r.flush(r.svc.ctx, *t) // it may be our own word that ends it
+	}
+	r.joined, r.outbox = false, nil
+	if !r.following() {
+		r.unfollow()
+	}
+	r.svc.cfg.Handler.RoomChanged(r.id)
+}
+
+// tellWhy hands p, who was put out and may not be served any more, what put him
+// out. He may have been away when it happened.
+func (r *Room) tellWhy(p peer.ID) {
+	last, spoke := r.rules.LastWord(p)
+	if r.isOccupant(p) || r.entitled(p) || !spoke || last.Kind != room.KindJoin {
+		return
+	}
+	ids := r.rules.Against(p)
+	events, err := r.svc.cfg.Store.EventsByID(r.svc.ctx, ids, maxFrame*3/4)
+	if err != nil || len(events) < len(ids) {
+		r.log.Debug("what put somebody out", "peer", p, "events", len(ids), "err", err)
+		return
+	}
+	r.push(p, events, nil)
+}

@@ -1,0 +1,309 @@
+package rooms
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+	ma "github.com/multiformats/go-multiaddr"
+	manet "github.com/multiformats/go-multiaddr/net"
+
+	"p2pchat/protocol/envelope"
+	"p2pchat/protocol/envelope/pake"
+	"p2pchat/protocol/event"
+	"p2pchat/protocol/pb"
+	"p2pchat/protocol/room"
+)
+
+// Attempts at a password that are answered in earnest, per peer and, since
+// identities cost nothing, per address. Beyond them every answer is no.
+const (
+	triesEvery = 12 * time.Second
+	triesBurst = 5
+	addrTries  = 4 // times as many for an address: several may sit behind one
+	maxTried   = 4096
+	// triesForgotten is when whoever tried has all his attempts back.
+	triesForgotten = addrTries * triesBurst * triesEvery
+	maxAdmitters   = 3 // asked with one password: each false one gets a guess
+	secretPurpose  = "room secret"
+)
+
+// errNotAuthorized is the one answer to every failure of the password step.
+var errNotAuthorized = &room.Refusal{Code: room.NotAuthorized, Message: "not authorized"}
+
+// secret is what members know of the room's password.
+type secret struct {
+	generation uint64 // 0: nothing is known
+	value      pake.Secret
+}
+
+// loadSecret reads what is kept of it.
+func (r *Room) loadSecret(ctx context.Context) error {
+	generation, sealed, err := r.svc.cfg.Store.Secret(ctx, r.id)
+	if err != nil || generation == 0 {
+		return err
+	}
+	plain, err := envelope.OpenLocal(r.svc.cfg.Key.Seed(), r.purpose(), sealed)
+	if err != nil || len(plain) != len(pake.Secret{}) {
+		r.log.Warn("the room's secret cannot be opened; it will be asked for", "err", err)
+		return nil
+	}
+	r.secret = secret{generation, pake.Secret(plain)}
+	return nil
+}
+
+// purpose binds a sealed secret to its room.
+func (r *Room) purpose() string { return secretPurpose + " " + r.id.String() }
+
+// keepSecret keeps a secret and puts it into use.
+func (r *Room) keepSecret(ctx context.Context, s secret) error {
+	sealed, err := envelope.SealLocal(r.svc.cfg.Rand, r.svc.cfg.Key.Seed(), r.purpose(), s.value[:])
+	if err != nil {
+		return err
+	}
+	if err := r.svc.cfg.Store.PutSecret(ctx, r.id, s.generation, sealed); err != nil {
+		return err
+	}
+	r.secret = s
+	return nil
+}
+
+// takeSecret keeps the secret that a member handed over, if it is that of the
+// password in force. Nothing tells whether it is right: a false one lets nobody
+// in, and the next member asked has the right one.
+func (r *Room) takeSecret(m *pb.RoomSecret) {
+	cfg := r.rules.Config()
+	if m == nil || m.Generation != cfg.Password() || m.Generation == r.secret.generation || len(m.Secret) != len(pake.Secret{}) {
+		return
+	}
+	if err := r.keepSecret(r.svc.ctx, secret{m.Generation, pake.Secret(m.Secret)}); err != nil {
+		r.log.Warn("keep the room's secret", "err", err)
+	}
+}
+
+// wireSecret is the secret for a member, nil if there is none.
+func (r *Room) wireSecret() *pb.RoomSecret {
+	cfg := r.rules.Config()
+	if r.secret.generation == 0 || r.secret.generation != cfg.Password() {
+		return nil
+	}
+	return &pb.RoomSecret{Generation: r.secret.generation, Secret: r.secret.value[:]}
+}
+
+// wantSecret asks the members for the secret of a password that somebody set.
+func (r *Room) wantSecret() {
+	cfg := r.rules.Config()
+	if !r.joined || r.askingSecret || cfg.Password() == 0 || cfg.Password() == r.secret.generation {
+		return
+	}
+	r.askingSecret = true
+	ask := slices.DeleteFunc(r.TopicPeers(), func(p peer.ID) bool { return !r.isOccupant(p) })
+	q := &pb.JoinAsk{Room: r.id[:], Keys: &pb.JoinKeys{Epochs: [][]byte{r.id[:]}}}
+	r.svc.wg.Go(func() { // ends with the last stream
+		for _, p := range ask {
+			g, err := r.svc.ask(r.svc.ctx, p, q, nothingElse)
+			if err != nil || g.Secret == nil {
+				continue
+			}
+			if r.do(r.svc.ctx, func() { r.takeKeys(g) }) != nil {
+				break
+			}
+			break
+		}
+		r.post(func() { r.askingSecret = false })
+	})
+}
+
+// letInNow notes that p may be served without another word for it.
+func (r *Room) letInNow(ctx context.Context, people ...peer.ID) error {
+	if err := r.svc.cfg.Store.PutAdmitted(ctx, r.id, people); err != nil {
+		return err
+	}
+	for _, p := range people {
+		r.letIn[p] = true
+	}
+	return nil
+}
+
+// guard notes who was in the room when its first password came: it guards the
+// door and puts nobody out.
+func (r *Room) guard() {
+	cfg := r.rules.Config()
+	guarded := cfg.Password() > 0
+	if guarded && !r.guarded {
+		if err := r.letInNow(r.svc.ctx, r.others()...); err != nil {
+			r.log.Warn("note who was in the room", "err", err)
+			return
+		}
+	}
+	r.guarded = guarded
+}
+
+// Configure changes settings, and with password not nil the password; an empty
+// one takes it away. Errors: those of Govern.
+func (r *Room) Configure(ctx context.Context, settings []room.Setting, password *[]byte) error {
+	var next secret
+	err := r.Govern(ctx, func(rules *room.Room) ([]room.Op, error) {
+		ops := make([]room.Op, 0, len(settings)+1)
+		for _, s := range settings {
+			ops = append(ops, room.Op{Kind: room.KindConfigure, Setting: s})
+		}
+		if password == nil {
+			return ops, nil
+		}
+		s := room.Password(0)
+		if len(*password) > 0 {
+			next.generation = rules.NextPassword()
+			s = room.Password(next.generation)
+		}
+		ops = append(ops, room.Op{Kind: room.KindConfigure, Setting: s})
+		if err := rules.May(r.svc.self, room.Configure); err != nil || next.generation == 0 {
+			return ops, err
+		}
+		next.value = pake.Stretch(r.id, next.generation, *password)
+		// Before anybody hears of it: without it nobody would get in.
+		return ops, r.keepSecret(r.svc.ctx, next)
+	})
+	if err != nil || next.generation == 0 {
+		return err
+	}
+	return r.do(ctx, func() {
+		for _, p := range r.TopicPeers() {
+			if r.isOccupant(p) && r.entitled(p) {
+				r.push(p, nil, &pb.JoinGrant{Secret: r.wireSecret()})
+			}
+		}
+	})
+}
+
+// prove is the joiner's part of the password step, of which f writes and reads
+// frames. The steps are the same whatever the password, and there is one answer
+// to all that fails.
+func (s *Service) prove(id event.Conversation, admitter peer.ID, password []byte, c *pb.JoinChallenge, write func(*pb.JoinAsk) error, read func() (*pb.JoinAnswer, error)) error {
+	secret := pake.Stretch(id, c.Generation, password)
+	j, share, err := pake.Start(s.cfg.Rand, secret, pake.Context{Room: id, Joiner: s.self, Admitter: admitter, Generation: c.Generation})
+	if err != nil {
+		return err
+	}
+	if err := write(&pb.JoinAsk{Room: id[:], Proof: &pb.JoinProof{Share: share}}); err != nil {
+		return err
+	}
+	a, err := read()
+	if err != nil {
+		return err
+	}
+	confirm, failed := j.Finish(a.GetChallenge().GetShare(), a.GetChallenge().GetConfirm())
+	if failed != nil {
+		// Whoever listens is not to learn from our silence that it failed.
+		confirm = make([]byte, pake.ConfirmSize)
+		if _, err := rand.Read(confirm); err != nil {
+			return err
+		}
+	}
+	if err := write(&pb.JoinAsk{Room: id[:], Proof: &pb.JoinProof{Confirm: confirm}}); err != nil {
+		return err
+	}
+	if failed != nil {
+		return errNotAuthorized
+	}
+	return nil
+}
+
+// challenge is the admitter's part. Any failure is errNotAuthorized.
+func (r *Room) challenge(st dialogue, p peer.ID, s secret) error {
+	if !r.svc.mayTry(p, st.remote) {
+		// Answered like every other, with a secret that nobody has.
+		if _, err := rand.Read(s.value[:]); err != nil {
+			return err
+		}
+	}
+	if err := st.send(&pb.JoinAnswer{Challenge: &pb.JoinChallenge{Generation: s.generation}}); err != nil {
+		return err
+	}
+	first, err := st.read()
+	if err != nil {
+		return err
+	}
+	a, share, confirm, err := pake.Respond(r.svc.cfg.Rand, s.value,
+		pake.Context{Room: r.id, Joiner: p, Admitter: r.svc.self, Generation: s.generation}, first.GetProof().GetShare())
+	if err != nil {
+		return errNotAuthorized
+	}
+	if err := st.send(&pb.JoinAnswer{Challenge: &pb.JoinChallenge{Share: share, Confirm: confirm}}); err != nil {
+		return err
+	}
+	second, err := st.read()
+	if err != nil {
+		return err
+	}
+	if err := a.Verify(second.GetProof().GetConfirm()); err != nil {
+		if errors.Is(err, pake.ErrNotAuthorized) {
+			return errNotAuthorized
+		}
+		return fmt.Errorf("check a password: %w", err)
+	}
+	r.svc.tried(p, st.remote)
+	return nil
+}
+
+// mayTry takes one attempt from what p, and his address, have left.
+func (s *Service) mayTry(p peer.ID, remote ma.Multiaddr) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	return s.take("peer "+string(p), triesBurst, now) && s.take("addr "+addrOf(remote), addrTries*triesBurst, now)
+}
+
+// tried gives the attempt back that succeeded.
+func (s *Service) tried(p peer.ID, remote ma.Multiaddr) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.tries, "peer "+string(p))
+	if b := s.tries["addr "+addrOf(remote)]; b != nil {
+		b.left++
+	}
+}
+
+func (s *Service) take(who string, burst float64, now time.Time) bool {
+	b := s.tries[who]
+	if b == nil {
+		if len(s.tries) >= maxTried {
+			maps.DeleteFunc(s.tries, func(_ string, b *budget) bool { return now.Sub(b.at) > triesForgotten })
+		}
+		if len(s.tries) >= maxTried {
+			return false // a flood of identities gets no answer, and nobody else for a while
+		}
+		b = &budget{left: burst, at: now}
+		s.tries[who] = b
+	}
+	b.left = min(burst, b.left+now.Sub(b.at).Seconds()/triesEvery.Seconds())
+	b.at = now
+	if b.left < 1 {
+		return false
+	}
+	b.left--
+	return true
+}
+
+// addrOf is the IP address, or the /64 an IPv6 address is in.
+func addrOf(a ma.Multiaddr) string {
+	ip, err := manet.ToIP(a)
+	if err != nil {
+		return ""
+	}
+	addr, _ := netip.AddrFromSlice(ip)
+	addr = addr.Unmap()
+	if addr.Is6() {
+		p, err := addr.Prefix(64)
+		if err == nil {
+			return p.String()
+		}
+	}
+	return addr.String()
+}
