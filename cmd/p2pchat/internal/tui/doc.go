@@ -7,9 +7,14 @@
 // One model (model.go) holds the state and hands every message to small units:
 //
 //	screen.go       the panes put together
-//	people.go       who one can talk to: order, unread counts, the left pane
+//	people.go       whom one can talk to: order, unread counts, the left pane
+//	rooms.go        which of these are rooms, and what happens when one goes
+//	members.go, memberview.go   who is in a room: the right pane, /names
+//	listing.go, browser.go      the rooms there are: the dialog that joins one
+//	roomcommands.go the slash commands about rooms
 //	transcript.go   the messages of one conversation: merging, paging, scrolling
 //	lines.go        how one message looks: separators, names, wrapping, marks
+//	notices.go      what happened in a room, in words
 //	editor.go       the input line: editing, history, wrapping
 //	complete.go     what Tab offers
 //	commands.go     the slash commands

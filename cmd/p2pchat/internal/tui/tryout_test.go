@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"sync"
 	"testing"
 	"time"
 
@@ -13,7 +14,7 @@ import (
 
 // TestMain shows the UI with invented people instead of running the tests when
 // P2PCHAT_TRYOUT is set, to look at it as a person would; bruno reads what one
-// writes and answers. The picture in docs/images was taken of it.
+// writes to him and answers, and in #dev clara does. The picture in docs/images was taken of it.
 //
 //	go test -c -o /tmp/tui.test ./cmd/p2pchat/internal/tui && P2PCHAT_TRYOUT=1 /tmp/tui.test
 func TestMain(m *testing.M) {
@@ -45,6 +46,9 @@ func tryout() error {
 			return err
 		}
 	}
+	if err := tryoutRooms(ctx, people, anna); err != nil {
+		return err
+	}
 	if err := people["eva"].SetAway(ctx, true, "back at 2"); err != nil {
 		return err
 	}
@@ -52,15 +56,64 @@ func tryout() error {
 	if _, err := anna.Send(ctx, api.SendRequest{Target: people["dmitri"].PeerID(), Text: "the slides are on the share"}); err != nil {
 		return err
 	}
-	answered := make(chan struct{})
-	go func() { // ends with ctx
-		defer close(answered)
-		answer(ctx, people["bruno"], anna)
-	}()
+	var answered sync.WaitGroup
+	answered.Go(func() { answer(ctx, people["bruno"], anna) }) // end with ctx
+	answered.Go(func() { answerInRoom(ctx, people["clara"], anna, "#dev") })
 	err := Run(ctx, anna, Options{Version: "0.1.0", Capture: untilStopped})
 	cancel()
-	<-answered
+	answered.Wait()
 	return err
+}
+
+// tryoutRooms makes a room where something was said, and one to be found.
+func tryoutRooms(ctx context.Context, people map[string]*apitest.FakeNode, anna *apitest.FakeNode) error {
+	who := func(name string) *apitest.FakeNode {
+		if name == "anna" {
+			return anna
+		}
+		return people[name]
+	}
+	if _, err := who("zoë").CreateRoom(ctx, api.CreateRoomRequest{Name: "lunch"}); err != nil {
+		return err
+	}
+	if _, err := who("bruno").CreateRoom(ctx, api.CreateRoomRequest{Name: "dev"}); err != nil {
+		return err
+	}
+	for _, name := range []string{"anna", "clara", "dmitri", "eva"} {
+		if _, err := who(name).JoinRoom(ctx, api.JoinRoomRequest{Room: "#dev"}); err != nil {
+			return err
+		}
+	}
+	for _, l := range []struct{ from, text string }{
+		{"bruno", "The build on main is red since the update of the compiler. Does anybody know why?"},
+		{"anna", "looking"},
+		{"dmitri", "It was the linker: fixed."},
+		{"clara", "/me applauds"},
+	} {
+		if _, err := who(l.from).Send(ctx, api.SendRequest{Target: "#dev", Text: l.text}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// answerInRoom has one node agree to what another says in a room.
+func answerInRoom(ctx context.Context, who, to *apitest.FakeNode, room string) {
+	for c, err := range who.Watch(ctx, 0) {
+		if err != nil {
+			return
+		}
+		m := c.Message
+		if m == nil || m.Author != to.PeerID() || m.Nick == "" || !api.Listed(m.Kind) {
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(time.Second):
+		}
+		_, _ = who.Send(ctx, api.SendRequest{Target: room, Text: "Fine with me."})
+	}
 }
 
 // answer has one node read what the other says, and reply.
@@ -74,7 +127,7 @@ func answer(ctx context.Context, who, to *apitest.FakeNode) {
 		if err != nil {
 			return
 		}
-		if c.Message == nil || c.Message.Author != to.PeerID() {
+		if c.Message == nil || c.Message.Author != to.PeerID() || c.Message.Nick != "" {
 			continue
 		}
 		_ = who.MarkRead(ctx, to.PeerID(), c.Message.ID)
