@@ -124,9 +124,10 @@ func Start(rand io.Reader, s Secret, c Context) (*Joiner, []byte, error) {
 }
 
 // Finish checks that the admitter knows the password and only then says, to be
-// sent to him, that we do. On [ErrNotAuthorized], or a second time, there is
-// nothing to send: an admitter who did not know the password would learn from
-// more whether he guessed it.
+// sent to him, that we do. On [ErrNotAuthorized], or a second time, it says
+// nothing: an admitter who did not know the password would learn from more
+// whether he guessed it. Random bytes may be sent in place of a confirmation;
+// only who knows the password could tell them from it.
 func (j *Joiner) Finish(admitterShare, admitterConfirm []byte) (confirm []byte, err error) {
 	y := j.scalar
 	if y == nil {
@@ -150,8 +151,8 @@ type Admitter struct {
 }
 
 // Respond answers a joiner's share with the admitter's share and confirmation,
-// both to be sent. By then the joiner can know whether the password he tried is
-// right, so this counts as an attempt until Verify says otherwise. Errors:
+// both to be sent. From these the joiner can know whether the password he tried
+// is right, so this counts as an attempt until Verify says otherwise. Errors:
 // [ErrNotAuthorized] for a share that is none, which is to be answered as a
 // wrong password is; else one of rand or of c.
 func Respond(rand io.Reader, s Secret, c Context, joinerShare []byte) (a *Admitter, admitterShare, confirm []byte, err error) {
