@@ -87,8 +87,9 @@ func (h *history) govern(p int) {
 	if auth < 0 {
 		return
 	}
+	past := h.cite(p)
 	for range 6 {
-		a := &act{author: p, auth: auth, anc: n.knows, honest: true, heard: maps.Clone(n.held)}
+		a := &act{author: p, auth: auth, anc: past, honest: true, heard: maps.Clone(n.held)}
 		h.random(a, stands.rank, citizens)
 		if !h.aboutMessage(a, n.held) {
 			continue
@@ -101,6 +102,71 @@ func (h *history) govern(p int) {
 	}
 }
 
+// cite is what p's next event cites, with its ancestors: all that he knows, but
+// where these are too many heads first what touches him, then the newest.
+func (h *history) cite(p int) events {
+	set := h.actors[p].knows
+	heads, most := h.headsOf(set), event.MaxHeads
+	if h.fewHeads {
+		most = 3
+	}
+	if len(heads) <= most {
+		return set
+	}
+	w := h.world(set)
+	var touching events
+	for i := range set.all() {
+		switch a := h.acts[i]; {
+		case i == 0 || !w.holds(i):
+		case a.kind == KindDestroy, a.kind == KindConfigure && a.field != FieldName,
+			a.kind != KindRetract && a.target == p:
+			touching |= one(i)
+		}
+	}
+	out := h.closed(one(0) | touching)
+	for i := h.unsettled(set, out, p); i >= 0; i = h.unsettled(set, out, p) {
+		out = h.closed(out | one(i))
+	}
+	most = max(most, len(h.headsOf(out)))
+	filled := out
+	for _, i := range slices.Backward(heads) {
+		if more := h.closed(filled | one(i)); len(h.headsOf(more)) <= most {
+			filled = more
+		}
+	}
+	if h.unsettled(set, filled, p) >= 0 {
+		return out
+	}
+	return filled
+}
+
+// unsettled is an act of set without which something that touches p seems to
+// have an effect that it has not, or the other way round; -1 if part has it all.
+func (h *history) unsettled(set, part events, p int) int {
+	w, v := h.world(set), h.world(part)
+	for i := range part.all() {
+		a := h.acts[i]
+		if a.target != p && a.kind != KindDestroy && a.kind != KindConfigure || v.holds(i) == w.holds(i) {
+			continue
+		}
+		for range h.acts { // up to what is missing, which is higher
+			with := w
+			if w.holds(a.n) {
+				with = v
+			}
+			x := with.cutter(a)
+			if x == nil {
+				x = h.acts[a.auth]
+			} else if !part.has(x.n) {
+				return x.n
+			}
+			a = x
+		}
+		return -1 // under a mutation
+	}
+	return -1
+}
+
 // emit lets somebody say something in his log, as an honest client does.
 func (h *history) emit(p int, kind event.Kind) int {
 	n := h.actors[p]
@@ -108,7 +174,7 @@ func (h *history) emit(p int, kind event.Kind) int {
 		h.logs++
 		n.log = h.logs
 	}
-	m := &line{id: h.id(false), kind: kind, author: p, log: n.log, prev: -1, past: n.knows, honest: true}
+	m := &line{id: h.id(false), kind: kind, author: p, log: n.log, prev: -1, past: h.cite(p), honest: true}
 	for i := range n.held {
 		if x := h.lines[i]; x.name() == m.name() && x.seq > m.seq {
 			m.seq, m.prev = x.seq, i
@@ -133,7 +199,7 @@ func (h *history) speak(p int) int {
 		}
 		return -1
 	}
-	if n.log < 0 || !h.joined(&line{author: p, log: n.log, seq: 1 << 30, past: n.knows}, n.held) {
+	if n.log < 0 || !h.joined(&line{author: p, log: n.log, seq: 1 << 30, past: h.cite(p)}, n.held) {
 		h.emit(p, KindJoin)
 	}
 	kind := event.KindText

@@ -58,6 +58,8 @@ type history struct {
 	logs    int
 	genesis *event.Event
 	refused int
+	// fewHeads: 3 heads are cited instead of 16, so that not all fit.
+	fewHeads bool
 }
 
 func keys(m map[int]bool) []int { return slices.Sorted(maps.Keys(m)) }
@@ -112,6 +114,7 @@ func newHistory(seed uint64, no mutation) *history {
 	for i, a := range h.actors {
 		a.hostile = i >= citizens || i > 0 && rng.IntN(5) < 2
 	}
+	h.fewHeads = rng.IntN(3) == 0
 	h.found()
 	return h
 }

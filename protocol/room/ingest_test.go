@@ -271,3 +271,31 @@ func union(a, b []*event.Event) []*event.Event {
 	}
 	return out
 }
+
+// A void ban is among what touches one; what shows that it is void is cited too.
+func TestCiteWhatVoids(t *testing.T) {
+	t.Parallel()
+	w := newTown(t, 4)
+	root := event.ID(w.ID())
+	grants := w.does(0, w.set(1, Admin), w.set(2, Member), w.set(3, Admin))
+	last := grants[2].ID
+	fall := w.control(0, Op{Kind: KindSet, Auth: root, Target: w.id(1), Standing: None}, last)
+	ban := w.control(1, Op{Kind: KindSet, Auth: grants[0].ID, Target: w.id(2), Standing: Outcast}, last)
+	// Of somebody who has seen the ban, and not the fall, something that counts:
+	voice := w.control(3, Op{Kind: KindVoice, Auth: last, Target: w.id(2)}, ban.ID)
+	w.take(fall, ban, voice)
+	for n := range 2 * event.MaxHeads {
+		op := Op{Kind: KindSet, Auth: last, Target: freshID(t, [32]byte{8, byte(n)}), Standing: Member}
+		w.take(w.control(3, op, last))
+	}
+	if w.effectiveNow(ban.ID) || !w.effectiveNow(voice.ID) {
+		t.Fatal("the ban is not void, or the voice is")
+	}
+	ctl := w.Cite(w.id(2))
+	if !slices.Contains(ctl, voice.ID) || !slices.Contains(ctl, fall.ID) || len(ctl) != event.MaxHeads {
+		t.Errorf("cites %d heads, voice %t, fall %t", len(ctl), slices.Contains(ctl, voice.ID), slices.Contains(ctl, fall.ID))
+	}
+	if e := w.says(2, 1, nil); w.status(e) != Visible {
+		t.Error(w.status(e))
+	}
+}

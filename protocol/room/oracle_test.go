@@ -166,6 +166,11 @@ func (w *world) judge(e *act) bool {
 	if w.o.no != authMayBeVoid && !w.holds(e.auth) {
 		return false
 	}
+	return w.cutter(e) == nil
+}
+
+// cutter is what takes e's authority away.
+func (w *world) cutter(e *act) *act {
 	g := w.o.acts[e.auth]
 	for i := range w.set.all() {
 		r := w.o.acts[i]
@@ -187,10 +192,10 @@ func (w *world) judge(e *act) bool {
 			continue
 		}
 		if w.o.no == cutByVoid || w.holds(i) {
-			return false
+			return r
 		}
 	}
-	return true
+	return nil
 }
 
 // stands is the standing of t on set, counting what is effective in w.
