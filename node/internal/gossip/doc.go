@@ -4,7 +4,8 @@
 //
 // It is a hint, not the delivery. A message is lost to a peer whose connection
 // is cut for longer than its neighbours advertise it (about a second), whose
-// queue is full, or who is slow to take it; what stands on this repairs that.
+// queue is full, who is slow to take it, or who is not in a mesh yet, in the
+// first heartbeat after it connects or joins; what stands on this repairs that.
 //
 // # On the wire
 //

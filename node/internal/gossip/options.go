@@ -34,12 +34,13 @@ const (
 	seenFor = 10 * time.Minute
 )
 
-// Scores. Of a topic's invalid messages the square counts, of misbehaviour
-// beyond what is forgiven ten times the square. Both are forgotten, halved
-// every minute and a half, and a third of a minute.
+// Scores. What counts is the square of a topic's invalid messages, and that of
+// misbehaviour beyond what is forgiven: a machine that is out of breath breaks
+// a promise too. Invalid messages are forgotten by half in a minute and a half,
+// misbehaviour in a third of a minute.
 const (
 	invalidWeight   = -1
-	misbehaveWeight = -10
+	misbehaveWeight = -1
 	forgiven        = 6
 
 	gossipThreshold   = -10  // 4 invalid messages
