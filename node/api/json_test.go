@@ -80,6 +80,8 @@ func TestRoomJSON(t *testing.T) {
 		{api.Room{Subject: "<x>"}, []string{`"subject":"\u003cx\u003e"`}}, // json.Marshal's escapes, once
 		{api.Room{Joined: true}, []string{`"subject":""`}},
 		{api.Member{}, []string{`"name":null`, `"nick":""`}},
+		{api.Invitation{Reason: "<x>"}, []string{`"name":null`, `"time":null`, `"reason":"\u003cx\u003e"`}},
+		{api.AuditRow{}, []string{`"name":null`, `"target":""`}},
 		{api.RoomStatus{}, []string{`"peers":[]`, `"sync_peers":[]`, `"epoch":null`, `"last_sync":null`}},
 		{api.RoomStatus{Epoch: "00"}, []string{`"epoch":"00"`}},
 		{api.RoomState{}, []string{`"people":[]`, `"config":{}`, `"reason":""`}},

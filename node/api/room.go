@@ -181,6 +181,20 @@ type Invitation struct {
 	Time   Time   `json:"time"`
 }
 
+// MarshalJSON implements json.Marshaler: the name of somebody who never
+// introduced himself is null.
+func (i Invitation) MarshalJSON() ([]byte, error) {
+	type plain Invitation
+	return marshal(struct {
+		ID     string  `json:"id"` // these, for their place
+		RoomID string  `json:"room_id"`
+		Room   string  `json:"room"`
+		PeerID string  `json:"peer_id"`
+		Name   *string `json:"name"`
+		plain
+	}{i.ID, i.RoomID, i.Room, i.PeerID, known(i.Name), plain(i)})
+}
+
 // AnswerRequest answers an invitation.
 type AnswerRequest struct {
 	Room   string `json:"room"` // name or ID of the room, or ID of the invitation
@@ -205,6 +219,18 @@ type AuditRow struct {
 	Rank      string `json:"rank"`      // that standing
 	Effective bool   `json:"effective"`
 	Why       string `json:"why"` // under which authority, or why it does not count
+}
+
+// MarshalJSON implements json.Marshaler, as of [Invitation].
+func (r AuditRow) MarshalJSON() ([]byte, error) {
+	type plain AuditRow
+	return marshal(struct {
+		ID     string  `json:"id"` // these, for their place
+		Time   Time    `json:"time"`
+		PeerID string  `json:"peer_id"`
+		Name   *string `json:"name"`
+		plain
+	}{r.ID, r.Time, r.PeerID, known(r.Name), plain(r)})
 }
 
 // RoomStatus is a node's view of a room.

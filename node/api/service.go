@@ -91,8 +91,8 @@ type Service interface {
 	// RequestVoice asks the moderators of a moderated room for voice. They are
 	// told at once or when they come. Errors: those of Govern.
 	RequestVoice(ctx context.Context, room string) (Entry, error)
-	// Invite asks somebody into a room, and in a members-only room makes him a
-	// member if we may. Errors: those of Govern.
+	// Invite asks somebody into a room. In a members-only room it makes him a
+	// member, which those may who may make members. Errors: those of Govern.
 	Invite(ctx context.Context, room, who, reason string) (Entry, error)
 	// AnswerInvitation accepts or declines an invitation; accepting enters the
 	// room like JoinRoom. Errors: not-found, ambiguous and those of JoinRoom.

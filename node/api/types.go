@@ -192,7 +192,7 @@ const (
 	MessageEpoch   = "epoch"   // a new key was announced
 	// Of two people, about a room.
 	MessagePrivate      = "private"       // said within Room
-	MessageInvite       = "invite"        // into Room; listed only on demand, like the next two
+	MessageInvite       = "invite"        // into Room; Text is its name, then the reason; listed only on demand, like the next two
 	MessageAnswer       = "answer"        // to an invitation; Text is accepted or declined, with the reason
 	MessageVoiceRequest = "voice-request" // in Room
 )

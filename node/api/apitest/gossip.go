@@ -78,15 +78,15 @@ func (p *place) spread(e *entry) {
 
 // take commits an event of somebody else.
 func (p *place) take(e *entry) {
-	if p.held[e.event.ID] != nil || api.Listed(e.Kind) && e.order < p.since {
+	if p.held[e.event.ID] != nil || api.Listed(e.kind) && e.order < p.since {
 		return
 	}
-	mine := &entry{Message: e.Message, order: e.order, event: e.event, text: e.text}
+	mine := &entry{Message: e.Message, order: e.order, event: e.event, kind: e.kind, text: e.text}
 	mine.State, mine.Verified, mine.Retracted = api.Received, false, false
 	if c := p.owner.contacts[e.Author]; c != nil {
 		mine.Name, mine.Verified = c.peer.self.Name, c.verified
 	}
-	mine.read = !api.Listed(mine.Kind) || e.order < p.entry
+	mine.read = !api.Listed(mine.kind) || e.order < p.entry
 	if !p.hold(mine) {
 		return
 	}
@@ -120,8 +120,8 @@ func (p *place) judge(effects constitution.Effects) {
 		was, said := e.shown, e.Retracted
 		e.Retracted = v.Status == constitution.Retracted
 		e.shown = e.Retracted || v.Status == constitution.Visible
-		if e.Text = e.text; e.Retracted {
-			e.Text = ""
+		if e.Kind, e.Text = e.kind, e.text; e.Retracted {
+			e.Kind, e.Text = api.MessageText, ""
 		}
 		switch {
 		case e.shown && !was:

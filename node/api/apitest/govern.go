@@ -86,8 +86,7 @@ func (n *FakeNode) Govern(ctx context.Context, r api.GovernRequest) (api.Entry, 
 			return err
 		}
 		if r.Act == api.ActUnban && p.rules.Standing(op.Target) != constitution.Outcast {
-			// There is no ban to lift, and a standing is not what was meant.
-			return refused(p.rules.May(n.id, constitution.Ban))
+			return api.Errorf(api.CodeUsage, "%s is not banned", n.called(op.Target))
 		}
 		return p.act(op)
 	})

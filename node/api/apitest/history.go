@@ -22,10 +22,10 @@ type entry struct {
 	about api.Invitation  // of an invitation
 
 	// Of rooms: the event, nil for what is no message, whether the rules let it
-	// be shown, and the text, also after a retraction.
-	event *event.Event
-	shown bool
-	text  string
+	// be shown, and what was said, also after a retraction.
+	event      *event.Event
+	shown      bool
+	kind, text string
 }
 
 var ranks = map[string]int{api.Queued: 0, api.Sent: 1, api.Delivered: 2, api.Read: 3}

@@ -24,6 +24,7 @@ func (n *FakeNode) heed(from *contact, m api.Message, about api.Invitation) {
 	switch {
 	case m.Kind == api.MessageInvite && (p == nil || !p.joined):
 		about.ID, about.PeerID, about.Name, about.Time = m.ID, m.Author, m.Name, m.Time
+		n.invites = slices.DeleteFunc(n.invites, func(i invite) bool { return i.RoomID == about.RoomID && i.from == from })
 		n.invites = append(n.invites, invite{about, from})
 		n.publish(api.Change{Type: api.ChangeInvitation, Invitation: &about})
 	case m.Kind == api.MessageVoiceRequest && p != nil && p.joined && p.rules.Standing(n.id) >= constitution.Moderator:
@@ -83,8 +84,9 @@ func (n *FakeNode) Invite(ctx context.Context, target, who, reason string) (api.
 		}
 		config := p.rules.Config()
 		if config.MembersOnly() && p.rules.Standing(id) == constitution.None {
-			// If we may: otherwise somebody else makes him a member.
-			_ = p.act(constitution.Op{Kind: constitution.KindSet, Target: id, Standing: constitution.Member})
+			if err := p.act(constitution.Op{Kind: constitution.KindSet, Target: id, Standing: constitution.Member}); err != nil {
+				return err
+			}
 		}
 		text := p.name()
 		if reason != "" {
@@ -183,10 +185,15 @@ func (n *FakeNode) RequestVoice(ctx context.Context, target string) (api.Entry, 
 		if p.rules.MaySpeak(n.id) == nil {
 			return api.Errorf(api.CodeUsage, "you may speak in this room already")
 		}
+		asked := false
 		for _, o := range p.rules.Occupants() {
 			if c := n.contactOf(o.Peer); c != nil && o.Standing >= constitution.Moderator {
 				n.tell(c, api.Message{Kind: api.MessageVoiceRequest, Room: p.room.id}, api.Invitation{})
+				asked = true
 			}
+		}
+		if !asked {
+			return api.Errorf(api.CodeForbidden, "no moderator is in the room to be asked")
 		}
 		return nil
 	})

@@ -98,7 +98,7 @@ func (n *FakeNode) Audit(ctx context.Context, target string) ([]api.AuditRow, er
 			ID: d.ID.String(), Time: api.Time{Time: d.Time.Wall()}, PeerID: d.Author.String(), Name: n.nameOf(d.Author.String()),
 			Act: acts[d.Op.Kind], Did: d.Did, Rank: d.Rank.String(), Effective: d.Effective, Why: d.Why,
 		}
-		if d.Op.Target != "" && d.Op.Kind != constitution.KindGenesis {
+		if d.Op.Target != "" {
 			row.Target = d.Op.Target.String()
 		}
 		if !d.Authority.IsZero() {

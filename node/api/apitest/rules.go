@@ -119,7 +119,7 @@ func (p *place) commit(kind, text string) (*entry, error) {
 		Ctl: ctl, Time: n.lan.tick(), Kind: number,
 	}, body)
 	p.head = ev.ID
-	e := &entry{order: n.lan.order, event: ev, text: text, Message: api.Message{
+	e := &entry{order: n.lan.order, event: ev, kind: kind, text: text, Message: api.Message{
 		ID: ev.ID.String(), Conversation: p.room.id,
 		Author: n.self.PeerID, Name: n.self.Name, Nick: nick, Time: api.Time{Time: ev.Time.Wall()},
 		Log: n.log, Seq: p.seq, Kind: kind, Text: text, State: api.Queued,
@@ -179,32 +179,26 @@ func (n *FakeNode) called(id peer.ID) string {
 	return id.String()
 }
 
-// who finds the one person that a word means in the room: a nick, a name or a
-// peer ID.
+// who finds the one person that a word means in the room: a nick, else a name, or
+// a peer ID.
 func (p *place) who(word string) (peer.ID, error) {
-	name, named := word, false
-	for _, prefix := range []string{"@", "user:"} {
-		if rest, ok := strings.CutPrefix(name, prefix); ok {
-			name, named = rest, true
-		}
-	}
+	name := strings.TrimPrefix(strings.TrimPrefix(word, "user:"), "@")
 	if id, err := peer.Decode(name); err == nil {
 		return id, nil
 	}
 	found := map[string]bool{}
-	if nick, err := constitution.NormalizeNick(name); err == nil && !named {
+	if nick, err := constitution.NormalizeNick(name); err == nil {
 		for id, other := range p.nicks() {
 			if constitution.SameNick(other, nick) {
 				found[id] = true
 			}
 		}
 	}
-	if name == p.owner.self.Name {
-		found[p.owner.self.PeerID] = true
-	}
-	for id, c := range p.owner.contacts {
-		if c.peer.self.Name == name {
-			found[id] = true
+	if len(found) == 0 {
+		for _, n := range p.owner.lan.nodes {
+			if n.self.Name == name && (n == p.owner || p.owner.contacts[n.self.PeerID] != nil) {
+				found[n.self.PeerID] = true
+			}
 		}
 	}
 	ids := slices.Sorted(maps.Keys(found))
@@ -214,7 +208,7 @@ func (p *place) who(word string) (peer.ID, error) {
 	case 1:
 		return peer.Decode(ids[0])
 	}
-	err := api.Errorf(api.CodeAmbiguous, "%d people are called %q, by name or nick: use '@name' or a peer ID", len(ids), word)
+	err := api.Errorf(api.CodeAmbiguous, "%d people are called %q: use a peer ID", len(ids), word)
 	err.Candidates = ids
 	return "", err
 }

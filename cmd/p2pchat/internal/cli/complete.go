@@ -61,10 +61,7 @@ type named struct {
 }
 
 func (a *app) known(ctx context.Context, all bool) (k named) {
-	ctx, cancel := context.WithTimeout(ctx, completionTime)
-	defer cancel()
-	// No account, no names; a shell has no place for an error.
-	_ = a.withReader(ctx, func(ctx context.Context, r api.Reader) (err error) {
+	a.ask(ctx, func(ctx context.Context, r api.Reader) (err error) {
 		if k.peers, err = r.Peers(ctx); err == nil {
 			k.rooms, err = r.Rooms(ctx, all)
 		}

@@ -196,8 +196,8 @@ func (n *fakeNode) Close() error {
 }
 
 // world is a LAN with bob, who is here, carol, who was, two called twin, and
-// someone with a hostile name. Bob has a room dev, one with a hostile name, and
-// a hidden one.
+// someone with a hostile name. Bob has a room dev, one with a hostile name, a
+// hidden one, and those of [world.govern].
 type world struct {
 	lan *apitest.LAN
 	me  *apitest.FakeNode
@@ -211,13 +211,14 @@ func newWorld(name string) world {
 	lan.Join("twin")
 	lan.Join("twin")
 	lan.Join("evil\x1b[2J\u202eliame")
-	carol.SetOnline(false)
-	w.me.SetVerified(bob.PeerID(), true)
 	for _, r := range []api.CreateRoomRequest{{Name: "dev"}, {Name: "evil\u202eliame"}, {Name: "cellar", Hidden: true}} {
 		if _, err := bob.CreateRoom(context.Background(), r); err != nil {
 			panic(err)
 		}
 	}
+	w.govern(bob, carol)
+	carol.SetOnline(false)
+	w.me.SetVerified(bob.PeerID(), true)
 	return w
 }
 
@@ -284,6 +285,13 @@ func (f fixture) Log(ctx context.Context, q api.LogQuery) ([]api.Message, error)
 		msg(4, time.Hour, bobID, api.MessageText, "two\nlines\twith \x1b[31mred\x7f\u0085\u2028\u202e", api.Received),
 		msg(5, 24*time.Hour, bobID, api.MessageUnknown, "", api.Received),
 		msg(6, 25*time.Hour, self, api.MessageText, "später", api.Queued),
+	}
+	if q.All {
+		all = append(all,
+			msg(7, 25*time.Hour, bobID, api.MessagePrivate, "a word", api.Received),
+			msg(8, 25*time.Hour, bobID, api.MessageInvite, "den: come", api.Received),
+			msg(9, 25*time.Hour, self, api.MessageAnswer, "declined: no time", api.Delivered),
+			msg(10, 25*time.Hour, bobID, api.MessageVoiceRequest, "", api.Received))
 	}
 	all[1].Verified, all[2].Skewed, all[3].Forked = true, true, true
 	for i := 7; i <= 60 && os.Getenv("FAKE_LONG_LOG") != ""; i++ {

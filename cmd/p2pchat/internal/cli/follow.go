@@ -23,7 +23,8 @@ const (
 // follower prints the messages of one conversation as the node tells of them.
 // When the node drops changes because we were slow, it reads what is missing
 // from the log: every message that stands behind what was known of its
-// author's log before. Nothing is printed twice and nothing left out.
+// author's log before. Nothing is printed twice, unless it was retracted
+// meanwhile, and nothing left out.
 type follower struct {
 	svc    api.Service
 	target string
@@ -33,7 +34,7 @@ type follower struct {
 	conversation string            // "" until a first message shows it
 	heads        map[string]uint64 // by author and log: the newest seq known
 	floor        time.Time         // before it, logs that are not in heads are old
-	seen         map[string]bool   // IDs of order
+	seen         map[string]bool   // IDs of order; whether they were retracted
 	order        []string          // the recent messages' IDs, a ring from next on
 	next         int
 }
@@ -88,7 +89,8 @@ func (f *follower) take(ctx context.Context, m api.Message) error {
 		// tells; it is read again until there is one.
 		return f.catchUp(ctx)
 	}
-	if m.Conversation != f.conversation || f.seen[m.ID] {
+	// One that is retracted after it was printed is printed once more, as such.
+	if retracted, seen := f.seen[m.ID]; m.Conversation != f.conversation || seen && (retracted || !m.Retracted) {
 		return nil
 	}
 	f.note(m)
@@ -122,7 +124,7 @@ func (f *follower) catchUp(ctx context.Context) error {
 				continue
 			}
 			fresh = true
-			if !f.seen[m.ID] {
+			if _, seen := f.seen[m.ID]; !seen {
 				missing = append(missing, m)
 			}
 		}
@@ -144,10 +146,11 @@ func (f *follower) catchUp(ctx context.Context) error {
 func (f *follower) note(m api.Message) {
 	f.conversation = m.Conversation
 	f.heads[logKey(m)] = max(f.heads[logKey(m)], m.Seq)
-	if f.seen[m.ID] {
+	_, seen := f.seen[m.ID]
+	f.seen[m.ID] = m.Retracted
+	if seen {
 		return
 	}
-	f.seen[m.ID] = true
 	if len(f.order) < recent {
 		f.order = append(f.order, m.ID)
 		return

@@ -19,7 +19,9 @@ func (a *app) logCmd() *cobra.Command {
 		Use:   "log TARGET",
 		Short: "List what was said, oldest first",
 		Long: `List the messages of a conversation, oldest first: the last 50 unless --last says
-otherwise (0 for all). Who came and went in a room is listed with --all. No running node is needed.`,
+otherwise (0 for all). Who came and went in a room, how it was governed, and
+invitations are listed with --all. What a moderator took back shows as [retracted].
+No running node is needed.`,
 		Example: `  p2pchat log '@alice'
   p2pchat log '#dev' --all
   p2pchat log '@alice' --last 1000 --since 24h --json
@@ -40,7 +42,7 @@ otherwise (0 for all). Who came and went in a room is listed with --all. No runn
 	f := cmd.Flags()
 	f.IntVar(&q.Last, "last", defaultLast, "list the newest `N` messages, 0 for all")
 	f.StringVar(&since, "since", "", "list what was said after `TIME`, or within that DURATION")
-	f.BoolVar(&q.All, "all", false, "list joins, leaves and government too")
+	f.BoolVar(&q.All, "all", false, "list joins, leaves, government and invitations too")
 	noCompletion(cmd, "last", "since")
 	return cmd
 }

@@ -40,6 +40,14 @@ func (t *transcript) print(m api.Message) error {
 	line := style.Bold(name+":") + " " + text
 	switch m.Kind {
 	case api.MessageText:
+	case api.MessagePrivate:
+		line = style.Bold(name) + style.Faint(" (private): ") + text
+	case api.MessageInvite:
+		line = style.Faint("--- "+name+" sent an invitation into the room ") + text
+	case api.MessageAnswer:
+		line = style.Faint("--- "+name+" answered an invitation: ") + text
+	case api.MessageVoiceRequest:
+		line = style.Faint("--- " + name + " asks for voice in a room")
 	case api.MessageAction:
 		line = "* " + style.Bold(name) + " " + text
 	case api.MessageJoin:
@@ -56,6 +64,9 @@ func (t *transcript) print(m api.Message) error {
 		line = style.Faint("--- " + name + ": " + text)
 	default:
 		line = style.Bold(name+":") + " " + style.Faint("(needs a newer p2pchat to be shown)")
+	}
+	if m.Retracted {
+		line = style.Bold(name+":") + " " + style.Faint("[retracted]")
 	}
 	return t.app.printf("%s %s%s\n", style.Faint(when.Format("15:04:05")), line, style.Faint(remarks(m)))
 }

@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 
+	"github.com/spf13/cobra"
+
 	"p2pchat/cmd/p2pchat/internal/term"
 	"p2pchat/node/api"
 )
@@ -24,19 +26,43 @@ func (a *app) passwordFromFile() (password []byte, ok bool, err error) {
 	if name == "" {
 		return nil, false, nil
 	}
+	password, err = readPassword(from, name)
+	return password, err == nil, err
+}
+
+// readPassword reads the file name, less one final newline; from is the flag that
+// names it.
+func readPassword(from, name string) ([]byte, error) {
 	f, err := os.Open(name)
 	if err != nil {
-		return nil, false, usagef("%s: %w", from, err)
+		return nil, usagef("%s: %w", from, err)
 	}
 	defer f.Close()
-	password, err = io.ReadAll(io.LimitReader(f, maxPassword+1))
+	password, err := io.ReadAll(io.LimitReader(f, maxPassword+1))
 	if err != nil {
-		return nil, false, usagef("%s: %w", from, err)
+		return nil, usagef("%s: %w", from, err)
 	}
 	if len(password) > maxPassword {
-		return nil, false, usagef("%s: %s holds more than a password's %d bytes", from, name, maxPassword)
+		return nil, usagef("%s: %s holds more than a password's %d bytes", from, name, maxPassword)
 	}
-	return trimNewline(password), true, nil
+	return trimNewline(password), nil
+}
+
+// roomPassword reads a room's password from a file, nil for no file.
+func roomPassword(name string) ([]byte, error) {
+	if name == "" {
+		return nil, nil
+	}
+	password, err := readPassword("--password-file", name)
+	if err == nil && len(password) == 0 {
+		err = usagef("--password-file: %s holds no password", name)
+	}
+	return password, err
+}
+
+func roomPasswordFlag(cmd *cobra.Command, name *string, usage string) {
+	cmd.Flags().StringVar(name, "password-file", "", usage)
+	_ = cmd.MarkFlagFilename("password-file")
 }
 
 // trimNewline takes one final newline off.

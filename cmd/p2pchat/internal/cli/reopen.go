@@ -47,6 +47,15 @@ func (d *doing) did(err error) error {
 
 func (d *doing) Send(ctx context.Context, r api.SendRequest) (api.Receipt, error) {
 	receipt, err := d.Service.Send(ctx, r)
+	return d.sent(ctx, receipt, err)
+}
+
+func (d *doing) SendPrivate(ctx context.Context, room, who, text string, wait time.Duration) (api.Receipt, error) {
+	receipt, err := d.Service.SendPrivate(ctx, room, who, text, wait)
+	return d.sent(ctx, receipt, err)
+}
+
+func (d *doing) sent(ctx context.Context, receipt api.Receipt, err error) (api.Receipt, error) {
 	_ = d.did(err)
 	if receipt.ID != "" {
 		return receipt, err
@@ -81,6 +90,41 @@ func (d *doing) JoinRoom(ctx context.Context, r api.JoinRoomRequest) (api.Entry,
 func (d *doing) LeaveRoom(ctx context.Context, room string) (api.Entry, error) {
 	e, err := d.Service.LeaveRoom(ctx, room)
 	return e, d.unknown(ctx, d.did(err), "it is not known whether the room was left (p2pchat rooms shows it then)")
+}
+
+// governed is what became of an act in a room.
+func (d *doing) governed(ctx context.Context, e api.Entry, err error) (api.Entry, error) {
+	return e, d.unknown(ctx, d.did(err), "it is not known whether that was done (p2pchat log --all shows it then)")
+}
+
+func (d *doing) SetSubject(ctx context.Context, room, subject string) (api.Entry, error) {
+	e, err := d.Service.SetSubject(ctx, room, subject)
+	return d.governed(ctx, e, err)
+}
+
+func (d *doing) Configure(ctx context.Context, r api.ConfigureRequest) (api.Entry, error) {
+	e, err := d.Service.Configure(ctx, r)
+	return d.governed(ctx, e, err)
+}
+
+func (d *doing) Govern(ctx context.Context, r api.GovernRequest) (api.Entry, error) {
+	e, err := d.Service.Govern(ctx, r)
+	return d.governed(ctx, e, err)
+}
+
+func (d *doing) RequestVoice(ctx context.Context, room string) (api.Entry, error) {
+	e, err := d.Service.RequestVoice(ctx, room)
+	return d.governed(ctx, e, err)
+}
+
+func (d *doing) Invite(ctx context.Context, room, who, reason string) (api.Entry, error) {
+	e, err := d.Service.Invite(ctx, room, who, reason)
+	return d.governed(ctx, e, err)
+}
+
+func (d *doing) AnswerInvitation(ctx context.Context, r api.AnswerRequest) (api.Entry, error) {
+	e, err := d.Service.AnswerInvitation(ctx, r)
+	return e, d.unknown(ctx, d.did(err), "it is not known whether the invitation was answered (p2pchat room invites shows it if not)")
 }
 
 func (d *doing) SetAway(ctx context.Context, away bool, text string) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -14,19 +15,26 @@ import (
 func (a *app) roomCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "room",
-		Short: "Make, enter, leave and look into rooms",
-		Long: `Make, enter, leave and look into rooms. A ROOM is a name, '#name', 'room:name' or
-a room ID. What is said there is sent, listed and followed with p2pchat send, log
-and tail.`,
+		Short: "Make, enter, leave, govern and look into rooms",
+		Long: `Make, enter, leave, govern and look into rooms. A ROOM is a name, '#name',
+'room:name' or a room ID; WHO is a nick in the room, a name, '@name' or a peer ID.
+What is said there is sent, listed and followed with p2pchat send, log and tail.
+What a room or one's standing in it does not allow ends with exit 4 and the code of
+the refusal.`,
 		Example: `  p2pchat room create 'dev'
   p2pchat room join '#dev'
-  p2pchat send '#dev' 'good morning'`,
+  p2pchat send '#dev' 'good morning'
+  p2pchat room grant '#dev' 'bob' moderator`,
 		Args: none,
 	}
 	cmd.AddCommand(
 		a.roomCreateCmd(), a.roomJoinCmd(), a.roomLeaveCmd(), a.roomPingCmd(),
-		a.roomMembersCmd(), a.roomStatusCmd(), a.roomStateCmd(),
+		a.roomMembersCmd(), a.roomStatusCmd(), a.roomStateCmd(), a.roomAuditCmd(),
+		a.roomSubjectCmd(), a.roomNickCmd(), a.roomConfigCmd(), a.roomPMCmd(),
+		a.roomInviteCmd(), a.roomInvitesCmd(), a.roomAcceptCmd(), a.roomDeclineCmd(), a.roomVoiceRequestCmd(),
+		a.roomGrantCmd(), a.roomRetractCmd(), a.roomDestroyCmd(),
 	)
+	cmd.AddCommand(a.roomActCmds()...)
 	cmd.RunE = a.run(func(context.Context, []string) error {
 		var names []string
 		for _, sub := range cmd.Commands() {
@@ -39,22 +47,30 @@ and tail.`,
 
 func (a *app) roomCreateCmd() *cobra.Command {
 	var r api.CreateRoomRequest
+	var password string
 	cmd := &cobra.Command{
 		Use:   "create NAME",
 		Short: "Make a room and join it",
-		Long: `Make a room, of which one is the owner, and join it. It is open to everybody.
-Others find a visible room by its name with p2pchat rooms --all; a hidden one is
-not listed, and whoever knows its ID can join. Two rooms may have one name: the ID
-that is printed decides.`,
+		Long: `Make a room, of which one is the owner, and join it. It is open to everybody
+unless the flags say otherwise, and all of it can be changed with p2pchat room
+config. Others find a visible room by its name with p2pchat rooms --all; a hidden
+one is not listed, and whoever knows its ID can join. Two rooms may have one name:
+the ID that is printed decides.`,
 		Example: `  p2pchat room create 'dev'
   p2pchat room create 'Küche' --history 100 --json
-  p2pchat room create 'cellar' --hidden --history 24h`,
+  p2pchat room create 'cellar' --hidden --history 24h
+  p2pchat room create 'board' --members-only --moderated
+  p2pchat room create 'vault' --password-file 'secret.txt'`,
 		Args:              exactly("NAME"),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: a.run(func(ctx context.Context, args []string) error {
 			r.Name = strings.TrimPrefix(args[0], "#")
 			// Before a node is started for it.
 			if err := api.CheckRoomName(r.Name); err != nil {
+				return err
+			}
+			var err error
+			if r.Password, err = roomPassword(password); err != nil {
 				return err
 			}
 			return a.withService(ctx, func(ctx context.Context, svc api.Service) error {
@@ -71,6 +87,9 @@ that is printed decides.`,
 	}
 	f := cmd.Flags()
 	f.BoolVar(&r.Hidden, "hidden", false, "do not list the room: whoever knows its ID can join")
+	f.BoolVar(&r.MembersOnly, "members-only", false, "let only members in: those who were invited or made one")
+	f.BoolVar(&r.Moderated, "moderated", false, "let only members, and those who were given voice, speak")
+	roomPasswordFlag(cmd, &password, "let only those in who know the password in `FILE`")
 	f.StringVar(&r.History, "history", "", "`WHAT` newcomers get of what was said before: all (default), none, a number of messages or a duration")
 	_ = cmd.RegisterFlagCompletionFunc("history", cobra.FixedCompletions([]cobra.Completion{"all", "none"}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
@@ -78,14 +97,17 @@ that is printed decides.`,
 
 func (a *app) roomJoinCmd() *cobra.Command {
 	r := api.JoinRoomRequest{Wait: api.DefaultWait}
+	var password string
 	cmd := &cobra.Command{
 		Use:   "join ROOM",
 		Short: "Enter a room, or change one's nick in it",
 		Long: `Enter a room through anybody who is in it. A room that nobody knows yet is waited
 for (else exit 5), as is somebody who is in it (else exit 3, not-joined). In a
-room one is in already, --nick changes the nick.`,
+room one is in already, --nick changes the nick. Whether members keep readable logs
+of what is said there is told on standard error.`,
 		Example: `  p2pchat room join '#dev'
   p2pchat room join '#dev' --nick 'bob2' --json
+  p2pchat room join '#vault' --password-file 'secret.txt'
   p2pchat room join '#dev' --wait 1m`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if r.Wait < 0 {
@@ -96,21 +118,52 @@ room one is in already, --nick changes the nick.`,
 		ValidArgsFunction: a.completeRooms(true),
 		RunE: a.run(func(ctx context.Context, args []string) error {
 			r.Room = args[0]
-			if r.Nick != "" {
-				if err := api.CheckNick(r.Nick); err != nil {
-					return err
-				}
+			if err := checkNick(r.Nick); err != nil {
+				return err
+			}
+			var err error
+			if r.Password, err = roomPassword(password); err != nil {
+				return err
 			}
 			return a.withEntry(ctx, func(ctx context.Context, svc api.Service) (api.Entry, error) {
-				return svc.JoinRoom(ctx, r)
+				e, err := svc.JoinRoom(ctx, r)
+				if err == nil {
+					a.tellLogging(ctx, svc, e)
+				}
+				return e, err
 			}, "joined", r.Room)
 		}),
 	}
-	f := cmd.Flags()
-	f.StringVar(&r.Nick, "nick", "", "be called `NICK` there (default the username)")
-	f.DurationVar(&r.Wait, "wait", api.DefaultWait, "wait for the room and somebody in it up to `DURATION`")
-	noCompletion(cmd, "nick", "wait")
+	enterFlags(cmd, &r.Nick, &r.Wait, &password)
 	return cmd
+}
+
+// enterFlags are those of commands that enter a room.
+func enterFlags(cmd *cobra.Command, nick *string, wait *time.Duration, password *string) {
+	f := cmd.Flags()
+	f.StringVar(nick, "nick", "", "be called `NICK` there (default the username)")
+	f.DurationVar(wait, "wait", api.DefaultWait, "wait for the room and somebody in it up to `DURATION`")
+	roomPasswordFlag(cmd, password, "`FILE` with the room's password")
+	noCompletion(cmd, "nick", "wait")
+}
+
+// checkNick checks a nick before a node is started for it; "" is the username.
+func checkNick(nick string) error {
+	if nick == "" {
+		return nil
+	}
+	return api.CheckNick(nick)
+}
+
+// tellLogging tells who entered a room if readable logs are kept of it.
+func (a *app) tellLogging(ctx context.Context, svc api.Service, e api.Entry) {
+	// One that cannot be asked now is entered all the same.
+	rooms, _ := svc.Rooms(ctx, false)
+	for _, r := range rooms {
+		if r.RoomID == e.RoomID && r.Logging {
+			a.notef("the room is logged: its members keep readable files of what is said there")
+		}
+	}
 }
 
 func (a *app) roomLeaveCmd() *cobra.Command {
@@ -149,6 +202,16 @@ not-joined, if one is not, or if no member answers within %v.`, api.DefaultWait)
 
 // withEntry does something with a room and prints what one is in it then.
 func (a *app) withEntry(ctx context.Context, do func(context.Context, api.Service) (api.Entry, error), done, room string) error {
+	return a.withEntrySaid(ctx, do, func(e api.Entry) string {
+		if e.Role == api.RoleNone {
+			return done + " " + room
+		}
+		return done + " " + room + " as " + e.Role
+	})
+}
+
+// withEntrySaid is [app.withEntry] with a sentence of its own for people.
+func (a *app) withEntrySaid(ctx context.Context, do func(context.Context, api.Service) (api.Entry, error), said func(api.Entry) string) error {
 	return a.withService(ctx, func(ctx context.Context, svc api.Service) error {
 		e, err := do(ctx, svc)
 		if err != nil {
@@ -157,10 +220,6 @@ func (a *app) withEntry(ctx context.Context, do func(context.Context, api.Servic
 		if a.asJSON {
 			return a.object(e)
 		}
-		as := ""
-		if e.Role != api.RoleNone {
-			as = " as " + term.Clean(e.Role)
-		}
-		return a.printf("%s %s%s\n", done, term.Clean(room), as)
+		return a.printf("%s\n", term.Clean(said(e)))
 	})
 }

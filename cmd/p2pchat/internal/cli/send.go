@@ -83,12 +83,21 @@ func readText(r io.Reader) (string, error) {
 }
 
 func (a *app) sendOne(ctx context.Context, target, text string, wait time.Duration) error {
+	return a.sendAndWait(ctx, text, wait, func(ctx context.Context, svc api.Service) (api.Receipt, error) {
+		return svc.Send(ctx, api.SendRequest{Target: target, Text: text, Wait: wait})
+	})
+}
+
+// sendAndWait sends one message and prints its receipt.
+func (a *app) sendAndWait(
+	ctx context.Context, text string, wait time.Duration, send func(context.Context, api.Service) (api.Receipt, error),
+) error {
 	// Before a node is started for it.
 	if err := api.CheckText(text); err != nil {
 		return err
 	}
 	return a.withService(ctx, func(ctx context.Context, svc api.Service) error {
-		r, err := svc.Send(ctx, api.SendRequest{Target: target, Text: text, Wait: wait})
+		r, err := send(ctx, svc)
 		if r.ID == "" && err != nil {
 			return err
 		}
