@@ -42,7 +42,7 @@ func listen(t *testing.T, n testNode, id event.Conversation, name string) *liste
 	ps, err := pubsub.NewGossipSub(t.Context(), s.host,
 		pubsub.WithMessageSignaturePolicy(pubsub.StrictNoSign), pubsub.WithNoAuthor(),
 		pubsub.WithMessageIdFn(func(m *pspb.Message) string { return gossip.MessageID(m.GetTopic(), m.GetData()) }),
-		pubsub.WithFloodPublish(true), pubsub.WithMaxMessageSize(1<<20))
+		pubsub.WithFloodPublish(true), pubsub.WithMaxMessageSize(1<<20), pubsub.WithPeerOutboundQueueSize(4096))
 	if err != nil {
 		t.Fatal(err)
 	}
