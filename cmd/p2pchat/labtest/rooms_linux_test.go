@@ -150,7 +150,7 @@ func TestRoomWithoutSync(t *testing.T) {
 			l.Within(10*time.Second, up, "what is said after is heard", func(context.Context) error {
 				after++
 				text := fmt.Sprintf("after %d", after)
-				object[receipt](bob, "send", id, text, "--wait", "500ms")
+				object[receipt](bob, "send", id, text, "--wait", "0")
 				if log := texts(alice.roomLog(id)); !slices.Contains(log, text) {
 					return fmt.Errorf("alice has %q", log)
 				}

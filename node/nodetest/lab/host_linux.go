@@ -26,7 +26,8 @@ type Host struct {
 
 	l      *Lab
 	ns     *namespace
-	number int // from 1; the last octet of its addresses
+	number int    // from 1; the last octet of its addresses
+	bin    string // what it runs
 	hostConfig
 	started atomic.Int64 // processes, to number their files
 }
@@ -92,6 +93,14 @@ func newHost(l *Lab, number int, opts []HostOption) (*Host, error) {
 	h.Data = filepath.Join(h.Home, "data")
 	if err := os.MkdirAll(filepath.Join(h.Home, "tmp"), 0o700); err != nil {
 		return nil, err
+	}
+	h.bin = os.Getenv(binaryEnv)
+	if h.tags != "" {
+		bin, err := variant(h.tags)
+		if err != nil {
+			return nil, err
+		}
+		h.bin = bin
 	}
 	ns, err := newNamespace(h.Name)
 	if err != nil {
