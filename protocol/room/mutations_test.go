@@ -179,7 +179,7 @@ var mutationTexts = [mutations]string{
 	voidRetracts:           "visible 4: a retraction need not be effective",
 }
 
-var survive = flag.Int("survive", 40, "random histories a mutation may survive unnoticed by the properties")
+var survive = flag.Int("survive", 25, "random histories a mutation may survive unnoticed by the properties")
 
 // TestMutations takes every line of the constitution away from the oracle, one
 // at a time, and shows what then fails: a property of the constitution, and the

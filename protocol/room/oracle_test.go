@@ -302,64 +302,6 @@ func (w *world) destroyed(set events) bool {
 	return false
 }
 
-// door is what enter and speak ask about somebody.
-type door struct {
-	standing                                   Standing
-	voice                                      Voice
-	destroyed, membersOnly, moderated, subject bool
-}
-
-func (w *world) door(set events, t int) door {
-	return door{
-		w.stands(set, t).rank, w.voice(set, t), w.destroyed(set), w.field(set, FieldAccess) == 1,
-		w.field(set, FieldModerated) == 1, w.field(set, FieldSubjectBy) == 1,
-	}
-}
-
-func (o *oracle) enters(d door) bool {
-	switch {
-	case d.destroyed && o.no != destroyedStaysOpen:
-		return false
-	case d.standing == Outcast && o.no != outcastsEnter:
-		return false
-	case d.standing == None && d.membersOnly && o.no != strangersEnter:
-		return false
-	}
-	return true
-}
-
-func (o *oracle) speaks(d door) bool {
-	if !o.enters(d) {
-		return false
-	}
-	if d.standing >= Moderator && o.no != moderatorsNeedVoice {
-		return true
-	}
-	if d.voice != VoiceUnset && o.no != voiceIgnored {
-		return d.voice == Voiced
-	}
-	if d.standing >= Member && o.no != membersNeedVoice {
-		return true
-	}
-	return !d.moderated || o.no == moderationIgnored
-}
-
-// says tells whether a message of this kind may be said.
-func (o *oracle) says(d door, k event.Kind) bool {
-	switch {
-	case k == KindJoin && o.no == joinsMustSpeak:
-		return o.speaks(d)
-	case k == KindJoin || k == KindLeave:
-		return o.enters(d)
-	case k == KindSubject && o.no != anyoneSubject:
-		return o.speaks(d) && (d.standing >= Moderator || d.subject)
-	}
-	return o.speaks(d)
-}
-
-func (w *world) enter(set events, t int) bool { return w.o.enters(w.door(set, t)) }
-func (w *world) speak(set events, t int) bool { return w.o.speaks(w.door(set, t)) }
-
 // may is the static test of act e under power k. set is anc(e).
 func (o *oracle) may(e *act, k power, set events) bool {
 	if e.kind == KindConfigure || e.kind == KindDestroy {
