@@ -3,8 +3,11 @@ package sim
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"p2pchat/node/api"
 )
@@ -20,42 +23,68 @@ type Crowd struct {
 	Seed uint64
 }
 
-// Gather adds the nodes of a crowd, which enter one room one after another, and
-// returns the room's ID once everybody knows of everybody.
+// wave is how many enter at a time, if as many are there to let them in.
+const wave = 16
+
+// Gather adds the nodes of a crowd and has them enter one room, some at a time.
+// It returns the room's ID once everybody knows of everybody.
 func (n *Net) Gather(ctx context.Context, c Crowd) (room string, err error) {
-	pick := random(c.Seed)
-	var all []*Node
-	for i := range c.Nodes {
-		peers := all
-		if c.Dials > 0 && i > c.Dials {
-			peers = nil
-			for _, k := range pick.Perm(i)[:c.Dials] {
-				peers = append(peers, all[k])
-			}
-		}
-		x, err := n.Add(ctx, fmt.Sprintf("node%d", i), peers...)
-		if err != nil {
+	all := make([]*Node, c.Nodes)
+	for i := range all {
+		if all[i], err = n.Account(ctx, fmt.Sprintf("node%d", i)); err != nil {
 			return "", err
 		}
-		all = append(all, x)
-		if i == 0 {
-			made, err := x.CreateRoom(ctx, api.CreateRoomRequest{Name: "crowd"})
-			if err != nil {
-				return "", err
-			}
-			room = made.RoomID
-		} else if _, err := x.JoinRoom(ctx, api.JoinRoomRequest{Room: room, Wait: api.DefaultWait}); err != nil {
-			return "", fmt.Errorf("%s joins: %w", x.Name, err)
-		}
 	}
-	return room, Until(time.Minute, func() error {
+	if err := all[0].Start(ctx); err != nil {
+		return "", err
+	}
+	made, err := all[0].CreateRoom(ctx, api.CreateRoomRequest{Name: "crowd"})
+	if err != nil {
+		return "", err
+	}
+	pick := random(c.Seed)
+	for in := 1; in < len(all); {
+		var g errgroup.Group
+		next := min(in+wave, 2*in, len(all))
+		for i, x := range all[in:next] {
+			peers := choose(all[:in+i], c.Dials, pick)
+			g.Go(func() error { return x.enter(ctx, made.RoomID, peers) })
+		}
+		if err := g.Wait(); err != nil {
+			return "", err
+		}
+		in = next
+	}
+	return made.RoomID, Until(time.Minute, func() error {
 		for _, x := range all {
-			if err := x.knows(ctx, room, len(all)); err != nil {
+			if err := x.knows(ctx, made.RoomID, len(all)); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
+}
+
+// choose picks k of those at random, 0 for all.
+func choose(of []*Node, k int, pick *rand.Rand) (out []*Node) {
+	if k == 0 || k >= len(of) {
+		return of
+	}
+	for _, i := range pick.Perm(len(of))[:k] {
+		out = append(out, of[i])
+	}
+	return out
+}
+
+// enter starts the node and has it join the room.
+func (n *Node) enter(ctx context.Context, room string, peers []*Node) error {
+	if err := n.Start(ctx, peers...); err != nil {
+		return err
+	}
+	if _, err := n.JoinRoom(ctx, api.JoinRoomRequest{Room: room, Wait: api.DefaultWait}); err != nil {
+		return fmt.Errorf("%s joins: %w", n.Name, err)
+	}
+	return nil
 }
 
 // knows reports an error unless the node counts so many members.

@@ -80,10 +80,16 @@ func (n *Net) Nodes() []*Node {
 
 // Add makes an account and starts its node, which keeps connected to peers.
 func (n *Net) Add(ctx context.Context, name string, peers ...*Node) (*Node, error) {
+	x, err := n.Account(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	return x, x.Start(ctx, peers...)
+}
+
+// Account makes a node and does not start it.
+func (n *Net) Account(ctx context.Context, name string) (*Node, error) {
 	x := &Node{Name: name, net: n, addr: n.nextAddr(), dir: filepath.Join(n.dir, name)}
-	n.mu.Lock()
-	n.nodes = append(n.nodes, x)
-	n.mu.Unlock()
 	id, err := node.CreateAccount(ctx, x.dir, name, nil)
 	if err != nil {
 		return nil, fmt.Errorf("make the account %s: %w", name, err)
@@ -93,9 +99,9 @@ func (n *Net) Add(ctx context.Context, name string, peers ...*Node) (*Node, erro
 		return nil, err
 	}
 	x.ID, x.tracer = id.PeerID, &tracer{self: self}
-	if err := x.Start(ctx, peers...); err != nil {
-		return nil, fmt.Errorf("start %s: %w", name, err)
-	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.nodes = append(n.nodes, x)
 	return x, nil
 }
 

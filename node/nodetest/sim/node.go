@@ -46,7 +46,7 @@ func (n *Node) Addr() ma.Multiaddr {
 // Start runs the node, which keeps connected to peers.
 func (n *Node) Start(ctx context.Context, peers ...*Node) error {
 	if n.Node != nil {
-		return errors.New("it is running")
+		return fmt.Errorf("start %s: it is running", n.Name)
 	}
 	var static []ma.Multiaddr
 	for _, p := range peers {
@@ -54,7 +54,7 @@ func (n *Node) Start(ctx context.Context, peers ...*Node) error {
 	}
 	lock, key, err := node.Unlock(n.dir, nil)
 	if err != nil {
-		return err
+		return fmt.Errorf("start %s: %w", n.Name, err)
 	}
 	running, err := node.Start(ctx, node.Config{
 		Dir: n.dir, Key: key, Version: "sim", Listen: []ma.Multiaddr{listenAt(n.addr)}, Peers: static, NoMDNS: true,
@@ -72,7 +72,7 @@ func (n *Node) Start(ctx context.Context, peers ...*Node) error {
 		},
 	})
 	if err != nil {
-		return errors.Join(err, lock.Release())
+		return errors.Join(fmt.Errorf("start %s: %w", n.Name, err), lock.Release())
 	}
 	n.Node, n.lock = running, lock
 	return nil

@@ -1,0 +1,190 @@
+package sim
+
+import (
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"p2pchat/node/api"
+)
+
+var (
+	seeds = flag.Int("sim.seeds", 4, "runs of TestFaults, with seeds from -sim.seed up")
+	seed  = flag.Uint64("sim.seed", 1, "the first seed of TestFaults")
+)
+
+// Whatever happens to cables and nodes, and whatever an outsider shouts: once it
+// is over, all members show the same, and everything that was said.
+func TestFaults(t *testing.T) {
+	for i := range *seeds {
+		s := *seed + uint64(i)
+		t.Run(fmt.Sprint("seed=", s), func(t *testing.T) {
+			inBubble(t, s, func(t *testing.T, n *Net) {
+				m := &mischief{few: fewIn(t, n, 6), random: rand.New(rand.NewPCG(s, 1)), outside: map[*Node]bool{}}
+				m.pest = newPest(t, m.few)
+				for range 60 {
+					m.step()
+					time.Sleep(time.Duration(m.random.Int64N(int64(4 * time.Second))))
+				}
+				m.end()
+			})
+		})
+	}
+}
+
+// mischief does things to a few.
+type mischief struct {
+	*few
+	random  *rand.Rand
+	outside map[*Node]bool // those that left the room
+	pest    *pest
+	count   int
+}
+
+// one of those for which ok holds, nil if there are none.
+func (m *mischief) one(ok func(*Node) bool) *Node {
+	var some []*Node
+	for _, n := range m.all {
+		if ok(n) {
+			some = append(some, n)
+		}
+	}
+	if len(some) == 0 {
+		return nil
+	}
+	return some[m.random.IntN(len(some))]
+}
+
+func running(n *Node) bool { return n.Node != nil }
+func stopped(n *Node) bool { return n.Node == nil }
+
+func (m *mischief) inside(n *Node) bool { return running(n) && !m.outside[n] }
+
+// step does one thing, most often say something.
+func (m *mischief) step() {
+	m.t.Helper()
+	m.count++
+	switch m.random.IntN(16) {
+	case 0:
+		k := 1 + m.random.IntN(len(m.all)-1)
+		order := m.random.Perm(len(m.all))
+		var side []*Node
+		for _, i := range order[:k] {
+			side = append(side, m.all[i])
+		}
+		m.note("cut off %v", names(side))
+		m.Lan.Cut(side)
+	case 1, 2:
+		m.note("heal")
+		m.Lan.Heal()
+	case 3:
+		share := m.random.Float64() * 0.3
+		m.note("lose %.0f %%", 100*share)
+		m.Lan.SetLoss(share)
+	case 4:
+		latency, jitter := m.upTo(80*time.Millisecond), m.upTo(40*time.Millisecond)
+		m.note("latency %v to %v", latency, latency+jitter)
+		m.Lan.SetLatency(latency, jitter)
+	case 5:
+		if n := m.one(running); n != nil {
+			m.note("stop %s", n.Name)
+			check(m.t, n.Stop())
+		}
+	case 6, 7:
+		if n := m.one(stopped); n != nil {
+			m.note("start %s", n.Name)
+			m.start(n)
+		}
+	case 8:
+		if n := m.one(m.inside); n != nil {
+			m.note("%s leaves", n.Name)
+			must(n.LeaveRoom(m.t.Context(), m.room))(m.t)
+			m.outside[n] = true
+		}
+	case 9:
+		if n := m.one(func(n *Node) bool { return running(n) && m.outside[n] }); n != nil {
+			m.join(n, 2*time.Second)
+		}
+	case 10:
+		if n := m.one(m.inside); n != nil {
+			m.note("%s takes another nick", n.Name)
+			_, err := n.JoinRoom(m.t.Context(), api.JoinRoomRequest{Room: m.room, Nick: fmt.Sprint(n.Name, "-", m.count)})
+			check(m.t, err)
+		}
+	case 11:
+		m.note("the pest shouts")
+		m.pest.shout(m.random)
+	default:
+		if n := m.one(m.inside); n != nil {
+			for range 1 + m.random.IntN(5) {
+				m.say(n, fmt.Sprintf("%s: line %d", n.Name, len(m.said)))
+			}
+		}
+	}
+}
+
+func (m *mischief) note(format string, args ...any) {
+	m.t.Logf("step %d: "+format, append([]any{m.count}, args...)...)
+}
+
+func (m *mischief) upTo(d time.Duration) time.Duration {
+	return time.Duration(m.random.Int64N(int64(d))).Truncate(time.Millisecond)
+}
+
+func names(ns []*Node) (out []string) {
+	for _, n := range ns {
+		out = append(out, n.Name)
+	}
+	return out
+}
+
+// start starts a node, which is told one other.
+func (m *mischief) start(n *Node) {
+	m.t.Helper()
+	other := m.one(func(o *Node) bool { return o != n })
+	check(m.t, n.Start(m.t.Context(), other))
+}
+
+// join has a node enter again; nobody may be there to let it in.
+func (m *mischief) join(n *Node, wait time.Duration) {
+	m.t.Helper()
+	_, err := n.JoinRoom(m.t.Context(), api.JoinRoomRequest{Room: m.room, Wait: wait})
+	m.note("%s joins: %v", n.Name, err)
+	switch {
+	case err == nil:
+		delete(m.outside, n)
+	case !api.IsCode(err, api.CodeNotJoined) && !api.IsCode(err, api.CodeNotFound):
+		m.t.Fatal(err)
+	}
+}
+
+// end puts everything right and expects that all show the same.
+func (m *mischief) end() {
+	m.t.Helper()
+	m.note("the end of it")
+	m.Lan.Heal()
+	m.Lan.SetLoss(0)
+	m.Lan.SetLatency(defaultLatency, 0)
+	for _, n := range m.all {
+		if stopped(n) {
+			m.start(n)
+		}
+	}
+	for _, n := range m.all {
+		if m.outside[n] {
+			m.join(n, time.Minute)
+		}
+	}
+	if len(m.outside) > 0 {
+		m.t.Fatalf("%d nodes cannot enter again", len(m.outside))
+	}
+	began := time.Now()
+	m.same(3 * time.Minute)
+	if said := slices.Compact(slices.Sorted(slices.Values(m.said))); len(said) != len(m.said) {
+		m.t.Fatal("the test said something twice")
+	}
+	m.t.Logf("%d lines, all the same after %v; %d bytes sent", len(m.said), time.Since(began), m.Lan.Sent())
+}
