@@ -159,7 +159,9 @@ func (r *Room) welcome(ctx context.Context, p peer.ID, nick string, guarded bool
 		_, before := r.rules.LastWord(p)
 		in.newcomer, in.control, in.config = !before, r.rules.AlongCtl(), r.rules.Config()
 		in.grant = r.grantOf(nil)
-		if !guarded {
+		// Also where there is no password yet: one may come before his join
+		// does.
+		if err = r.letInNow(r.svc.ctx, p); err != nil || !guarded {
 			return
 		}
 		ctl := r.rules.Cite(p)
@@ -172,7 +174,6 @@ func (r *Room) welcome(ctx context.Context, p peer.ID, nick string, guarded bool
 		for _, id := range ctl {
 			in.grant.Ctl = append(in.grant.Ctl, id[:])
 		}
-		err = r.letInNow(r.svc.ctx, p)
 	})
 	return in, cmp.Or(e, err)
 }

@@ -85,8 +85,9 @@ func (s *Service) Join(ctx context.Context, id event.Conversation, w Way) (*Room
 func (s *Service) find(ctx context.Context, id event.Conversation, w Way, log event.LogID) (*grant, error) {
 	var last error = ErrNobody
 	guesses := 0
+	password := &guess{password: w.Password}
 	for _, p := range w.Via {
-		g, err := s.askToEnter(ctx, p, id, w, log)
+		g, err := s.askToEnter(ctx, p, id, w.Nick, password, log)
 		if err == nil {
 			g.from = p
 			return g, nil
@@ -171,6 +172,12 @@ func (r *Room) enter(ctx context.Context, nick string, g *grant) error {
 		}
 		r.pending = nil
 		if g != nil {
+			// He knows the password, as we do: until his own word is here.
+			if g.admission != nil {
+				if err := r.letInNow(r.svc.ctx, g.from); err != nil {
+					r.log.Warn("note who let us in", "err", err)
+				}
+			}
 			r.svc.cfg.Sync.Kick(r.id, g.from)
 		}
 		r.announceSoon(0)
@@ -274,16 +281,16 @@ func refusal(m *pb.JoinRefusal) error {
 }
 
 // askToEnter asks p to let us in and checks all that p hands over.
-func (s *Service) askToEnter(ctx context.Context, p peer.ID, id event.Conversation, w Way, log event.LogID) (*grant, error) {
+func (s *Service) askToEnter(ctx context.Context, p peer.ID, id event.Conversation, nick string, password *guess, log event.LogID) (*grant, error) {
 	g := &grant{}
 	size, proved := 0, false
-	m, err := s.ask(ctx, p, &pb.JoinAsk{Room: id[:], Enter: &pb.JoinEnter{Nick: w.Nick, Log: log[:]}}, func(a *pb.JoinAnswer, t talk) error {
+	m, err := s.ask(ctx, p, &pb.JoinAsk{Room: id[:], Enter: &pb.JoinEnter{Nick: nick, Log: log[:]}}, func(a *pb.JoinAnswer, t talk) error {
 		if a.Challenge != nil {
 			if proved {
 				return errors.New("a second challenge") // one guess is enough
 			}
 			proved = true
-			return s.prove(id, p, w.Password, a.Challenge, t.say, t.next)
+			return s.prove(id, p, password, a.Challenge, t.say, t.next)
 		}
 		for _, w := range a.GetControl().GetEvents() {
 			e, err := event.FromWire(w)

@@ -122,6 +122,10 @@ func (r *Room) wantSecret() {
 
 // letInNow notes that p may be served without another word for it.
 func (r *Room) letInNow(ctx context.Context, people ...peer.ID) error {
+	people = slices.DeleteFunc(people, func(p peer.ID) bool { return r.letIn[p] })
+	if len(people) == 0 {
+		return nil
+	}
 	if err := r.svc.cfg.Store.PutAdmitted(ctx, r.id, people); err != nil {
 		return err
 	}
@@ -149,24 +153,26 @@ func (r *Room) guard() {
 // one takes it away. Errors: those of Govern.
 func (r *Room) Configure(ctx context.Context, settings []room.Setting, password *[]byte) error {
 	var next secret
-	err := r.Govern(ctx, func(rules *room.Room) ([]room.Op, error) {
-		ops := make([]room.Op, 0, len(settings)+1)
-		for _, s := range settings {
-			ops = append(ops, room.Op{Kind: room.KindConfigure, Setting: s})
-		}
-		if password == nil {
-			return ops, nil
-		}
-		s := room.Password(0)
-		if len(*password) > 0 {
-			next.generation = rules.NextPassword()
-			s = room.Password(next.generation)
-		}
+	ops := make([]room.Op, 0, len(settings)+1)
+	for _, s := range settings {
 		ops = append(ops, room.Op{Kind: room.KindConfigure, Setting: s})
+	}
+	if password != nil {
+		var err error
+		if len(*password) > 0 {
+			if next, err = r.newSecret(ctx, *password); err != nil {
+				return err
+			}
+		}
+		ops = append(ops, room.Op{Kind: room.KindConfigure, Setting: room.Password(next.generation)})
+	}
+	err := r.Govern(ctx, func(rules *room.Room) ([]room.Op, error) {
 		if err := rules.May(r.svc.self, room.Configure); err != nil || next.generation == 0 {
 			return ops, err
 		}
-		next.value = pake.Stretch(r.id, next.generation, *password)
+		if next.generation != rules.NextPassword() {
+			return nil, errors.New("the password was changed by somebody else just now; try again")
+		}
 		// Before anybody hears of it: without it nobody would get in.
 		return ops, r.keepSecret(r.svc.ctx, next)
 	})
@@ -182,12 +188,35 @@ func (r *Room) Configure(ctx context.Context, settings []room.Setting, password 
 	})
 }
 
+// newSecret stretches the next password, which takes a while and is not for the
+// room's goroutine.
+func (r *Room) newSecret(ctx context.Context, password []byte) (secret, error) {
+	var s secret
+	if err := r.do(ctx, func() { s.generation = r.rules.NextPassword() }); err != nil {
+		return s, err
+	}
+	s.value = pake.Stretch(r.id, s.generation, password)
+	return s, nil
+}
+
+// guess is a password that somebody types, stretched once for all who are asked.
+type guess struct {
+	password []byte
+	secret
+}
+
+func (g *guess) stretched(id event.Conversation, generation uint64) pake.Secret {
+	if g.generation != generation || generation == 0 {
+		g.secret = secret{generation, pake.Stretch(id, generation, g.password)}
+	}
+	return g.value
+}
+
 // prove is the joiner's part of the password step, of which f writes and reads
 // frames. The steps are the same whatever the password, and there is one answer
 // to all that fails.
-func (s *Service) prove(id event.Conversation, admitter peer.ID, password []byte, c *pb.JoinChallenge, write func(*pb.JoinAsk) error, read func() (*pb.JoinAnswer, error)) error {
-	secret := pake.Stretch(id, c.Generation, password)
-	j, share, err := pake.Start(s.cfg.Rand, secret, pake.Context{Room: id, Joiner: s.self, Admitter: admitter, Generation: c.Generation})
+func (s *Service) prove(id event.Conversation, admitter peer.ID, password *guess, c *pb.JoinChallenge, write func(*pb.JoinAsk) error, read func() (*pb.JoinAnswer, error)) error {
+	j, share, err := pake.Start(s.cfg.Rand, password.stretched(id, c.Generation), pake.Context{Room: id, Joiner: s.self, Admitter: admitter, Generation: c.Generation})
 	if err != nil {
 		return err
 	}
@@ -257,7 +286,8 @@ func (s *Service) mayTry(p peer.ID, remote ma.Multiaddr) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
-	return s.take("peer "+string(p), triesBurst, now) && s.take("addr "+addrOf(remote), addrTries*triesBurst, now)
+	// The address first: identities cost nothing, and are not to fill the table.
+	return s.take("addr "+addrOf(remote), addrTries*triesBurst, now) && s.take("peer "+string(p), triesBurst, now)
 }
 
 // tried gives the attempt back that succeeded.

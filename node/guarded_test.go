@@ -1,0 +1,299 @@
+package node
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"p2pchat/node/api"
+)
+
+// crowd starts n nodes that know each other; the first is the room's creator.
+func crowd(t *testing.T, names ...string) []testNode {
+	t.Helper()
+	var all []testNode
+	for _, name := range names {
+		all = append(all, start(t, newAccount(t, name), all...))
+	}
+	for _, n := range all {
+		for _, name := range names {
+			if id, _ := n.Whoami(t.Context()); id.Name != name {
+				waitFor(t, name+" online", func() bool { id, err := n.resolve(name); return err == nil && n.people.online(id) })
+			}
+		}
+	}
+	return all
+}
+
+// waitFor waits until ok, as long as a test may hang.
+func waitFor(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("never: %s", what)
+		}
+	}
+}
+
+func (n testNode) create(t *testing.T, r api.CreateRoomRequest) string {
+	t.Helper()
+	e, err := n.CreateRoom(t.Context(), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e.RoomID
+}
+
+func (n testNode) enters(t *testing.T, room, password string) {
+	t.Helper()
+	if _, err := n.JoinRoom(t.Context(), api.JoinRoomRequest{Room: room, Password: []byte(password), Wait: time.Minute}); err != nil {
+		t.Fatalf("%s enters: %v", n.self.account().Name, err)
+	}
+}
+
+func (n testNode) says(t *testing.T, room, text string) api.Receipt {
+	t.Helper()
+	r, err := n.Send(t.Context(), api.SendRequest{Target: room, Text: text, Wait: time.Minute})
+	if err != nil {
+		t.Fatalf("%s says %q: %v", n.self.account().Name, text, err)
+	}
+	return r
+}
+
+func (n testNode) hears(t *testing.T, room, text string) {
+	t.Helper()
+	waitFor(t, n.self.account().Name+" hears "+text, func() bool { return n.has(t, room, text) })
+}
+
+func (n testNode) has(t *testing.T, room, text string) bool {
+	t.Helper()
+	log, err := n.Log(t.Context(), api.LogQuery{Target: room})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.ContainsFunc(log, func(m api.Message) bool { return m.Text == text })
+}
+
+func (n testNode) governs(t *testing.T, r api.GovernRequest) {
+	t.Helper()
+	if _, err := n.Govern(t.Context(), r); err != nil {
+		t.Fatalf("%+v: %v", r, err)
+	}
+}
+
+func (n testNode) refused(t *testing.T, room, password string, want api.Code) string {
+	t.Helper()
+	_, err := n.JoinRoom(t.Context(), api.JoinRoomRequest{Room: room, Password: []byte(password), Wait: 10 * time.Second})
+	if !api.IsCode(err, want) {
+		t.Fatalf("%s enters: %v, want %s", n.self.account().Name, err, want)
+	}
+	return err.Error()
+}
+
+// TestPasswordRoom: the right password lets in also where the owner is away,
+// through whoever is there; a wrong one and none are told the same.
+func TestPasswordRoom(t *testing.T) {
+	t.Parallel()
+	all := crowd(t, "owner", "alice", "bob", "carol")
+	owner, alice, bob, carol := all[0], all[1], all[2], all[3]
+	room := owner.create(t, api.CreateRoomRequest{Name: "vault", Password: []byte("open sesame")})
+	if a, b := alice.refused(t, room, "wrong", api.CodeNotAuthorized), alice.refused(t, room, "", api.CodeNotAuthorized); a != b {
+		t.Errorf("a wrong password and none are told apart: %q, %q", a, b)
+	}
+	alice.enters(t, room, "open sesame")
+	owner.says(t, room, "welcome")
+	alice.hears(t, room, "welcome")
+	owner.halt()
+	bob.refused(t, room, "open  sesame", api.CodeNotAuthorized)
+	bob.enters(t, room, "open sesame")
+	bob.says(t, room, "hello")
+	alice.hears(t, room, "hello")
+	bob.hears(t, room, "welcome") // history, from alice
+	// Bob was let in by alice: he lets others in as well, and is served.
+	alice.halt()
+	carol.enters(t, room, "open sesame")
+	carol.hears(t, room, "hello")
+	rows, err := carol.Rooms(t.Context(), false)
+	if err != nil || len(rows) != 1 || !rows[0].Password {
+		t.Fatalf("carol's rooms: %+v, %v", rows, err)
+	}
+}
+
+// TestNewPassword: a password puts nobody out; who comes later has to know it.
+func TestNewPassword(t *testing.T) {
+	t.Parallel()
+	all := crowd(t, "owner", "alice", "bob")
+	owner, alice, bob := all[0], all[1], all[2]
+	room := owner.create(t, api.CreateRoomRequest{Name: "den"})
+	alice.enters(t, room, "")
+	if _, err := owner.Configure(t.Context(), api.ConfigureRequest{Room: room, Password: []byte("new")}); err != nil {
+		t.Fatal(err)
+	}
+	owner.says(t, room, "guarded now")
+	alice.hears(t, room, "guarded now")
+	alice.says(t, room, "still here")
+	owner.hears(t, room, "still here")
+	bob.refused(t, room, "", api.CodeNotAuthorized)
+	// Also alice knows the password by now, and lets in.
+	waitFor(t, "alice knows the password", func() bool {
+		s, err := alice.RoomStatus(t.Context(), room)
+		return err == nil && s.Epoch != ""
+	})
+	owner.halt()
+	bob.enters(t, room, "new")
+	bob.hears(t, room, "still here")
+	alice2 := []byte("newer")
+	if _, err := alice.Configure(t.Context(), api.ConfigureRequest{Room: room, Password: alice2}); !api.IsCode(err, api.CodeForbidden) {
+		t.Errorf("a member sets a password: %v", err)
+	}
+}
+
+// TestRemovedHearsNothing: who is removed from a members-only room gets no key
+// that anything is sealed with afterwards; the others go on, also one who was
+// away when the epoch changed.
+func TestRemovedHearsNothing(t *testing.T) {
+	t.Parallel()
+	all := crowd(t, "owner", "alice", "bob", "mallory")
+	owner, alice, bob, mallory := all[0], all[1], all[2], all[3]
+	room := owner.create(t, api.CreateRoomRequest{Name: "board", MembersOnly: true})
+	mallory.refused(t, room, "", api.CodeMembershipRequired)
+	for _, n := range []testNode{alice, bob, mallory} {
+		owner.governs(t, api.GovernRequest{Room: room, Act: api.ActGrant, Who: n.self.account().Name, Standing: api.StandingMember})
+		n.enters(t, room, "")
+	}
+	mallory.says(t, room, "hi all")
+	bob.hears(t, room, "hi all")
+	before := keysOf(t, mallory, room)
+	owner.governs(t, api.GovernRequest{Room: room, Act: api.ActBan, Who: "mallory", Reason: "spam"})
+	waitFor(t, "mallory is told", func() bool {
+		rows, err := mallory.Rooms(t.Context(), false)
+		return err == nil && len(rows) == 0
+	})
+	for i, n := range []testNode{owner, alice, bob} {
+		text := []string{"one", "two", "three"}[i]
+		n.says(t, room, text)
+		for _, m := range []testNode{owner, alice, bob} {
+			m.hears(t, room, text)
+		}
+	}
+	if after := keysOf(t, mallory, room); len(after) != len(before) {
+		t.Errorf("the removed has %d keys, had %d", len(after), len(before))
+	}
+	if mallory.has(t, room, "one") || mallory.has(t, room, "two") || mallory.has(t, room, "three") {
+		t.Error("the removed heard what was said afterwards")
+	}
+	s, err := alice.RoomStatus(t.Context(), room)
+	if err != nil || s.Epoch == room || s.Epoch == "" {
+		t.Errorf("after a ban the epoch is %q, %v", s.Epoch, err)
+	}
+	mallory.refused(t, room, "", api.CodeBanned)
+	if _, err := mallory.Send(t.Context(), api.SendRequest{Target: room, Text: "let me in"}); !api.IsCode(err, api.CodeNotJoined) {
+		t.Errorf("the removed speaks on: %v", err)
+	}
+}
+
+func keysOf(t *testing.T, n testNode, room string) []string {
+	t.Helper()
+	r, err := n.resolveRoom(t.Context(), room)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, err := n.store.Epochs(t.Context(), r.ID())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for id := range keys {
+		out = append(out, id.String())
+	}
+	return out
+}
+
+// TestDestroyed: everybody is told, also who was away, and nobody enters again.
+func TestDestroyed(t *testing.T) {
+	t.Parallel()
+	ownerDir, aliceDir, bobDir := newAccount(t, "owner"), newAccount(t, "alice"), newAccount(t, "bob")
+	owner := start(t, ownerDir)
+	alice := start(t, aliceDir, owner)
+	bob := start(t, bobDir, owner, alice)
+	room := owner.create(t, api.CreateRoomRequest{Name: "old"})
+	next := owner.create(t, api.CreateRoomRequest{Name: "new"})
+	for _, n := range []testNode{alice, bob} {
+		waitFor(t, "the owner is online", func() bool { return n.people.online(owner.key.ID()) })
+		n.enters(t, room, "")
+	}
+	owner.says(t, room, "last words")
+	bob.hears(t, room, "last words")
+	bob.halt()
+	owner.governs(t, api.GovernRequest{Room: room, Act: api.ActDestroy, Reason: "moving", Alternate: next})
+	gone := func(n testNode) func() bool {
+		return func() bool {
+			rows, err := n.Rooms(t.Context(), false)
+			return err == nil && !slices.ContainsFunc(rows, func(r api.Room) bool { return r.RoomID == room })
+		}
+	}
+	waitFor(t, "alice is told", gone(alice))
+	bob = start(t, bobDir, owner, alice)
+	waitFor(t, "bob is told when he comes back", gone(bob))
+	s, err := bob.RoomState(t.Context(), room)
+	if err != nil || !s.Destroyed || s.Reason != "moving" || s.Alternate != next {
+		t.Errorf("bob's state: %+v, %v", s, err)
+	}
+	if !bob.has(t, room, "last words") {
+		t.Error("what was said before is gone")
+	}
+}
+
+// TestKickedAndBack: a kick puts out now; the kicked may come back, and is heard.
+func TestKickedAndBack(t *testing.T) {
+	t.Parallel()
+	all := crowd(t, "owner", "alice")
+	owner, alice := all[0], all[1]
+	room := owner.create(t, api.CreateRoomRequest{Name: "bar"})
+	alice.enters(t, room, "")
+	alice.says(t, room, "before")
+	owner.hears(t, room, "before")
+	owner.governs(t, api.GovernRequest{Room: room, Act: api.ActKick, Who: "alice"})
+	waitFor(t, "alice is out", func() bool {
+		rows, err := alice.Rooms(t.Context(), false)
+		return err == nil && len(rows) == 0
+	})
+	if !owner.has(t, room, "before") {
+		t.Error("what the kicked had said is gone")
+	}
+	alice.enters(t, room, "")
+	alice.says(t, room, "after")
+	owner.hears(t, room, "after")
+}
+
+// TestInvited: an invitation lets into a members-only room; it may be declined.
+func TestInvited(t *testing.T) {
+	t.Parallel()
+	all := crowd(t, "owner", "alice", "bob")
+	owner, alice, bob := all[0], all[1], all[2]
+	room := owner.create(t, api.CreateRoomRequest{Name: "club", MembersOnly: true, Hidden: true})
+	for _, who := range []string{"alice", "bob"} {
+		if _, err := owner.Invite(t.Context(), room, who, "join us"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, n := range []testNode{alice, bob} {
+		waitFor(t, "invited", func() bool { list, err := n.Invitations(t.Context()); return err == nil && len(list) == 1 })
+	}
+	if _, err := alice.AnswerInvitation(t.Context(), api.AnswerRequest{Room: "club", Accept: true, Wait: time.Minute}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := bob.AnswerInvitation(t.Context(), api.AnswerRequest{Room: "#club", Reason: "busy"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range []testNode{alice, bob} {
+		if list, err := n.Invitations(t.Context()); err != nil || len(list) != 0 {
+			t.Errorf("still invited: %+v, %v", list, err)
+		}
+	}
+	alice.says(t, room, "here I am")
+	owner.hears(t, room, "here I am")
+	if _, err := bob.resolveRoom(t.Context(), room); !api.IsCode(err, api.CodeNotFound) {
+		t.Errorf("who declined knows the room: %v", err)
+	}
+}
