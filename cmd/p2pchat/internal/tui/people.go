@@ -15,7 +15,7 @@ import (
 type talk struct {
 	key    string // peer ID of the person; conversation ID of a room
 	kind   string // api.KindDirect or api.KindRoom
-	target string // what the service is asked for
+	target string // what the service is asked for: the key, never changed since calls read it
 	name   string // clean
 	conv   string // conversation ID, "" until the service told
 	twin   bool   // another row has the same name
@@ -127,9 +127,6 @@ func (p *people) setConversation(c api.Conversation) {
 		t.last = c.LastTime.Time
 	}
 	p.byConv[c.ID] = t
-	if key == c.ID && c.Target != "" {
-		t.target = c.Target
-	}
 	if !t.listed && c.Name != "" {
 		t.name = clean(c.Name)
 	}
