@@ -506,6 +506,7 @@ type JoinGrant struct {
 	Below         []*LogHead             `protobuf:"bytes,2,rep,name=below,proto3" json:"below,omitempty"`         // nothing of a log up to here is for the newcomer; ascending
 	Secret        *RoomSecret            `protobuf:"bytes,3,opt,name=secret,proto3" json:"secret,omitempty"`       // in rooms with a password
 	Admission     *RoomAdmission         `protobuf:"bytes,4,opt,name=admission,proto3" json:"admission,omitempty"` // what the newcomer's join is to carry, in rooms with a password
+	Ctl           [][]byte               `protobuf:"bytes,5,rep,name=ctl,proto3" json:"ctl,omitempty"`             // and what it is to cite then
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -564,6 +565,13 @@ func (x *JoinGrant) GetSecret() *RoomSecret {
 func (x *JoinGrant) GetAdmission() *RoomAdmission {
 	if x != nil {
 		return x.Admission
+	}
+	return nil
+}
+
+func (x *JoinGrant) GetCtl() [][]byte {
+	if x != nil {
+		return x.Ctl
 	}
 	return nil
 }
@@ -712,12 +720,13 @@ const file_join_proto_rawDesc = "" +
 	"\tchallenge\x18\x04 \x01(\v2\x16.p2pchat.JoinChallengeR\tchallenge\";\n" +
 	"\vJoinRefusal\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage\"\xbd\x01\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage\"\xcf\x01\n" +
 	"\tJoinGrant\x12%\n" +
 	"\x04keys\x18\x01 \x03(\v2\x11.p2pchat.EpochKeyR\x04keys\x12&\n" +
 	"\x05below\x18\x02 \x03(\v2\x10.p2pchat.LogHeadR\x05below\x12+\n" +
 	"\x06secret\x18\x03 \x01(\v2\x13.p2pchat.RoomSecretR\x06secret\x124\n" +
-	"\tadmission\x18\x04 \x01(\v2\x16.p2pchat.RoomAdmissionR\tadmission\"D\n" +
+	"\tadmission\x18\x04 \x01(\v2\x16.p2pchat.RoomAdmissionR\tadmission\x12\x10\n" +
+	"\x03ctl\x18\x05 \x03(\fR\x03ctl\"D\n" +
 	"\n" +
 	"RoomSecret\x12\x1e\n" +
 	"\n" +
