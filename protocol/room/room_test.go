@@ -227,3 +227,46 @@ func TestAdmission(t *testing.T) {
 		t.Error("the word of somebody banned")
 	}
 }
+
+// What a room says of itself, and in which order its events are to be served.
+func TestConfig(t *testing.T) {
+	t.Parallel()
+	w := newTown(t, 2, Setting{Field: FieldName, Text: "Harbour"}, Setting{Field: FieldDescription, Text: "Boats"},
+		Setting{Field: FieldLanguage, Text: "en"}, Setting{Field: FieldVisible}, Setting{Field: FieldPersistent},
+		Setting{Field: FieldLogging, Number: 1}, Setting{Field: FieldHistory, Number: historySince, Amount: 1000})
+	c := w.Config()
+	if c.Name() != "Harbour" || c.Description() != "Boats" || c.Language() != "en" || c.Visible() || c.Persistent() || !c.Logging() || c.MinVersion() != 1 {
+		t.Errorf("%+v", c)
+	}
+	for _, x := range []struct {
+		set   Setting
+		all   bool
+		last  uint64
+		since time.Duration
+	}{
+		{Setting{Field: FieldHistory}, true, 0, 0},
+		{Setting{Field: FieldHistory, Number: historyNone}, false, 0, 0},
+		{Setting{Field: FieldHistory, Number: historyLast, Amount: 5}, false, 5, 0},
+		{Setting{Field: FieldHistory, Number: historySince, Amount: 2000}, false, 0, 2 * time.Second},
+	} {
+		w.does(0, Op{Kind: KindConfigure, Setting: x.set})
+		c := w.Config()
+		if all, last, since := c.History(); all != x.all || last != x.last || since != x.since {
+			t.Error(all, last, since)
+		}
+	}
+	w.does(0, w.on(KindVoice, 1))
+	if w.Voice(w.id(1)) != Voiced {
+		t.Error(w.Voice(w.id(1)))
+	}
+	want := []event.ID{event.ID(w.ID())}
+	for _, e := range w.all {
+		want = append(want, e.ID)
+		if err := CheckBody(e); err != nil {
+			t.Error(err)
+		}
+	}
+	if got := w.AlongCtl(); !slices.Equal(got, want) {
+		t.Error(got)
+	}
+}
