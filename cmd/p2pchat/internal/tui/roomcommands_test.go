@@ -44,10 +44,10 @@ func TestRoomCommandsRefused(t *testing.T) {
 		h.pass(api.DefaultWait)
 		h.shows(`no room called "nosuch" is known`)
 		h.enter("/join dev bruno")
-		h.shows(`somebody in the room is called "bruno"`)
+		h.shows("⚠ somebody")
 		h.enter("/join dev")
 		for line, want := range map[string]string{
-			"/nick bruno": `somebody in the room is called "bruno"`, "/nick": "say which", "/leave dev": "takes no name",
+			"/nick bruno": "⚠ somebody", "/nick": "say which", "/leave dev": "takes no name",
 			"/nick " + strings.Repeat("x", api.MaxNick+1): "at most 32",
 		} {
 			h.press("ctrl+u")

@@ -156,7 +156,7 @@ func TestRoomScreenHostile(t *testing.T) {
 		lan := apitest.NewLAN()
 		anna, evil, twin := lan.Join("anna"), lan.Join("ev\x1b[2Jil"), lan.Join("twin")
 		id := create(t, anna, api.CreateRoomRequest{Name: "dev"})
-		join(t, evil, id, "an\u202ena")
+		join(t, evil, id, "anna\u0430")
 		join(t, twin, id, "")
 		sayIn(t, evil, id, "\x1b[H\x1b[2Jcleared", "a\u202eb")
 		h := newHarness(t, anna, 110, 24, Options{})
