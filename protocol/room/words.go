@@ -141,11 +141,13 @@ func (r *Room) Against(p peer.ID) []event.ID {
 }
 
 // NextPassword is the generation a new password is to have: above every one that
-// any stored event names.
+// an effective event names.
 func (r *Room) NextPassword() uint64 {
 	n := r.first[FieldPassword].Number
 	for _, i := range r.setters[FieldPassword] {
-		n = max(n, r.controls[i].Setting.Number)
+		if r.all.eff.has(i) {
+			n = max(n, r.controls[i].Setting.Number)
+		}
 	}
 	return n + 1
 }

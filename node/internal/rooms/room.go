@@ -157,6 +157,9 @@ func (r *Room) reload(ctx context.Context) error {
 		return err
 	}
 	take()
+	if err := takeForks(ctx, st, rules); err != nil {
+		return err
+	}
 	for k, low := range lows {
 		rules.Prune(k, low)
 	}
@@ -177,6 +180,25 @@ func (r *Room) reload(ctx context.Context) error {
 		r.shown[o.Peer] = r.member(o)
 	}
 	return nil
+}
+
+// takeForks hands in what the rules passed over when it came, since what a cut
+// reaches it by was not here yet.
+func takeForks(ctx context.Context, st Store, rules *room.Room) error {
+	for tried := map[event.ID]bool{}; ; {
+		ids := slices.DeleteFunc(rules.Wanted(), func(id event.ID) bool { return tried[id] })
+		if len(ids) == 0 {
+			return nil
+		}
+		for _, id := range ids {
+			tried[id] = true
+		}
+		events, err := st.EventsByID(ctx, ids, maxQueue)
+		if err != nil {
+			return err
+		}
+		rules.AddMessage(events...)
+	}
 }
 
 // ID is the room's ID.
