@@ -293,7 +293,22 @@ func (p *party) byRoom(ctx context.Context, svc api.Service, target string) map[
 	_, status := svc.RoomStatus(ctx, target)
 	_, ping := svc.PingRoom(ctx, target, 0)
 	_, leave := svc.LeaveRoom(ctx, target)
-	return map[string]error{"members": members, "state": state, "status": status, "ping": ping, "leave": leave}
+	_, audit := svc.Audit(ctx, target)
+	_, subject := svc.SetSubject(ctx, target, "a subject")
+	_, configure := svc.Configure(ctx, api.ConfigureRequest{Room: target, Set: []api.Setting{{Key: "description", Value: "x"}}})
+	_, govern := svc.Govern(ctx, api.GovernRequest{Room: target, Act: api.ActKick, Who: p.bobID})
+	_, voice := svc.RequestVoice(ctx, target)
+	_, invite := svc.Invite(ctx, target, p.bobID, "")
+	_, private := svc.SendPrivate(ctx, target, p.bobID, "hi", 0)
+	_, answer := svc.AnswerInvitation(ctx, api.AnswerRequest{Room: target})
+	errs := map[string]error{
+		"members": members, "state": state, "status": status, "ping": ping, "leave": leave, "audit": audit, "subject": subject,
+		"configure": configure, "govern": govern, "voice request": voice, "invite": invite, "private": private,
+	}
+	if !api.IsCode(answer, api.CodeNotFound) { // where nobody is invited, whatever the name
+		errs["answer"] = answer
+	}
+	return errs
 }
 
 func testRoomNames(p *party) {

@@ -124,6 +124,10 @@ func (w *watcher) apply(c api.Change) {
 		if missing = c.Member == nil; !missing {
 			w.change(*c.Member)
 		}
+	case api.ChangeInvitation:
+		missing = c.Invitation == nil
+	case api.ChangeVoiceRequest:
+		missing = c.VoiceRequest == nil
 	case api.ChangeNotice:
 		missing = c.Notice == ""
 	}
