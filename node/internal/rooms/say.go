@@ -81,14 +81,14 @@ func (r *Room) drafts(w *word, begun bool) ([]room.Draft, error) {
 		return nil, ErrNotJoined
 	}
 	now := time.Now()
+	ctl, join, err := r.rules.DraftMessage(r.own, w.kind)
+	if err != nil {
+		return nil, err
+	}
 	if w.kind == event.KindText {
 		if err := r.rules.Paced(r.svc.self, r.lastSaid, now); err != nil {
 			return nil, err
 		}
-	}
-	ctl, join, err := r.rules.DraftMessage(r.own, w.kind)
-	if err != nil {
-		return nil, err
 	}
 	var out []room.Draft
 	if join && !begun {
