@@ -151,7 +151,7 @@ func TestChangesSurvive(t *testing.T) {
 		{Seq: 3, Type: api.ChangePeerRemoved, PeerID: "p"},
 		{Seq: 4, Type: api.ChangeMessage, Message: &api.Message{
 			ID: "i", Conversation: "c", Author: "a", Name: "n", Nick: "ni", Time: at, Log: "l", Seq: 1 << 63, Kind: "k",
-			Text: strings.Repeat("\x00", api.MaxText), State: "s", Verified: true, Skewed: true, Forked: true,
+			Text: strings.Repeat("\x00", api.MaxText), State: "s", Verified: true, Skewed: true, Forked: true, Retracted: true, Room: "r",
 		}},
 		{Seq: 5, Type: api.ChangeState, State: &api.StateChange{Conversation: "c", Log: "l", Seq: 7, State: "s"}},
 		{Seq: 6, Type: api.ChangeConversation, Conversation: &conversation},
@@ -165,6 +165,10 @@ func TestChangesSurvive(t *testing.T) {
 		}}},
 		{Seq: 13, Type: api.ChangeMember, Member: &api.MemberChange{RoomID: "r", Member: api.Member{PeerID: "p"}}},
 		{Seq: 14, Type: api.ChangeHidden, Hidden: &api.Hidden{Conversation: "c", ID: "i"}},
+		{Seq: 15, Type: api.ChangeInvitation, Invitation: &api.Invitation{
+			ID: "i", RoomID: "r", Room: "n", PeerID: "p", Name: "n", Reason: "re", Time: at,
+		}},
+		{Seq: 16, Type: api.ChangeVoiceRequest, VoiceRequest: &api.VoiceRequest{RoomID: "r", PeerID: "p", Name: "n"}},
 		{Seq: 1<<64 - 1, Type: "of-the-future"},
 	}
 	dir, _, _ := serve(t, svc)

@@ -180,7 +180,9 @@ func testRoomLower(p *party) {
 	carolID := p.whoami(carol).PeerID
 	acts := func(who string) []api.GovernRequest {
 		return []api.GovernRequest{
-			{Act: api.ActKick, Who: who}, {Act: api.ActBan, Who: who}, {Act: api.ActDevoice, Who: who},
+			{Act: api.ActKick, Who: who},
+			{Act: api.ActBan, Who: who},
+			{Act: api.ActDevoice, Who: who},
 			{Act: api.ActGrant, Who: who, Standing: api.StandingNone},
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -93,6 +94,44 @@ func TestFollowerGetsLateMessages(t *testing.T) {
 		if n := seen[fmt.Sprintf("alice %d", 3+i)]; n != 1 {
 			t.Fatalf("message %d was printed %d times", 3+i, n)
 		}
+	}
+}
+
+// What is retracted after it was printed is printed once more, as such.
+func TestFollowerOfRetraction(t *testing.T) {
+	t.Parallel()
+	lan := apitest.NewLAN()
+	alice, bob := lan.Join("alice"), lan.Join("bob")
+	if _, err := alice.CreateRoom(t.Context(), api.CreateRoomRequest{Name: "dev"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := bob.JoinRoom(t.Context(), api.JoinRoomRequest{Room: "dev"}); err != nil {
+		t.Fatal(err)
+	}
+	say(t, bob, "#dev", 0, 2)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	var got []string
+	f := follower{svc: alice, target: "#dev", last: 2, print: func(m api.Message) error {
+		got = append(got, fmt.Sprint(m.Text, m.Retracted))
+		switch len(got) {
+		case 2:
+			_, err := alice.Govern(ctx, api.GovernRequest{Room: "dev", Act: api.ActRetract, ID: m.ID})
+			if err == nil {
+				_, err = alice.Govern(ctx, api.GovernRequest{Room: "dev", Act: api.ActRetract, ID: m.ID})
+			}
+			say(t, bob, "#dev", 2, 1)
+			return err
+		case 4:
+			return errEnough
+		}
+		return nil
+	}}
+	if err := f.run(ctx); !errors.Is(err, errEnough) {
+		t.Fatal(err)
+	}
+	if want := []string{"#dev 0false", "#dev 1false", "true", "#dev 2false"}; !slices.Equal(got, want) {
+		t.Errorf("printed %q, want %q", got, want)
 	}
 }
 
