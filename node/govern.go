@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -50,7 +51,10 @@ func (n *Node) inRoom(ctx context.Context, target string, f func(*rooms.Room) er
 // Configure implements [api.Service].
 func (n *Node) Configure(ctx context.Context, q api.ConfigureRequest) (api.Entry, error) {
 	var settings []room.Setting
-	for _, s := range q.Set {
+	for i, s := range q.Set {
+		if slices.ContainsFunc(q.Set[:i], func(o api.Setting) bool { return o.Key == s.Key }) {
+			return api.Entry{}, api.Errorf(api.CodeUsage, "%s is given twice", s.Key)
+		}
 		if s.Key == room.FieldName.Key() {
 			if err := api.CheckRoomName(s.Value); err != nil {
 				return api.Entry{}, err

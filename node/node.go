@@ -55,7 +55,8 @@ type Node struct {
 	twins    *twins
 	self     *self
 
-	roomsDue *mailbox[event.Conversation] // rooms whose row faces are to be told
+	roomFiles *roomFiles
+	roomsDue  *mailbox[event.Conversation] // rooms whose row faces are to be told
 
 	due     chan struct{} // 1: a write-behind that is due covers any number
 	writing sync.Mutex    // held while something is written behind
@@ -191,6 +192,9 @@ func (n *Node) openState(ctx context.Context) error {
 	n.delivery = newDelivery(acc.Peer, n.store, n.hub.publish)
 	n.notices = newNotices()
 	n.twins = newTwins(n)
+	n.roomFiles = newRoomFiles(n.cfg.Dir, func(err error) {
+		n.notice(causeRoomFile, fmt.Sprintf("the readable log of a room cannot be written (%v); what is said is kept all the same", err))
+	})
 	n.ledger = history.New(history.Config{Store: storeAdapter{n.store}, Key: n.key, Rand: rand.Reader, Stored: n.stored})
 	return nil
 }

@@ -28,6 +28,8 @@ func roomError(err error) error {
 		return api.Errorf(api.Code(no.Code), "%w", err)
 	case errors.Is(err, rooms.ErrNotJoined), errors.Is(err, rooms.ErrUnknown):
 		return api.Errorf(api.CodeNotJoined, "you are not in this room; `p2pchat room join ROOM` enters it")
+	case errors.Is(err, rooms.ErrNotHere):
+		return api.Errorf(api.CodeNotFound, "whom you mean is not in the room")
 	case errors.Is(err, rooms.ErrNobody):
 		return api.Errorf(api.CodeNotJoined, "no member of the room is connected that could let you in")
 	case errors.Is(err, rooms.ErrClosed):

@@ -63,7 +63,7 @@ func roomStates(self peer.ID, reached event.Frontier) func(*event.Event) string 
 // roomHandler hears from rooms.
 type roomHandler struct{ n *Node }
 
-func (h roomHandler) Messages(id event.Conversation, ms []rooms.Message) {
+func (h roomHandler) Messages(id event.Conversation, scene rooms.Scene, ms []rooms.Message) {
 	n := h.n
 	n.notices.set(causeDisk, "") // something was written
 	r, err := n.rooms.Room(id)
@@ -71,6 +71,7 @@ func (h roomHandler) Messages(id event.Conversation, ms []rooms.Message) {
 		return // it is being entered; a face reads the log when it opens
 	}
 	state := roomStates(n.key.ID(), r.Reached())
+	var lines []api.Message
 	for _, m := range ms {
 		switch m.Verdict.Status {
 		case room.Visible, room.Retracted:
@@ -80,12 +81,16 @@ func (h roomHandler) Messages(id event.Conversation, ms []rooms.Message) {
 				retract(&row)
 			}
 			n.hub.publish(api.Change{Type: api.ChangeMessage, Message: &row})
+			if m.Fresh && row.Kind != api.MessageEpoch {
+				lines = append(lines, row)
+			}
 		default:
 			if !m.Fresh {
 				n.hub.publish(api.Change{Type: api.ChangeHidden, Hidden: &api.Hidden{Conversation: id.String(), ID: m.ID.String()}})
 			}
 		}
 	}
+	n.roomFiles.write(id, scene, lines)
 	h.counted(id)
 }
 
@@ -98,13 +103,16 @@ func (h roomHandler) counted(id event.Conversation) {
 	h.n.roomsDue.put(id)
 }
 
-func (h roomHandler) Governed(id event.Conversation, events []*event.Event, at time.Time) {
+func (h roomHandler) Governed(id event.Conversation, scene rooms.Scene, events []*event.Event, at time.Time) {
+	var lines []api.Message
 	for _, e := range events {
 		row := message(e, at, h.n.people)
 		row.Conversation = id.String()
 		row.State = roomStates(h.n.key.ID(), nil)(e)
 		h.n.hub.publish(api.Change{Type: api.ChangeMessage, Message: &row})
+		lines = append(lines, row)
 	}
+	h.n.roomFiles.write(id, scene, lines)
 }
 
 func (h roomHandler) RoomChanged(id event.Conversation) { h.n.roomsDue.put(id) }

@@ -120,6 +120,8 @@ func (n *Node) diskFull() {
 const (
 	causeTwin = "twin" // another live node has our key
 	causeDisk = "disk" // the disk is full
+
+	causeRoomFile = "room-file" // a readable log cannot be written
 )
 
 func (x *notices) stands(cause string) bool {

@@ -165,13 +165,19 @@ type Message struct {
 	Fresh bool
 }
 
+// Scene is what a room is while something happens in it.
+type Scene struct {
+	Name    string
+	Logging bool // members keep readable logs
+}
+
 // Handler hears what happens in rooms, in order for each room. It must be quick
 // and must not call the service.
 type Handler interface {
 	// Messages: these entered the history, or their verdict changed.
-	Messages(room event.Conversation, ms []Message)
+	Messages(room event.Conversation, s Scene, ms []Message)
 	// Governed: control events that entered the history.
-	Governed(room event.Conversation, events []*event.Event, at time.Time)
+	Governed(room event.Conversation, s Scene, events []*event.Event, at time.Time)
 	// RoomChanged: name, subject, occupants, our standing … may have changed.
 	RoomChanged(room event.Conversation)
 	// MemberChanged: somebody came, changed or went.

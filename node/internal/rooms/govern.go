@@ -77,13 +77,16 @@ func (r *Room) May(ctx context.Context, v room.Privilege) error {
 	return err
 }
 
-// MayWrite is nil if we may send p a private message here.
+// MayWrite is nil if we may send p a private message here. Errors: ErrNotJoined,
+// ErrNotHere, *room.Refusal.
 func (r *Room) MayWrite(ctx context.Context, p peer.ID) error {
 	var err error
 	if e := r.do(ctx, func() {
 		switch {
 		case !r.joined || !r.isOccupant(r.svc.self):
 			err = ErrNotJoined
+		case !r.isOccupant(p):
+			err = ErrNotHere
 		default:
 			err = r.rules.MayWrite(r.svc.self, p)
 		}

@@ -344,6 +344,11 @@ func (r *Room) after(ctx context.Context, in *intake, b Batch, at time.Time) {
 	r.tell(ctx, in, b, at)
 }
 
+func (r *Room) scene() Scene {
+	cfg := r.rules.Config()
+	return Scene{Name: cfg.Name(), Logging: cfg.Logging()}
+}
+
 // tell has the handler hear of a batch.
 func (r *Room) tell(ctx context.Context, in *intake, b Batch, at time.Time) {
 	h := r.svc.cfg.Handler
@@ -387,11 +392,11 @@ func (r *Room) tell(ctx context.Context, in *intake, b Batch, at time.Time) {
 			}
 			return 1
 		})
-		h.Messages(r.id, ms)
+		h.Messages(r.id, r.scene(), ms)
 	}
 	governed := slices.ContainsFunc(in.effects, func(e room.Effects) bool { return len(e.Governed) > 0 || e.Everyone || len(e.People) > 0 })
 	if len(b.Control) > 0 {
-		h.Governed(r.id, b.Control, at)
+		h.Governed(r.id, r.scene(), b.Control, at)
 	}
 	if said || governed {
 		r.peopleChanged()

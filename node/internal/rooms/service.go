@@ -34,6 +34,8 @@ var (
 	ErrNobody = errors.New("no member of the room is here to let us in")
 	// ErrRefused marks what only a faulty or hostile peer sends.
 	ErrRefused = errors.New("refused")
+	// ErrNotHere: he whom it is about is not in the room.
+	ErrNotHere = errors.New("not in the room")
 	// ErrUnknown: we were never in the room.
 	ErrUnknown = errors.New("unknown room")
 )

@@ -1,0 +1,58 @@
+package node
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"p2pchat/node/api"
+	"p2pchat/node/internal/rooms"
+	"p2pchat/protocol/event"
+)
+
+func TestRoomFiles(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	var failures []error
+	f := newRoomFiles(dir, func(err error) { failures = append(failures, err) })
+	at := api.Time{Time: time.Date(2026, 11, 25, 18, 0, 0, 0, time.FixedZone("", 3600))}
+	lines := []api.Message{
+		{Time: at, Nick: "anna", Kind: api.MessageText, Text: "two\nlines \x1b[31m\u202e"},
+		{Time: at, Name: "bob", Kind: api.MessageAction, Text: "waves"},
+		{Time: at, Nick: "anna", Kind: api.MessageGovern, Text: "kicked bob: spam"},
+	}
+	id := event.Conversation{1, 2, 3, 4}
+	f.write(id, rooms.Scene{Name: "../a b"}, lines) // not logged
+	if _, err := os.Stat(filepath.Join(dir, "logs")); !os.IsNotExist(err) {
+		t.Fatalf("a room that is not logged left something: %v", err)
+	}
+	for range 2 {
+		f.write(id, rooms.Scene{Name: "../a b", Logging: true}, lines)
+	}
+	path := filepath.Join(dir, "logs", "___a_b-01020304.log")
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "2026-11-25 17:00:00 <anna> two\u2424lines \ufffd[31m\ufffd\n2026-11-25 17:00:00 * bob waves\n2026-11-25 17:00:00 --- anna kicked bob: spam\n"
+	if got := string(b); got != strings.Repeat(want, 2) {
+		t.Errorf("the log reads\n%s", got)
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v, %v", info.Mode(), err)
+	}
+	if err := os.RemoveAll(filepath.Join(dir, "logs")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "logs"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		f.write(id, rooms.Scene{Name: "x", Logging: true}, lines)
+	}
+	if len(failures) != 1 {
+		t.Errorf("told %d times that a log cannot be written: %v", len(failures), failures)
+	}
+}
