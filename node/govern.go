@@ -176,11 +176,13 @@ func resolveMember(who string, members []person, self peer.ID, anybody func(stri
 	if id, err := peer.Decode(trimPerson(who)); err == nil {
 		return id, nil
 	}
-	id, err := resolve(who, person{}, members)
-	if !api.IsCode(err, api.CodeNotFound) {
-		return id, err
+	// '@name' is a username, also where somebody has it as his nick.
+	if trimPerson(who) == who {
+		if id, err := resolve(who, person{}, members); !api.IsCode(err, api.CodeNotFound) {
+			return id, err
+		}
 	}
-	id, err = anybody(who)
+	id, err := anybody(who)
 	if errors.Is(err, errSelf) {
 		return self, nil
 	}

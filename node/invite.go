@@ -201,23 +201,36 @@ func pickInvitation(target string, all []invitation) ([]invitation, error) {
 	return nil, ambiguousRoom(name, ids)
 }
 
-// heardAboutRoom tells faces what somebody asks of us about a room.
-func (n *Node) heardAboutRoom(e *event.Event) {
-	if !aboutRooms(e.Kind) || e.Kind == room.KindPrivate {
-		return
-	}
+// tellAsked tells faces what somebody asks of us about a room, if it is for us:
+// an invitation into one we are not in, a request for voice in one we moderate.
+func (n *Node) tellAsked(ctx context.Context, e *event.Event) {
 	b, err := room.DecodeBody(e.Kind, e.Body)
 	if err != nil {
 		return
 	}
+	info := func(id event.Conversation) rooms.Info {
+		r, err := n.rooms.Room(id)
+		if err != nil {
+			return rooms.Info{}
+		}
+		i, err := r.Info(ctx)
+		if err != nil {
+			return rooms.Info{}
+		}
+		return i
+	}
 	switch b := b.(type) {
 	case *room.Invitation:
-		row := invitationRow(invitation{e, b}, n.people)
-		n.hub.publish(api.Change{Type: api.ChangeInvitation, Invitation: &row})
+		if !info(b.Room).In {
+			row := invitationRow(invitation{e, b}, n.people)
+			n.hub.publish(api.Change{Type: api.ChangeInvitation, Invitation: &row})
+		}
 	case *room.VoiceRequest:
-		n.hub.publish(api.Change{Type: api.ChangeVoiceRequest, VoiceRequest: &api.VoiceRequest{
-			RoomID: b.Room.String(), PeerID: e.Author.String(), Name: n.people.name(e.Author),
-		}})
+		if i := info(b.Room); i.In && i.Role >= room.RoleModerator {
+			n.hub.publish(api.Change{Type: api.ChangeVoiceRequest, VoiceRequest: &api.VoiceRequest{
+				RoomID: b.Room.String(), PeerID: e.Author.String(), Name: n.people.name(e.Author),
+			}})
+		}
 	}
 }
 

@@ -235,8 +235,8 @@ func (n *Node) stored(e *event.Event, at time.Time) {
 		m.State = api.Received
 	}
 	n.hub.publish(api.Change{Type: api.ChangeMessage, Message: &m})
-	if e.Author != n.key.ID() {
-		n.heardAboutRoom(e)
+	if e.Author != n.key.ID() && (e.Kind == room.KindInvite || e.Kind == room.KindVoiceRequest) {
+		n.asked.put(e) // rooms are not to be asked from here
 	}
 	if c, ok := n.convs.said(e, e.Author != n.key.ID()); ok {
 		n.publishConversation(c)

@@ -56,6 +56,7 @@ type Node struct {
 	self     *self
 
 	roomFiles *roomFiles
+	asked     *mailbox[*event.Event]       // what others ask of us about rooms
 	roomsDue  *mailbox[event.Conversation] // rooms whose row faces are to be told
 
 	due     chan struct{} // 1: a write-behind that is due covers any number
@@ -83,7 +84,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 	}
 	n := &Node{
 		cfg: cfg, key: cfg.Key, log: cfg.Logger.With("component", "node"),
-		hub: newHub(), roomsDue: newMailbox[event.Conversation](), due: make(chan struct{}, 1), done: make(chan struct{}),
+		hub: newHub(), roomsDue: newMailbox[event.Conversation](), asked: newMailbox[*event.Event](), due: make(chan struct{}, 1), done: make(chan struct{}),
 	}
 	n.ctx, n.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	if err := n.open(ctx); err != nil {

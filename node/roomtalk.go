@@ -136,13 +136,18 @@ func (h roomHandler) Failed(id event.Conversation, err error) {
 	}
 }
 
-// tellRooms tells faces the rows of rooms that changed, until ctx ends.
+// tellRooms tells faces the rows of rooms that changed, and what others ask of us
+// about rooms, until ctx ends.
 func (n *Node) tellRooms(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-n.roomsDue.news:
+		case <-n.asked.news:
+		}
+		for _, e := range n.asked.take() {
+			n.tellAsked(ctx, e)
 		}
 		for _, id := range n.roomsDue.take() {
 			if r, err := n.rooms.Room(id); err == nil {

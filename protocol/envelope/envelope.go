@@ -116,6 +116,3 @@ func (e *Envelope) Open(room event.Conversation, key Key) (*Content, error) {
 	}
 	return decodeContent(plain)
 }
-
-// Size is what the envelope takes in memory, in bytes.
-func (e *Envelope) Size() int { return len(e.sealed) + len(e.nonce) }
