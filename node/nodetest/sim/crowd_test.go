@@ -1,11 +1,13 @@
 package sim
 
 import (
+	"fmt"
 	"testing"
 	"time"
 )
 
-// A hundred in one room: every message everywhere, once, in the same order.
+// A hundred in one room: every message everywhere, once, in the same order. One
+// who comes late gets the same.
 func TestHundred(t *testing.T) {
 	inBubble(t, 1, func(t *testing.T, n *Net) {
 		const nodes, lines = 100, 50
@@ -16,6 +18,16 @@ func TestHundred(t *testing.T) {
 		if want := 1 + nodes + lines; len(all) != want { // the founding, the joins, the lines
 			t.Errorf("the log has %d entries, want %d", len(all), want)
 		}
+
+		late := must(n.Account(t.Context(), "late"))(t)
+		check(t, late.enter(t.Context(), room, n.Nodes()[:2]))
+		check(t, Until(time.Minute, func() error {
+			got, err := Same(t.Context(), room, n.Nodes()...)
+			if err == nil && len(got) != len(all)+1 {
+				err = fmt.Errorf("the log has %d entries, want %d", len(got), len(all)+1)
+			}
+			return err
+		}))
 	})
 }
 
