@@ -26,7 +26,7 @@ func (s roomStore) Memberships(ctx context.Context) ([]rooms.Membership, error) 
 	rows, err := s.Rooms(ctx)
 	out := make([]rooms.Membership, len(rows))
 	for i, r := range rows {
-		out[i] = rooms.Membership{Room: r.Conv, Joined: r.Joined, Nick: r.Nick}
+		out[i] = rooms.Membership{Room: r.Conv, Joined: r.Joined, Nick: r.Nick, Present: r.Present}
 	}
 	return out, err
 }
@@ -37,6 +37,10 @@ func roomRow(m rooms.Membership) store.RoomRow {
 
 func (s roomStore) PutMembership(ctx context.Context, m rooms.Membership) error {
 	return s.Update(ctx, func(tx *store.Tx) error { return tx.PutRoom(roomRow(m)) })
+}
+
+func (s roomStore) PutPresent(ctx context.Context, id event.Conversation, at time.Time) error {
+	return s.Update(ctx, func(tx *store.Tx) error { return tx.SetRoomPresent(id, at) })
 }
 
 func (s roomStore) Enter(ctx context.Context, m rooms.Membership, control []*event.Event, keys map[event.ID]envelope.Key, below []rooms.Below) error {

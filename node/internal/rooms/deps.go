@@ -37,6 +37,9 @@ type Membership struct {
 	Room   event.Conversation
 	Joined bool
 	Nick   string // ours
+	// Present is when somebody was last known to be here; PutMembership leaves
+	// it alone.
+	Present time.Time
 }
 
 // Below says that nothing of a log up to Seq is wanted. ID is the event's there.
@@ -49,6 +52,7 @@ type Below struct {
 type Store interface {
 	Memberships(ctx context.Context) ([]Membership, error)
 	PutMembership(ctx context.Context, m Membership) error
+	PutPresent(ctx context.Context, room event.Conversation, at time.Time) error
 	// Enter keeps, as a whole or not at all, what somebody who lets us in
 	// hands over. Control events come after those they cite, the genesis first.
 	Enter(ctx context.Context, m Membership, control []*event.Event, keys map[event.ID]envelope.Key, below []Below) error

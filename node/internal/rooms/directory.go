@@ -197,7 +197,7 @@ func (s *Service) serveDirectory(st network.Stream) {
 // entry is the room as the directory tells of it, nil if it does not.
 func (r *Room) entry(ctx context.Context, named bool) (*pb.RoomEntry, error) {
 	info, err := r.Info(ctx)
-	if err != nil || !info.In || info.Destroyed || !named && !info.Config.Visible() {
+	if err != nil || !info.In || info.Destroyed || info.Dying || !named && !info.Config.Visible() {
 		return nil, err
 	}
 	genesis, err := r.svc.cfg.Store.EventsByID(ctx, []event.ID{event.ID(r.id)}, event.MaxControlEvent)

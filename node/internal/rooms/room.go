@@ -63,7 +63,8 @@ type Room struct {
 	asked      map[peer.ID]time.Time // for missing keys and events
 	lastSync   time.Time
 	inStep     map[peer.ID]bool
-	letIn      map[peer.ID]bool  // who passed the password step here, or was in before there was one
+	letIn      map[peer.ID]bool // who passed the password step here, or was in before there was one
+	life       lifetime
 	secret     secret            // of the password
 	guarded    bool              // the room has a password
 	fetching   map[event.ID]bool // epochs whose keys are looked for
@@ -92,6 +93,8 @@ func (s *Service) load(ctx context.Context, m Membership) (*Room, error) {
 		people: map[peer.ID]*presence{}, shown: map[peer.ID]Member{}, asked: map[peer.ID]time.Time{}, inStep: map[peer.ID]bool{},
 		fetching: map[event.ID]bool{}, letIn: map[peer.ID]bool{},
 	}
+	r.life.seen = m.Present
+	r.life.wake(time.Now())
 	if err := r.reload(ctx); err != nil {
 		return nil, err
 	}
@@ -247,6 +250,9 @@ func (r *Room) begin(ctx context.Context) {
 func (r *Room) end() {
 	if r.announcing != nil {
 		r.announcing.Stop()
+	}
+	if r.life.seen.After(r.life.noted) {
+		r.notePresent(context.WithoutCancel(r.svc.ctx))
 	}
 	if t := r.topic.Swap(nil); t != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), goodbyeWithin) //nolint:contextcheck // the room's own has ended

@@ -25,6 +25,7 @@ type Info struct {
 	Standing  room.Standing
 	Role      room.Role
 	Destroyed bool
+	Dying     bool // a temporary room that nobody was in for a day; nobody came back yet
 }
 
 // Info is the room now.
@@ -36,6 +37,7 @@ func (r *Room) Info(ctx context.Context) (Info, error) {
 
 func (r *Room) info() Info {
 	i := infoOf(r.rules, r.svc.self, len(r.shown))
+	i.Dying = !i.Config.Persistent() && !r.life.since.IsZero()
 	i.Joined, i.In, i.Nick = r.joined, r.joined && r.isOccupant(r.svc.self), r.nick
 	return i
 }

@@ -16,6 +16,9 @@ type RoomRow struct {
 	Conv   event.Conversation
 	Joined bool   // we are in it; false: we left, or were never let in
 	Nick   string // ours, also after leaving
+	// Present is when somebody was last known to be in the room; zero if that
+	// was never noted. PutRoom leaves it alone.
+	Present time.Time
 }
 
 // PutRoom stores our part in a room in place of what was there, and registers
@@ -33,15 +36,25 @@ func (tx *Tx) PutRoom(r RoomRow) error {
 	return err
 }
 
+// SetRoomPresent notes when somebody was in the room.
+func (tx *Tx) SetRoomPresent(room event.Conversation, at time.Time) error {
+	_, err := tx.exec(`UPDATE room SET present = ? WHERE conv = (SELECT n FROM conversation WHERE id = ?)`, at.UnixMilli(), room[:])
+	return err
+}
+
 // Rooms lists our part in every room that we have one in, by ascending ID.
 func (r *Reader) Rooms() ([]RoomRow, error) {
 	var out []RoomRow
-	err := r.rows(`SELECT c.id, r.joined, r.nick FROM room r CROSS JOIN conversation c ON c.n = r.conv ORDER BY c.id`, nil,
+	err := r.rows(`SELECT c.id, r.joined, r.nick, r.present FROM room r CROSS JOIN conversation c ON c.n = r.conv ORDER BY c.id`, nil,
 		func(scan func(...any) error) (bool, error) {
 			var row RoomRow
 			var id []byte
-			err := scan(&id, &row.Joined, &row.Nick)
+			var present int64
+			err := scan(&id, &row.Joined, &row.Nick, &present)
 			copy(row.Conv[:], id)
+			if present > 0 {
+				row.Present = time.UnixMilli(present).UTC()
+			}
 			out = append(out, row)
 			return true, err
 		})

@@ -16,7 +16,8 @@ CREATE INDEX event_control ON event (conv, time) WHERE lane = 2;
 CREATE TABLE room (
 	conv   INTEGER PRIMARY KEY REFERENCES conversation,
 	joined INTEGER NOT NULL,
-	nick   TEXT NOT NULL                    -- ours
+	nick   TEXT NOT NULL,                   -- ours
+	present INTEGER NOT NULL DEFAULT 0      -- when somebody was last here, Unix ms; 0: not noted
 ) STRICT;
 
 -- Keys that the room's traffic is sealed with.
