@@ -289,11 +289,13 @@ func TestMembershipAndEpochs(t *testing.T) {
 				tx.PutEpoch(a, event.ID{2}, [32]byte{2}),
 				tx.PutEpoch(a, event.ID{2}, [32]byte{3}),
 				tx.PutEpoch(b, event.ID{1}, [32]byte{4}),
+				tx.SetRoomPresent(b, start),
+				tx.PutRoom(RoomRow{Conv: b, Joined: true, Nick: "bee"}), // which leaves it alone
 			)
 		})
 	}()
 	s := openStore(t, dir, Options{})
-	if got, want := must(t, s.Rooms), []RoomRow{{a, false, "aye"}, {b, true, "bee"}}; !slices.Equal(got, want) {
+	if got, want := must(t, s.Rooms), []RoomRow{{a, false, "aye", time.Time{}}, {b, true, "bee", start}}; !slices.Equal(got, want) {
 		t.Errorf("rooms %+v", got)
 	}
 	keys, err := s.Epochs(t.Context(), a)

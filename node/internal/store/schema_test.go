@@ -176,7 +176,7 @@ func writeFrozenRoom(t testing.TB, s *Store) {
 func checkFrozenRoom(t *testing.T, s *Store) {
 	t.Helper()
 	room, control, messages, low, below := frozenRoom(t)
-	if got := must(t, s.Rooms); !slices.Equal(got, []RoomRow{{room, true, "me"}}) {
+	if got := must(t, s.Rooms); !slices.Equal(got, []RoomRow{{Conv: room, Joined: true, Nick: "me"}}) {
 		t.Errorf("rooms %+v", got)
 	}
 	if keys, err := s.Epochs(t.Context(), room); err != nil || keys[control[0].ID] != [32]byte{1} {
