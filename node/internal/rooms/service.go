@@ -46,8 +46,9 @@ type Service struct {
 	self    peer.ID
 	log     *slog.Logger
 	wg      sync.WaitGroup
-	started chan struct{} // closed by Run once rooms are followed
-	ctx     context.Context
+	started chan struct{}   // closed by Run once rooms are followed
+	ctx     context.Context // ends with Run's
+	end     context.CancelFunc
 
 	mu       sync.Mutex
 	rooms    map[event.Conversation]*Room
@@ -64,6 +65,8 @@ func New(ctx context.Context, cfg Config) (*Service, error) {
 		rooms: map[event.Conversation]*Room{}, entering: map[event.Conversation]bool{}, asks: map[peer.ID]*budget{},
 		tries: map[string]*budget{},
 	}
+	// Whoever asks early, a stream of sync for one, waits for Run.
+	s.ctx, s.end = context.WithCancel(context.WithoutCancel(ctx))
 	members, err := cfg.Store.Memberships(ctx)
 	if err != nil {
 		return nil, err
@@ -81,7 +84,8 @@ func New(ctx context.Context, cfg Config) (*Service, error) {
 // Run follows the rooms until ctx ends, then says goodbye in each and waits for
 // every goroutine.
 func (s *Service) Run(ctx context.Context) error {
-	s.ctx = ctx
+	defer s.end()
+	defer context.AfterFunc(ctx, s.end)()
 	s.mu.Lock()
 	for _, r := range s.rooms {
 		s.startLocked(r)
@@ -91,7 +95,7 @@ func (s *Service) Run(ctx context.Context) error {
 	h := s.cfg.Host
 	h.SetStreamHandler(JoinProtocol, s.serveJoin)
 	h.SetStreamHandler(DirectoryProtocol, s.serveDirectory)
-	<-ctx.Done()
+	<-s.ctx.Done()
 	h.RemoveStreamHandler(JoinProtocol)
 	h.RemoveStreamHandler(DirectoryProtocol)
 	s.mu.Lock()
