@@ -145,13 +145,25 @@ func (m *model) takeResult(msg tea.Msg) tea.Cmd {
 	case listingMsg:
 		return m.takeListing(msg)
 	case browseMsg:
-		if m.browser != nil && m.browser.id == msg.id {
+		if b, ok := m.dialog.(*browser); ok && b.id == msg.id {
 			return m.askListing()
 		}
 	case joinedMsg:
 		return m.takeJoined(msg)
 	case leftMsg:
 		return m.takeLeft(msg)
+	case putOutMsg:
+		return m.takePutOut(msg)
+	case rulesMsg:
+		return m.takeRules(msg)
+	case invitationsMsg:
+		return m.takeInvitations(msg)
+	case declinedMsg:
+		return m.takeDeclined(msg)
+	case configuredMsg:
+		return m.takeConfigured(msg)
+	case auditMsg:
+		m.takeAudit(msg)
 	case awayMsg:
 		if msg.err != nil {
 			return m.fail(msg.err)
@@ -218,7 +230,7 @@ func (m *model) askPage(t *talk, before string) tea.Cmd {
 	asked := max(pageSize, 2*m.h)
 	older := t.log.loaded && (before != "" || len(t.log.lines) == 0)
 	return m.calls.do(callTime, func(ctx context.Context) tea.Msg {
-		page, err := m.svc.Log(ctx, api.LogQuery{Target: t.target, Last: asked, Before: before, All: t.room != nil})
+		page, err := m.svc.Log(ctx, api.LogQuery{Target: t.target, Last: asked, Before: before, All: true})
 		return pageMsg{t, older, before, asked, page, err}
 	})
 }
@@ -255,7 +267,7 @@ func (m *model) takePage(p pageMsg) tea.Cmd {
 // the next one says it for all that came meanwhile.
 func (m *model) markRead() tea.Cmd {
 	t := m.people.focus
-	if t == nil || m.marking || m.unfocused || m.gone || m.sheet != nil || m.browser != nil || !t.log.loaded || m.w <= 0 {
+	if t == nil || m.marking || m.unfocused || m.gone || m.sheet != nil || m.dialog != nil || !t.log.loaded || m.w <= 0 {
 		return nil
 	}
 	l := t.log.lastReceived(t.log.at())

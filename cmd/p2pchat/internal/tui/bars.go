@@ -124,7 +124,7 @@ func (m *model) topRight(l layout) string {
 // stands below the pane.
 func (m *model) viewRule(l layout) string {
 	left, right := "", ""
-	if t := m.people.focus; t != nil && m.sheet == nil && m.browser == nil {
+	if t := m.people.focus; t != nil && m.sheet == nil && m.dialog == nil {
 		if m.typing(t) {
 			left = " " + t.label() + " is typing" + m.signs.queued + " "
 		}
@@ -179,8 +179,8 @@ func (m *model) viewFoot(l layout) []string {
 	if m.sheet != nil {
 		hint = "Esc closes " + m.signs.more + " PgUp, PgDn scroll"
 	}
-	if m.browser != nil {
-		hint = "Enter joins " + m.signs.more + " Up, Down choose " + m.signs.more + " Esc closes"
+	if m.dialog != nil {
+		hint = m.dialog.hint(m)
 	}
 	brand := "p2pchat"
 	if m.opts.Version != "" {

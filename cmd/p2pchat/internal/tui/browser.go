@@ -33,16 +33,27 @@ type browseMsg struct{ id int }
 // openBrowser shows the dialog.
 func (m *model) openBrowser() tea.Cmd {
 	m.sheets++
-	m.sheet = nil
-	m.browser = &browser{id: m.sheets, stop: func() {}}
-	m.browser.filter.setText("")
-	m.browser.steady(m.listing)
+	b := &browser{id: m.sheets, stop: func() {}}
+	b.filter.setText("")
+	b.steady(m.listing)
+	m.show(b)
 	return m.askListing()
 }
 
-func (m *model) closeBrowser() {
-	m.browser.stop()
-	m.browser = nil
+func (b *browser) about() *talk           { return nil }
+func (b *browser) number() int            { return b.id }
+func (b *browser) close()                 { b.stop() }
+func (b *browser) scroll(m *model, n int) { b.move(m.listing, n) }
+
+func (b *browser) hint(m *model) string {
+	return "Enter joins " + m.signs.more + " Up, Down choose " + m.signs.more + " Esc closes"
+}
+
+func (b *browser) refused(_ *model, msg joinedMsg) {
+	b.joining, b.err = "", clean(msg.err.Error())
+	if api.IsCode(msg.err, api.CodeNickConflict) {
+		b.err += "; Esc, then /join " + msg.door.label + " NICK"
+	}
 }
 
 // steady keeps the pointer on a room that is listed.
@@ -64,33 +75,24 @@ func (b *browser) move(l listing, n int) {
 	}
 }
 
-func (b *browser) paste(l listing, s string) {
+func (b *browser) paste(m *model, s string) {
 	line, _, _ := strings.Cut(strings.TrimSpace(s), "\n")
 	b.filter.insert(line)
 	b.err = ""
-	b.steady(l)
+	b.steady(m.listing)
 }
 
-// browserKey takes a key while the dialog is open: all of them are its own.
-func (m *model) browserKey(msg tea.KeyPressMsg) tea.Cmd {
-	b := m.browser
+// press takes a key while the dialog is open: all of them are its own.
+func (b *browser) press(m *model, msg tea.KeyPressMsg) tea.Cmd {
+	if n, ok := steer(msg, 1<<20, b.page); ok {
+		b.move(m.listing, n)
+		return nil
+	}
 	switch {
 	case key.Matches(msg, keys.Close):
-		m.closeBrowser()
+		m.closeDialog()
 	case key.Matches(msg, keys.Send):
-		return m.joinChosen()
-	case key.Matches(msg, keys.Up), key.Matches(msg, keys.Prev):
-		b.move(m.listing, -1)
-	case key.Matches(msg, keys.Down), key.Matches(msg, keys.Next):
-		b.move(m.listing, 1)
-	case key.Matches(msg, keys.PageUp):
-		b.move(m.listing, -max(b.page-1, 1))
-	case key.Matches(msg, keys.PageDown):
-		b.move(m.listing, max(b.page-1, 1))
-	case key.Matches(msg, keys.Top):
-		b.move(m.listing, -1<<20)
-	case key.Matches(msg, keys.Bottom):
-		b.move(m.listing, 1<<20)
+		return b.join(m)
 	case key.Matches(msg, keys.Redraw):
 		return tea.ClearScreen
 	case key.Matches(msg, keys.Newline), key.Matches(msg, keys.Complete), key.Matches(msg, keys.CompleteBack),
@@ -105,41 +107,42 @@ func (m *model) browserKey(msg tea.KeyPressMsg) tea.Cmd {
 	return nil
 }
 
-// joinChosen joins the room under the pointer, or one of the name that was
-// typed when no room matches.
-func (m *model) joinChosen() tea.Cmd {
-	b := m.browser
+// join enters the room under the pointer, or one of the name that was typed
+// when no room matches.
+func (b *browser) join(m *model) tea.Cmd {
 	if b.joining != "" {
 		return nil
 	}
-	target, label := strings.TrimSpace(b.filter.text), clean(strings.TrimSpace(b.filter.text))
+	d := door{target: strings.TrimSpace(b.filter.text)}
+	d.label = clean(d.target)
 	if rows := m.listing.matching(b.filter.text); len(rows) > 0 {
 		r := rows[max(b.at(rows), 0)]
 		if t := m.people.byKey[r.RoomID]; t != nil {
-			m.closeBrowser()
+			m.closeDialog()
 			return m.focusOn(t)
 		}
-		target, label = r.RoomID, m.listing.label(r)
+		d = door{target: r.RoomID, label: m.listing.label(r), invited: m.listing.invitation(r.RoomID) != nil}
+		if r.Password {
+			m.askPassword(d)
+			return nil
+		}
 	}
-	if target == "" {
+	if d.target == "" {
 		return nil
 	}
 	ctx, cancel := context.WithCancel(m.calls.ctx)
-	b.joining, b.stop, b.err = label, cancel, ""
+	b.joining, b.stop, b.err = d.label, cancel, ""
 	id := b.id
 	return m.calls.do(0, func(context.Context) tea.Msg {
 		defer cancel()
-		e, err := m.svc.JoinRoom(ctx, api.JoinRoomRequest{Room: target, Wait: api.DefaultWait})
-		return joinedMsg{browser: id, label: label, entry: e, err: err}
+		e, err := d.enter(ctx, m.svc, nil)
+		return joinedMsg{dialog: id, door: d, entry: e, err: err}
 	})
 }
 
-// viewBrowser renders the dialog in h rows of w columns, and says where the
-// cursor is in them.
-func (m *model) viewBrowser(w, h int) (rows []string, x, y int) {
-	b := m.browser
+func (b *browser) view(m *model, w, h int) (rows []string, x, y int) {
 	list := m.listing.matching(b.filter.text)
-	below := m.browserNews(len(list), w)
+	below := b.news(m, list, w)
 	below = below[:max(0, min(len(below), h-2, 3))]
 	if h > 3+len(below) {
 		rows = append(rows, m.separator("Rooms", w, m.styles.accent))
@@ -153,11 +156,10 @@ func (m *model) viewBrowser(w, h int) (rows []string, x, y int) {
 	}
 	b.page = max(h-len(rows)-len(below), 0)
 	at := b.at(list)
-	b.top = min(max(b.top, at-b.page+1, 0), max(at, 0))
-	b.top = max(0, min(b.top, len(list)-b.page))
+	b.top = window(b.top, at, b.page, len(list))
 	for i := b.top; i < len(list) && i < b.top+b.page; i++ {
 		r := list[i]
-		cells := [4]string{m.listing.label(r), strconv.Itoa(r.Occupants), roomState(r), cmp.Or(r.Subject, r.Description)}
+		cells := [4]string{m.listing.label(r), strconv.Itoa(r.Occupants), m.listing.state(r), cmp.Or(r.Subject, r.Description)}
 		pointer, st := " ", m.styles.plain
 		if i == at {
 			pointer, st = m.signs.pointer, m.styles.selected
@@ -171,16 +173,22 @@ func (m *model) viewBrowser(w, h int) (rows []string, x, y int) {
 	return rows[:min(len(rows), h)], x, max(min(y, h-1), 0)
 }
 
-// browserNews are the rows at the bottom of the dialog: what is going on, what
-// went wrong, what Enter does.
-func (m *model) browserNews(found, w int) []string {
-	b, l := m.browser, &m.listing
+// news are the rows at the bottom of the dialog: what is going on, what went
+// wrong, who invites, what Enter does.
+func (b *browser) news(m *model, list []api.Room, w int) []string {
+	l, found := &m.listing, len(list)
+	var invited *api.Invitation
+	if at := b.at(list); at >= 0 {
+		invited = l.invitation(list[at].RoomID)
+	}
 	text, st := "", m.styles.dim
 	switch {
 	case b.joining != "":
 		text, st = "joining "+b.joining+m.signs.queued, m.styles.accent
 	case b.err != "" || l.err != "":
 		text, st = m.signs.warning+" "+cmp.Or(b.err, l.err), m.styles.bad.Bold(true)
+	case invited != nil:
+		text = m.inviteWords(*invited) + ". Enter accepts, /decline " + roomLabel(invited.Room, "", false) + " declines"
 	case !l.known:
 		text = "asking the others which rooms there are" + m.signs.queued
 	case len(l.rows) == 0 && b.filter.text == "":
@@ -205,7 +213,7 @@ func (m *model) browserColumns(list []api.Room, w int) browserColumns {
 	c := browserColumns{4, 6, 0, 0}
 	for _, r := range list {
 		c[0] = max(c[0], m.width.StringWidth(m.listing.label(r)))
-		c[2] = max(c[2], m.width.StringWidth(roomState(r)))
+		c[2] = max(c[2], m.width.StringWidth(m.listing.state(r)))
 	}
 	c[0] = max(min(c[0], w/3, 32), min(w-2, 12))
 	left := w - 3 - c[0]

@@ -16,7 +16,7 @@ func TestBrowser(t *testing.T) {
 		h, anna, bruno, clara, dev := trio(t)
 		create(t, bruno, api.CreateRoomRequest{Name: "attic", Hidden: true})
 		h.typed("half a line")
-		h.m.browser = nil
+		h.m.closeDialog()
 		h.do(h.m.openBrowser())
 		h.settle()
 		h.shows("#dev", "1 room")
@@ -49,7 +49,7 @@ func TestBrowser(t *testing.T) {
 		h.typed("first")
 		h.press("enter")
 		h.shows("write to #a first")
-		if h.m.browser != nil {
+		if h.m.dialog != nil {
 			t.Error("the dialog is still open")
 		}
 

@@ -69,9 +69,7 @@ func (m *model) takeChange(c api.Change) tea.Cmd {
 		m.pending = slices.DeleteFunc(m.pending, func(msg api.Message) bool { return msg.ID == c.Hidden.ID })
 	case api.ChangeRoom:
 		if c.Room != nil && c.Room.RoomID != "" {
-			m.people.setRoom(*c.Room)
-			m.people.sort()
-			return m.takePending()
+			return m.takeRoom(*c.Room)
 		}
 	case api.ChangeRoomLeft:
 		if c.Room != nil {
@@ -83,9 +81,20 @@ func (m *model) takeChange(c api.Change) tea.Cmd {
 		}
 		if t := m.people.byConv[c.Member.RoomID]; t != nil && t.room != nil {
 			t.room.members.change(*c.Member)
+			if c.Member.Gone || c.Member.Member.Role != api.RoleVisitor {
+				delete(t.room.asking, c.Member.Member.PeerID)
+			}
+		}
+	case api.ChangeInvitation:
+		if c.Invitation != nil {
+			return m.takeInvitation(*c.Invitation)
+		}
+	case api.ChangeVoiceRequest:
+		if c.VoiceRequest != nil {
+			return m.takeVoiceRequest(*c.VoiceRequest)
 		}
 	case api.ChangeNotice:
-		return m.tell(clean(c.Notice))
+		return m.announce(clean(c.Notice))
 	case api.ChangeLagged: // a snapshot follows
 	}
 	return nil
@@ -126,6 +135,7 @@ func (m *model) takeSnapshot(s api.Snapshot) tea.Cmd {
 		}
 		if t.room != nil {
 			t.room.members.distrust()
+			t.room.rules.stale = t.room.rules.loaded || t.room.rules.loading
 			if !joined[t.key] {
 				m.dropRoom(t)
 				continue
@@ -134,6 +144,7 @@ func (m *model) takeSnapshot(s api.Snapshot) tea.Cmd {
 		t.log.stale, t.log.marked = t.log.loaded || t.log.loading, ""
 		t.typing = time.Time{}
 	}
+	m.listing.invited.stale = m.listing.invited.loaded || m.listing.invited.loading
 	m.people.sort()
 	var cmd tea.Cmd
 	if m.gone {
@@ -156,6 +167,9 @@ func (m *model) takeMessage(msg api.Message) tea.Cmd {
 		return m.askConversations()
 	}
 	isNew := t.log.append(msg)
+	if t.room != nil && msg.Kind == api.MessageGovern {
+		t.room.rules.stale = true
+	}
 	if api.Listed(msg.Kind) && msg.Time.After(t.last) {
 		t.last = msg.Time.Time
 	}

@@ -31,6 +31,7 @@ func commandList(o Options) []command {
 		{"back", "", "you are back", cmdBack},
 	}
 	list = append(list, roomCommands()...)
+	list = append(list, governCommands()...)
 	list = append(list, []command{
 		{"peers", "", "everybody known, with addresses", cmdPeers},
 		{"add", "MULTIADDR", "connect to an address, such as /ip4/10.0.0.2/tcp/47700/p2p/ID", cmdAdd},
@@ -103,6 +104,9 @@ func (m *model) submit() tea.Cmd {
 func (m *model) say(t *talk, text string) (tea.Cmd, error) {
 	if t == nil {
 		return nil, errors.New("there is nobody to talk with yet; /doctor says why, /add connects to an address")
+	}
+	if why := m.whyMute(t); why != "" {
+		return nil, errors.New(why)
 	}
 	typed := text
 	text = strings.TrimRight(text, "\n")

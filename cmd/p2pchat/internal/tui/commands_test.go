@@ -192,7 +192,7 @@ func TestCompletion(t *testing.T) {
 			keys  []string
 			want  string
 		}{
-			{"/wh", []string{"tab"}, "/whoami "},
+			{"/who", []string{"tab", "tab"}, "/whoami "},
 			{"/nothing", []string{"tab"}, "/nothing"},
 			{"be", []string{"tab"}, "bea: "},
 			{"ask be", []string{"tab"}, "ask bea "},

@@ -66,6 +66,9 @@ func (m *model) options(d *draft) *completion {
 		arg = strings.TrimLeft(arg, " ") // names may hold spaces
 		return &completion{from: len(head) - len(arg), to: d.cursor, options: m.roomOptions(arg, true)}
 	}
+	if c := m.govOptions(d, head); c != nil {
+		return c
+	}
 	if arg, ok := strings.CutPrefix(head, "/msg "); ok {
 		from = len(head) - len(strings.TrimLeft(arg, " "))
 	} else if from == 0 {

@@ -1,6 +1,10 @@
 package tui
 
-import "strings"
+import (
+	"strings"
+
+	"p2pchat/node/api"
+)
 
 // viewDetails renders the right pane: who the person talked with is, in h rows
 // of w columns.
@@ -49,11 +53,36 @@ func (m *model) viewDetails(t *talk, w, h int) []string {
 		field("found by", via(t.peer.Via))
 		field("round trip", rtt(t.peer))
 		field("last seen", m.seen(t.peer))
+		if rooms := m.roomsOf(t.key); len(rooms) > 0 {
+			field("in rooms", rooms[0], rooms[1:]...)
+		}
 	}
 	for len(rows) < h {
 		rows = append(rows, strings.Repeat(" ", max(w, 0)))
 	}
 	return rows[:h]
+}
+
+// roomsOf are the rooms, of those whose members are known, that somebody is in,
+// and what he is there.
+func (m *model) roomsOf(peerID string) []string {
+	var out []string
+	for _, t := range m.people.rows {
+		if t.room == nil {
+			continue
+		}
+		for _, r := range t.room.members.rows {
+			if r.PeerID != peerID {
+				continue
+			}
+			words := r.Role
+			if r.Standing != r.Role && r.Standing != api.StandingNone && r.Standing != "" {
+				words += ", " + r.Standing
+			}
+			out = append(out, t.label()+": "+words)
+		}
+	}
+	return out
 }
 
 // via says in words how a peer was found.

@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"strings"
-	"unicode"
 
 	"charm.land/bubbles/v2/key"
 	tea "charm.land/bubbletea/v2"
@@ -157,12 +156,7 @@ func (f *form) write(s string) {
 		f.err = nil
 		f.name.insert(s)
 	case formPassword:
-		f.password.put(strings.Map(func(r rune) rune {
-			if unicode.IsControl(r) {
-				return -1
-			}
-			return r
-		}, s))
+		f.password.put(secretText(s))
 	}
 }
 
@@ -216,8 +210,8 @@ func (f *form) View() tea.View {
 	if f.state > formName && f.state != formLeft {
 		shown, at := f.password.text, f.password.cursor
 		if !f.shown {
-			at = len(glyphs(mw, shown[:at]))
-			shown = strings.Repeat("*", len(glyphs(mw, shown)))
+			d := masked(mw, f.password)
+			shown, at = d.text, d.cursor
 		}
 		switch {
 		case f.state == formDone && shown == "":

@@ -9,7 +9,8 @@ type keyMap struct {
 	Up, Down                              key.Binding
 	Next, Prev, NextUnread                key.Binding
 	PageUp, PageDown, Top, Bottom         key.Binding
-	Help, Close, Redraw, Quit             key.Binding
+	Help, Members, Close, Redraw          key.Binding
+	Save, Quit                            key.Binding
 
 	Left, Right, WordLeft, WordRight, LineStart, LineEnd key.Binding
 	Backspace, Delete, DeleteWord, DeleteWordRight       key.Binding
@@ -37,6 +38,8 @@ var keys = keyMap{
 	Help:         bind("F1", "this help", "f1"),
 	Close:        bind("Esc", "close this, cancel", "esc"),
 	Redraw:       bind("Ctrl+L", "draw the screen anew", "ctrl+l"),
+	Save:         bind("Ctrl+S", "save what a form holds", "ctrl+s"),
+	Members:      bind("F2", "who is in this room, and what you may do with whom", "f2"),
 	Quit:         bind("Ctrl+C", "quit", "ctrl+c"),
 
 	Left:            bind("", "", "left", "ctrl+b"),
@@ -58,6 +61,6 @@ var keys = keyMap{
 func (k keyMap) helpOrder() []key.Binding {
 	return []key.Binding{
 		k.Send, k.Newline, k.Complete, k.Up, k.Next, k.Prev, k.NextUnread,
-		k.PageUp, k.Top, k.DeleteWord, k.DeleteToStart, k.Yank, k.Help, k.Close, k.Redraw, k.Quit,
+		k.PageUp, k.Top, k.DeleteWord, k.DeleteToStart, k.Yank, k.Members, k.Help, k.Close, k.Save, k.Redraw, k.Quit,
 	}
 }

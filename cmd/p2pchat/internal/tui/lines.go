@@ -30,6 +30,8 @@ type blockKey struct {
 	follows   bool   // same author, shortly before: the name is not repeated
 	hit       bool
 	forked    bool
+	retracted bool
+	about     string // label of the room it is about
 }
 
 // frame is the shape of all messages of a pane.
@@ -77,7 +79,7 @@ func (m *model) rowsOf(t *talk, i int, f frame) []string {
 		prev = t.log.lines[i-1]
 	}
 	k := blockKey{
-		frame: f, text: l.Text, state: l.State, kind: l.Kind, name: m.author(t, l), forked: l.Forked,
+		frame: f, text: l.Text, state: l.State, kind: l.Kind, name: m.author(t, l), forked: l.Forked, retracted: l.Retracted, about: m.aboutRoom(t, l),
 		date:   prev == nil || !sameDay(m.local(prev.Time), m.local(l.Time)),
 		new:    l.ID == t.log.fresh,
 		begins: prev == nil && t.log.whole,
@@ -127,10 +129,14 @@ func (m *model) renderLine(t *talk, l *line, k blockKey) []string {
 	name, who := k.name, m.styles.sender(l.Author)
 	body, style := l.Text, m.styles.plain
 	sign := "" // in the place of the name
-	switch notice := notice(l, name, k.was); {
+	switch notice := notice(l, name, k); {
 	case notice != "":
 		body, style, who, sign = notice, m.styles.dim, m.styles.dim, m.signs.notice
+	case l.Retracted:
+		body, style = retractedText, m.styles.dim
 	case l.Kind == api.MessageText:
+	case l.Kind == api.MessagePrivate:
+		body = "(privately in " + k.about + ") " + l.Text
 	case l.Kind == api.MessageAction:
 		body, style = name+" "+l.Text, who.Bold(false).Italic(true)
 		sign = m.signs.action
@@ -205,6 +211,25 @@ func (m *model) author(t *talk, l *line) string {
 		name = t.label()
 	}
 	return cmp.Or(name, clean(l.Author))
+}
+
+// retractedText stands in the place of a message that a moderator took back.
+const retractedText = "(retracted by a moderator)"
+
+// aboutRoom is the room that a message between two people is about, as shown.
+func (m *model) aboutRoom(t *talk, l *line) string {
+	if t.room != nil || l.Room == "" {
+		return ""
+	}
+	if r := m.people.byKey[l.Room]; r != nil && r.room != nil {
+		return r.label()
+	}
+	for _, r := range m.listing.heard {
+		if r.RoomID == l.Room {
+			return m.listing.label(r)
+		}
+	}
+	return "a room (" + clean(l.Room[:min(8, len(l.Room))]) + ")"
 }
 
 // remarks are what a reader should know about a message's origin.

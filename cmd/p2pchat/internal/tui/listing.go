@@ -13,12 +13,15 @@ import (
 // listing is what was last heard of the rooms one could be in: what the dialog
 // shows, and what Tab knows.
 type listing struct {
-	rows   []api.Room // clean but for the IDs, by name
+	heard  []api.Room // clean but for the IDs, by name
+	rows   []api.Room // of these those one can join, and those one is invited into
 	twins  map[string]bool
 	at     time.Time // when it was asked for last
 	asking bool
 	known  bool // there was an answer
 	err    string
+
+	invited invitations
 }
 
 type listingMsg struct {
@@ -61,28 +64,66 @@ func (m *model) takeListing(msg listingMsg) tea.Cmd {
 	} else {
 		l.set(msg.rooms)
 	}
-	if m.browser == nil {
+	b, ok := m.dialog.(*browser)
+	if !ok {
 		return nil
 	}
-	m.browser.steady(*l)
-	return m.calls.later(browseEvery, browseMsg{m.browser.id})
+	b.steady(*l)
+	return m.calls.later(browseEvery, browseMsg{b.id})
 }
 
-// set leaves out what nobody can join: hidden rooms of others, and what was
-// destroyed.
+// set takes the service's list.
 func (l *listing) set(rooms []api.Room) {
-	l.known, l.rows, l.twins = true, nil, map[string]bool{}
-	seen := map[string]bool{}
+	l.known, l.heard = true, nil
 	for _, r := range rooms {
-		if r.RoomID == "" || r.Destroyed || !r.Visible && !r.Joined {
-			continue
+		if r.RoomID != "" {
+			l.heard = append(l.heard, cleanRoom(r))
 		}
-		r = cleanRoom(r)
+	}
+	l.arrange()
+}
+
+// arrange puts the rooms one is invited into first, and leaves out what nobody
+// can join: hidden rooms of others, and what was destroyed.
+func (l *listing) arrange() {
+	l.rows, l.twins = nil, map[string]bool{}
+	seen := map[string]bool{}
+	put := func(r api.Room) {
 		name := strings.ToLower(r.Name)
 		l.twins[name] = seen[name] || l.twins[name]
 		seen[name] = true
 		l.rows = append(l.rows, r)
 	}
+	asked := map[string]bool{}
+	for _, i := range l.invited.rows {
+		if asked[i.RoomID] {
+			continue
+		}
+		asked[i.RoomID] = true
+		r := api.Room{RoomID: i.RoomID, Name: i.Room}
+		for _, o := range l.heard {
+			if o.RoomID == i.RoomID {
+				r = o
+			}
+		}
+		put(r)
+	}
+	for _, r := range l.heard {
+		if !asked[r.RoomID] && !r.Destroyed && (r.Visible || r.Joined) {
+			put(r)
+		}
+	}
+}
+
+// state says in words what a newcomer should know of a room.
+func (l *listing) state(r api.Room) string {
+	if i := l.invitation(r.RoomID); i != nil && !r.Joined {
+		if !r.Visible { // what kind of room it is is not known
+			return "invited"
+		}
+		return strings.TrimSuffix("invited, "+roomState(r), ", ")
+	}
+	return roomState(r)
 }
 
 func (l *listing) label(r api.Room) string {

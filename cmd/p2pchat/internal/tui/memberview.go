@@ -43,15 +43,20 @@ func (m *model) rowLabel(t *talk, r api.Member) string {
 	return label
 }
 
-// roleWord marks a role in a narrow column; those who may just speak have none.
-func roleWord(role string) string {
-	switch role {
-	case api.RoleParticipant, api.RoleNone:
-		return ""
-	case api.RoleModerator:
+// roleWord marks a role in a narrow column, and the standing of those who have
+// one and no role to show for it; who may just speak has none.
+func (r *room) roleWord(m api.Member) string {
+	switch {
+	case r.asking[m.PeerID]:
+		return "asks"
+	case m.Role == api.RoleModerator:
 		return "mod"
+	case m.Role == api.RoleParticipant && m.Standing == api.StandingMember:
+		return "member"
+	case m.Role == api.RoleParticipant, m.Role == api.RoleNone:
+		return ""
 	}
-	return role
+	return m.Role
 }
 
 func (m *model) memberSign(r api.Member) (string, lipgloss.Style) {
@@ -91,7 +96,7 @@ func (m *model) viewMember(t *talk, r api.Member, w int) string {
 	if absent(r) == 1 {
 		name = m.styles.dim
 	}
-	role := roleWord(r.Role)
+	role := t.room.roleWord(r)
 	if role != "" {
 		role = " " + role
 	}
@@ -133,18 +138,8 @@ func (m *model) renderNames(t *talk) func(w int) []string {
 		wide = min(wide, max(w/2, 1))
 		for _, mem := range ms.rows {
 			sign, st := m.memberSign(mem)
-			words := []string{mem.Presence, mem.Role}
-			if mem.Standing != mem.Role && mem.Standing != api.StandingNone && mem.Standing != "" {
-				words = append(words, mem.Standing)
-			}
-			if mem.Name != mem.Nick && mem.Name != "" {
-				words = append(words, "user "+mem.Name)
-			}
-			if mem.Self {
-				words = append(words, "you")
-			}
 			rows = append(rows, st.Render(sign)+" "+m.styles.sender(mem.PeerID).Render(fit(m.width, m.rowLabel(t, mem), wide))+
-				"  "+clip(m.width, strings.Join(words, ", "), w-wide-4))
+				"  "+clip(m.width, strings.Join(m.memberWords(t, mem), ", "), w-wide-4))
 			if mem.Warning != "" {
 				for _, s := range wrapText(m.width, mem.Warning, max(w-4, 1)) {
 					rows = append(rows, m.styles.warn.Render("  "+m.signs.warning+" "+s))

@@ -56,7 +56,8 @@ type model struct {
 	asking  bool                 // the list of conversations has been asked for
 	goTo    string               // room to be shown as soon as there is its row
 	listing listing              // rooms one could be in
-	browser *browser             // the dialog over it, nil when it is closed
+	dialog  dialog               // over the messages, nil when none is open
+	events  []happening          // what /notices lists
 	noticed map[string]time.Time // when the last typing notice went to whom
 }
 
@@ -123,8 +124,8 @@ func (m *model) take(msg tea.Msg) tea.Cmd {
 	case tea.KeyPressMsg:
 		return m.keyPress(msg)
 	case tea.PasteMsg:
-		if m.browser != nil {
-			m.browser.paste(m.listing, msg.Content)
+		if m.dialog != nil {
+			m.dialog.paste(m, msg.Content)
 			return nil
 		}
 		m.sheet = nil
@@ -187,7 +188,7 @@ func (m *model) settle() tea.Cmd {
 			m.focusOn(t)
 		}
 	}
-	return tea.Batch(m.load(), m.loadMembers(), m.markRead(), m.sendNext())
+	return tea.Batch(m.load(), m.loadMembers(), m.loadRules(), m.loadInvitations(), m.markRead(), m.sendNext())
 }
 
 // firstFocus is whom the UI shows first: who wrote, who was talked with last,
@@ -246,8 +247,8 @@ func (m *model) keyPress(msg tea.KeyPressMsg) tea.Cmd {
 	if key.Matches(msg, keys.Quit) {
 		return tea.Quit
 	}
-	if m.browser != nil {
-		return m.browserKey(msg)
+	if m.dialog != nil {
+		return m.dialog.press(m, msg)
 	}
 	if m.sheet != nil && m.sheetKey(msg) {
 		return nil
@@ -276,6 +277,12 @@ func (m *model) keyPress(msg tea.KeyPressMsg) tea.Cmd {
 		return m.scrollBy(1 << 20)
 	case key.Matches(msg, keys.Bottom):
 		return m.scrollBy(-1 << 20)
+	case key.Matches(msg, keys.Members):
+		t, err := m.here()
+		if err != nil {
+			return m.fail(err)
+		}
+		m.openMembers(t)
 	case key.Matches(msg, keys.Help):
 		m.open("Help", m.renderHelp)
 	case key.Matches(msg, keys.Close):
@@ -297,8 +304,8 @@ func (m *model) keyPress(msg tea.KeyPressMsg) tea.Cmd {
 }
 
 func (m *model) scrollBy(n int) tea.Cmd {
-	if m.browser != nil {
-		m.browser.move(m.listing, -n)
+	if m.dialog != nil {
+		m.dialog.scroll(m, -n)
 		return nil
 	}
 	if m.sheet != nil {
@@ -323,7 +330,7 @@ func (m *model) click(x, y int) tea.Cmd {
 	if l.top {
 		first++
 	}
-	if m.browser != nil {
+	if m.dialog != nil {
 		return nil
 	}
 	if i := y - first + m.people.top; x < l.people && y >= first && y < first+l.body && i < len(m.people.rows) {

@@ -2,13 +2,13 @@ package tui
 
 import (
 	"cmp"
+	"strings"
 
 	"p2pchat/node/api"
 )
 
 // notice says in words what happened in a room; "" for a message that is none.
-// was is how the author was called before.
-func notice(l *line, name, was string) string {
+func notice(l *line, name string, k blockKey) string {
 	switch l.Kind {
 	case api.MessageJoin:
 		if l.Name != "" && l.Name != clean(l.Text) {
@@ -18,16 +18,29 @@ func notice(l *line, name, was string) string {
 	case api.MessageLeave:
 		return name + " left"
 	case api.MessageNick:
-		return was + " is now called " + clean(l.Text)
+		return k.was + " is now called " + clean(l.Text)
 	case api.MessageSubject:
 		if l.Text == "" {
 			return name + " took the subject away"
 		}
 		return name + " set the subject: " + clean(l.Text)
 	case api.MessageGovern:
-		return name + " " + cmp.Or(clean(l.Text), "changed the rules")
+		return name + " " + cmp.Or(plainAct(l.Text), "changed the rules")
 	case api.MessageEpoch:
 		return name + " announced a new key"
+	case api.MessageInvite:
+		if l.State == api.Received {
+			return name + " invited you into #" + clean(l.Text)
+		}
+		return name + " sent an invitation into #" + clean(l.Text)
+	case api.MessageAnswer:
+		answer, reason, why := strings.Cut(clean(l.Text), ": ")
+		if why {
+			reason = ": " + reason
+		}
+		return name + " " + answer + " the invitation into " + k.about + reason
+	case api.MessageVoiceRequest:
+		return name + " asked for voice in " + k.about
 	}
 	return ""
 }

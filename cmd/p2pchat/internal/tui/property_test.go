@@ -233,14 +233,14 @@ func TestScreenHolds(t *testing.T) {
 			},
 			"joined": func(t *rapid.T) {
 				id := 0
-				if m.browser != nil && rapid.Bool().Draw(t, "by dialog") {
-					id = m.browser.id
+				if j, ok := m.dialog.(joiner); ok && rapid.Bool().Draw(t, "by dialog") {
+					id = j.number()
 				}
-				m.Update(joinedMsg{browser: id, entry: api.Entry{RoomID: rapid.SampledFrom(hostileRooms).Draw(t, "id")}})
+				m.Update(joinedMsg{dialog: id, entry: api.Entry{RoomID: rapid.SampledFrom(hostileRooms).Draw(t, "id")}})
 			},
 			"refused": func(t *rapid.T) {
-				if m.browser != nil {
-					m.Update(joinedMsg{browser: m.browser.id, label: "#x", err: api.Errorf(api.CodeNickConflict, "%s", hostile().Draw(t, "error"))})
+				if j, ok := m.dialog.(joiner); ok {
+					m.Update(joinedMsg{dialog: j.number(), door: door{label: "#x"}, err: api.Errorf(api.CodeNickConflict, "%s", hostile().Draw(t, "error"))})
 				}
 			},
 			"typing": func(t *rapid.T) {

@@ -16,7 +16,7 @@ func roomCommands() []command {
 	return []command{
 		{"rooms", "", "the rooms there are; Enter joins one", cmdRooms},
 		{"join", "[NAME [NICK]]", "join a room by its name or ID, or choose one", cmdJoin},
-		{"create", "NAME [--hidden]", "make a room; a hidden one is on no list", cmdCreate},
+		{"create", "NAME [--hidden] [--members-only] [--moderated] [--password]", "make a room; a hidden one is on no list", cmdCreate},
 		{"leave", "", "leave this room; what was said stays stored here", cmdLeave},
 		{"nick", "NICK", "be called something else in this room", cmdNick},
 		{"names", "", "who is in this room, and what kind of room it is", cmdNames},
@@ -25,12 +25,12 @@ func roomCommands() []command {
 
 type (
 	joinedMsg struct {
-		browser int    // the dialog that asked, 0 if a command did
-		label   string // of the room, clean
-		said    string // what is to be told when it worked, clean
-		stay    bool   // what is shown stays so
-		entry   api.Entry
-		err     error
+		dialog int    // the dialog that asked, 0 if a command did
+		door   door   // what was asked for; the zero door for a room of one's own
+		said   string // what is to be told when it worked, clean
+		stay   bool   // what is shown stays so
+		entry  api.Entry
+		err    error
 	}
 	leftMsg struct {
 		t   *talk
@@ -54,9 +54,7 @@ func cmdJoin(m *model, arg string) (tea.Cmd, error) {
 	if t := m.people.byKey[target]; t != nil && nick == "" {
 		return m.focusOn(t), nil
 	}
-	return tea.Batch(m.tell("joining "+label+m.signs.queued), m.join(joinedMsg{label: label}, func(ctx context.Context) (api.Entry, error) {
-		return m.svc.JoinRoom(ctx, api.JoinRoomRequest{Room: target, Nick: nick, Wait: api.DefaultWait})
-	})), nil
+	return m.enter(door{target: target, label: label, nick: nick}), nil
 }
 
 // join runs what ends with being in a room.
@@ -68,25 +66,31 @@ func (m *model) join(msg joinedMsg, f func(context.Context) (api.Entry, error)) 
 }
 
 func (m *model) takeJoined(msg joinedMsg) tea.Cmd {
-	if b := m.browser; msg.browser != 0 {
-		if b == nil || b.id != msg.browser {
+	if j, ok := m.dialog.(joiner); msg.dialog != 0 {
+		if !ok || j.number() != msg.dialog {
 			return nil // closed; if it worked all the same, the list on the left shows it
 		}
-		b.joining = ""
-		if msg.err != nil {
-			b.err = clean(msg.err.Error())
-			if api.IsCode(msg.err, api.CodeNickConflict) {
-				b.err += "; Esc, then /join " + msg.label + " NICK"
-			}
+		if _, asked := m.dialog.(*question); msg.err != nil && (asked || !api.IsCode(msg.err, api.CodeNotAuthorized)) {
+			j.refused(m, msg)
 			return nil
 		}
-		m.closeBrowser()
+		m.closeDialog()
 	}
-	if msg.err != nil {
+	switch {
+	case api.IsCode(msg.err, api.CodeNotAuthorized) && msg.door.target != "":
+		m.clearNote()
+		m.askPassword(msg.door)
+		return nil
+	case msg.err != nil:
 		return m.fail(msg.err)
 	}
 	if !msg.stay {
 		m.goTo = msg.entry.RoomID
+	}
+	m.listing.invited.drop(msg.entry.RoomID)
+	m.listing.arrange()
+	if t := m.people.byKey[msg.entry.RoomID]; msg.said == "" && !msg.stay && t != nil && t.room != nil && t.room.Logging {
+		return m.tell(loggedWords(t))
 	}
 	if msg.said == "" {
 		m.clearNote() // of what was under way
@@ -95,33 +99,59 @@ func (m *model) takeJoined(msg joinedMsg) tea.Cmd {
 	return m.tell(msg.said)
 }
 
+// createUsage is how /create is called.
+const createUsage = "/create NAME [--hidden] [--members-only] [--moderated] [--password]"
+
 func cmdCreate(m *model, arg string) (tea.Cmd, error) {
 	var words []string
-	hidden := false
+	var r api.CreateRoomRequest
+	password := false
 	for _, w := range strings.Fields(arg) {
 		switch {
 		case w == "--hidden":
-			hidden = true
+			r.Hidden = true
+		case w == "--members-only":
+			r.MembersOnly = true
+		case w == "--moderated":
+			r.Moderated = true
+		case w == "--password":
+			password = true
 		case strings.HasPrefix(w, "--"):
-			return nil, errors.New("there is no " + clean(w) + ": /create NAME [--hidden]")
+			return nil, errors.New("there is no " + clean(w) + ": " + createUsage)
 		default:
 			words = append(words, w)
 		}
 	}
-	name := strings.TrimPrefix(strings.Join(words, " "), "#")
-	if name == "" {
-		return nil, errors.New("say how it is called: /create NAME [--hidden]")
+	r.Name = strings.TrimPrefix(strings.Join(words, " "), "#")
+	if r.Name == "" {
+		return nil, errors.New("say how it is called: " + createUsage)
 	}
-	if err := api.CheckRoomName(name); err != nil {
+	if err := api.CheckRoomName(r.Name); err != nil {
 		return nil, err
 	}
-	msg := joinedMsg{label: "#" + clean(name), said: "you made #" + clean(name) + "; others find it with /rooms"}
-	if hidden {
-		msg.said = "you made #" + clean(name) + ", which is on no list: give its ID to those who shall join, /names shows it"
+	label := "#" + clean(r.Name)
+	msg := joinedMsg{said: "you made " + label + "; others find it with /rooms"}
+	switch {
+	case r.MembersOnly:
+		msg.said = "you made " + label + "; /invite NAME makes somebody a member and asks him in"
+	case r.Hidden:
+		msg.said = "you made " + label + ", which is on no list: /invite asks others in, or give them its ID, which /names shows"
 	}
-	return m.join(msg, func(ctx context.Context) (api.Entry, error) {
-		return m.svc.CreateRoom(ctx, api.CreateRoomRequest{Name: name, Hidden: hidden})
-	}), nil
+	if !password {
+		return m.join(msg, func(ctx context.Context) (api.Entry, error) { return m.svc.CreateRoom(ctx, r) }), nil
+	}
+	m.put(&question{
+		title: "The password of " + label, secret: true, ask: "password", does: "makes the room",
+		text: "Who wants to join must know it. Nobody can look it up later: keep it, and tell it to those who shall come.",
+		answer: func(m *model, q *question, text string) (tea.Cmd, error) {
+			if text == "" {
+				return nil, errors.New("a password of nothing is none: leave --password away for that")
+			}
+			q.busy, msg.dialog, r.Password = "making the room", q.id, []byte(text)
+			return m.join(msg, func(ctx context.Context) (api.Entry, error) { return m.svc.CreateRoom(ctx, r) }), nil
+		},
+	})
+	return nil, nil
 }
 
 // here is the focused room.
@@ -166,7 +196,7 @@ func cmdNick(m *model, arg string) (tea.Cmd, error) {
 	if err := api.CheckNick(arg); err != nil {
 		return nil, err
 	}
-	return m.join(joinedMsg{label: t.label(), stay: true}, func(ctx context.Context) (api.Entry, error) {
+	return m.join(joinedMsg{stay: true}, func(ctx context.Context) (api.Entry, error) {
 		return m.svc.JoinRoom(ctx, api.JoinRoomRequest{Room: t.target, Nick: arg, Wait: api.DefaultWait})
 	}), nil
 }

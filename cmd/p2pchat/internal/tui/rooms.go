@@ -14,7 +14,9 @@ import (
 type room struct {
 	api.Room // clean
 	members  members
-	leaving  bool // asked for here
+	rules    rules
+	leaving  bool            // asked for here
+	asking   map[string]bool // peer IDs of those who asked for voice and have none yet
 }
 
 // roomLabel is a room's name as shown; of several with one name, with the
@@ -48,21 +50,22 @@ func (p *people) setRoom(r api.Room) {
 	t.name = t.room.Name
 }
 
-// takeRoomLeft takes a room off the list.
-func (m *model) takeRoomLeft(r api.Room) tea.Cmd {
-	t := m.people.byKey[r.RoomID]
-	if t == nil || t.room == nil {
-		return nil
-	}
-	m.dropRoom(t)
+// takeRoom takes the row of a room; one that is new there is said to be logged.
+func (m *model) takeRoom(r api.Room) tea.Cmd {
+	isNew := m.people.byKey[r.RoomID] == nil
+	m.people.setRoom(r)
 	m.people.sort()
-	switch {
-	case t.room.leaving: // its own answer says so
-		return nil
-	case r.Destroyed:
-		return m.tell(t.label() + " was destroyed")
+	cmd := m.takePending()
+	t := m.people.byKey[r.RoomID]
+	if t.room == nil {
+		return cmd
 	}
-	return m.tell("you are no longer in " + t.label())
+	m.listing.invited.drop(r.RoomID)
+	m.listing.arrange()
+	if isNew && r.Logging {
+		return tea.Batch(cmd, m.announce(loggedWords(t)))
+	}
+	return cmd
 }
 
 // dropRoom forgets a room. When it is on the screen, the conversation before
@@ -70,6 +73,9 @@ func (m *model) takeRoomLeft(r api.Room) tea.Cmd {
 func (m *model) dropRoom(t *talk) {
 	at := m.people.index(t)
 	m.people.forget(t)
+	if m.dialog != nil && m.dialog.about() == t {
+		m.closeDialog()
+	}
 	if t != m.people.focus {
 		return
 	}
@@ -97,6 +103,9 @@ func roomState(r api.Room) string {
 	if r.Password {
 		words = append(words, "password")
 	}
+	if r.Moderated {
+		words = append(words, "moderated")
+	}
 	if !r.Visible {
 		words = append(words, "hidden")
 	}
@@ -121,9 +130,15 @@ func plural(n int, one, many string) string {
 
 // roomTitle is what stands beside the room's name on top.
 func (r *room) title(sep string) string {
-	subject := cmp.Or(r.Subject, r.Description)
-	if subject == "" {
-		return r.counts()
+	words := []string{r.counts()}
+	if r.Role != "" && r.Role != api.RoleParticipant && r.Role != api.RoleNone {
+		words = append(words, "you: "+r.Role)
 	}
-	return r.counts() + " " + sep + " " + subject
+	if r.Logging {
+		words = append(words, "logged")
+	}
+	if subject := cmp.Or(r.Subject, r.Description); subject != "" {
+		words = append(words, subject)
+	}
+	return strings.Join(words, " "+sep+" ")
 }

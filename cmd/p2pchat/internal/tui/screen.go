@@ -33,7 +33,7 @@ func (m *model) View() tea.View {
 	}
 	rows, x, y := m.screen()
 	v.Content = strings.Join(rows, "\n")
-	if m.sheet == nil {
+	if m.sheet == nil && x >= 0 {
 		v.Cursor = tea.NewCursor(x, y)
 		v.Cursor.Shape = tea.CursorBar
 	}
@@ -58,7 +58,7 @@ func (m *model) screen() (rows []string, x, y int) {
 	in, x, y := m.input.view(m.draft(), m.width, m.styles, m.signs.prompt, m.inputHint(), l.w, l.input)
 	y += len(rows)
 	rows = append(rows, in...)
-	if m.browser != nil {
+	if m.dialog != nil {
 		x, y = bx, above+by
 	}
 	if l.foot > 0 {
@@ -82,6 +82,8 @@ func (m *model) inputHint() string {
 		return "type /help"
 	case !t.online() && t.kind == api.KindDirect:
 		return "write to " + t.label() + ": it is delivered when " + t.label() + " is back"
+	case m.whyMute(t) != "":
+		return m.whyMute(t)
 	}
 	return "write to " + t.label()
 }
@@ -90,8 +92,8 @@ func (m *model) inputHint() string {
 // the cursor at x, y.
 func (m *model) viewBody(l layout) (rows []string, x, y int) {
 	switch {
-	case m.browser != nil:
-		return m.viewBrowser(l.w, l.body)
+	case m.dialog != nil:
+		return m.dialog.view(m, l.w, l.body)
 	case m.sheet != nil:
 		return m.viewSheet(l.w, l.body), 0, 0
 	}

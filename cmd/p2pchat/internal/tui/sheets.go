@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"charm.land/lipgloss/v2"
+	"github.com/charmbracelet/x/ansi"
 
 	"p2pchat/node/api"
 )
@@ -30,7 +31,10 @@ func (m *model) renderHelp(w int) []string {
 	const col = 24
 	rows := []string{m.heading("Commands")}
 	for _, c := range m.commands {
-		rows = append(rows, m.entries(w, col, strings.TrimSpace("/"+c.name+" "+c.args), c.help)...)
+		if title := helpSections[c.name]; title != "" {
+			rows = append(rows, "", m.heading(title))
+		}
+		rows = append(rows, m.helpEntry(w, col, c)...)
 	}
 	rows = append(rows, m.entries(w, col, "//text", "say text that begins with a slash")...)
 	rows = append(rows, "", m.heading("Keys"))
@@ -55,6 +59,28 @@ func (m *model) renderHelp(w int) []string {
 		{"name~1a2b", "several people have this name, and 1a2b begins the fingerprint; of rooms, the ID"},
 	} {
 		rows = append(rows, m.entries(w, col, e[0], e[1])...)
+	}
+	return rows
+}
+
+// helpSections are headings in the help, before the command of that name.
+var helpSections = map[string]string{"rooms": "Rooms", "who": "In a room", "peers": "This node", "search": "The screen"}
+
+// helpEntry is a command in the help: greyed, with the reason, if it may not be
+// used in the room that is shown.
+func (m *model) helpEntry(w, col int, c command) []string {
+	usage := strings.TrimSpace("/" + c.name + " " + c.args)
+	why := m.whyNotCommand(c.name)
+	if why == "" {
+		if m.width.StringWidth(usage) > min(col, max(w/2, 1)) {
+			// What goes with it stands on a row of its own.
+			return append(m.entries(w, col, "/"+c.name, c.help), m.entries(w, col, "", c.args)...)
+		}
+		return m.entries(w, col, usage, c.help)
+	}
+	rows := m.entries(w, col, "/"+c.name, m.signs.notice+" "+why)
+	for i, r := range rows {
+		rows[i] = m.styles.dim.Render(ansi.Strip(r))
 	}
 	return rows
 }
