@@ -5,17 +5,14 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
-	"sync/atomic"
 	"time"
 
 	libp2p "github.com/libp2p/go-libp2p"
 	pubsub "github.com/libp2p/go-libp2p-pubsub"
 	pb "github.com/libp2p/go-libp2p-pubsub/pb"
 	"github.com/libp2p/go-libp2p/core/host"
-	"github.com/libp2p/go-libp2p/core/metrics"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
-	"github.com/libp2p/go-libp2p/core/protocol"
 	"github.com/libp2p/go-libp2p/p2p/security/noise"
 	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
 	"golang.org/x/sync/errgroup"
@@ -28,8 +25,8 @@ import (
 var topic = envelope.Topic([32]byte{})
 
 // sparing are crowds on node/internal/gossip, each member claiming to reach everybody.
-func sparing(ctx context.Context, n int, received func([]byte)) (*crowd, error) {
-	return gather(ctx, n, func(ctx context.Context, h host.Host, tr pubsub.RawTracer) (gossiper, error) {
+func sparing(ctx context.Context, n int, received func(int, []byte)) (*crowd, error) {
+	return gather(ctx, n, received, func(ctx context.Context, h host.Host, tr pubsub.RawTracer, received func([]byte)) (gossiper, error) {
 		s, err := gossip.New(ctx, gossip.Config{
 			Host: h, Tracer: tr, Logger: slog.New(slog.DiscardHandler),
 			Flooded: func([]byte) bool { return true },
@@ -58,12 +55,12 @@ func (t ourTopic) publish(ctx context.Context, p []byte) error { return t.Publis
 func (t ourTopic) peers() int                                  { return len(t.Peers()) }
 
 // stockGossip are crowds on GossipSub as it comes.
-func stockGossip(ctx context.Context, n int, received func([]byte)) (*crowd, error) {
+func stockGossip(ctx context.Context, n int, received func(int, []byte)) (*crowd, error) {
 	return bareGossip(ctx, n, received)
 }
 
 // tuned are crowds on GossipSub with all of our parameters.
-func tuned(ctx context.Context, n int, received func([]byte)) (*crowd, error) {
+func tuned(ctx context.Context, n int, received func(int, []byte)) (*crowd, error) {
 	p := pubsub.DefaultGossipSubParams()
 	p.D, p.Dlo, p.Dhi, p.Dscore, p.Dout = 4, 3, 8, 3, 1
 	p.Dlazy, p.GossipFactor, p.HeartbeatInterval = 3, 0.05, 300*time.Millisecond
@@ -74,12 +71,12 @@ func tuned(ctx context.Context, n int, received func([]byte)) (*crowd, error) {
 		pubsub.WithPeerOutboundQueueSize(512), pubsub.WithValidateQueueSize(4096))
 }
 
-func bareGossip(ctx context.Context, n int, received func([]byte), opts ...pubsub.Option) (*crowd, error) {
+func bareGossip(ctx context.Context, n int, received func(int, []byte), opts ...pubsub.Option) (*crowd, error) {
 	buffer := 32 // the default
 	if len(opts) > 0 {
 		buffer = 1024
 	}
-	return gather(ctx, n, func(ctx context.Context, h host.Host, tr pubsub.RawTracer) (gossiper, error) {
+	return gather(ctx, n, received, func(ctx context.Context, h host.Host, tr pubsub.RawTracer, received func([]byte)) (gossiper, error) {
 		ps, err := pubsub.NewGossipSub(ctx, h, append(slices.Clone(opts), pubsub.WithRawTracer(tr))...)
 		if err != nil {
 			return nil, err
@@ -118,12 +115,13 @@ type gossiper interface {
 	peers() int
 }
 
-// joiner makes a member on a host; tr is told what its pubsub does.
-type joiner func(ctx context.Context, h host.Host, tr pubsub.RawTracer) (gossiper, error)
+// joiner makes a member on a host; tr is told what its pubsub does, received
+// what reaches it.
+type joiner func(ctx context.Context, h host.Host, tr pubsub.RawTracer, received func([]byte)) (gossiper, error)
 
 // gather makes n hosts with a member each, connects them all, and waits until
 // they know of each other and have meshes.
-func gather(ctx context.Context, n int, join joiner) (_ *crowd, err error) {
+func gather(ctx context.Context, n int, received func(int, []byte), join joiner) (_ *crowd, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	var hosts []host.Host
 	c := &crowd{close: func() {
@@ -138,29 +136,20 @@ func gather(ctx context.Context, n int, join joiner) (_ *crowd, err error) {
 		}
 	}()
 	var joined []gossiper
-	count := &copies{}
-	traffic := metrics.NewBandwidthCounter()
-	c.carried = func() (float64, float64) {
-		bytes := 0.0
-		for id, s := range traffic.GetBandwidthByProtocol() {
-			if slices.Contains(pubsub.GossipSubDefaultProtocols, id) {
-				bytes += float64(s.TotalIn)
-			}
-		}
-		return float64(count.received.Load()), bytes
-	}
-	for range n {
+	loads := newLoads()
+	c.carried = loads.cargo
+	for i := range n {
 		h, err := libp2p.New(
 			libp2p.Transport(tcp.NewTCPTransport), libp2p.Security(noise.ID, noise.New),
 			libp2p.ListenAddrStrings("/ip4/127.0.0.1/tcp/0"),
-			libp2p.ResourceManager(&network.NullResourceManager{}), libp2p.BandwidthReporter(traffic),
+			libp2p.ResourceManager(&network.NullResourceManager{}), libp2p.BandwidthReporter(loads.traffic),
 			libp2p.DisableRelay(), libp2p.DisableMetrics(),
 		)
 		if err != nil {
 			return c, err
 		}
 		hosts = append(hosts, h)
-		m, err := join(ctx, h, count)
+		m, err := join(ctx, h, loads, func(p []byte) { received(i, p) })
 		if err != nil {
 			return c, err
 		}
@@ -191,23 +180,3 @@ func connectAll(ctx context.Context, hosts []host.Host) error {
 	}
 	return g.Wait()
 }
-
-// copies counts payloads that come in, whether seen before or not.
-type copies struct{ received atomic.Int64 }
-
-func (c *copies) RecvRPC(rpc *pubsub.RPC) { c.received.Add(int64(len(rpc.GetPublish()))) }
-
-func (*copies) OnNewOutboundStream(peer.ID, protocol.ID) {}
-func (*copies) OnClosedOutboundStream(peer.ID)           {}
-func (*copies) Join(string)                              {}
-func (*copies) Leave(string)                             {}
-func (*copies) Graft(peer.ID, string)                    {}
-func (*copies) Prune(peer.ID, string)                    {}
-func (*copies) ValidateMessage(*pubsub.Message)          {}
-func (*copies) DeliverMessage(*pubsub.Message)           {}
-func (*copies) RejectMessage(*pubsub.Message, string)    {}
-func (*copies) DuplicateMessage(*pubsub.Message)         {}
-func (*copies) ThrottlePeer(peer.ID)                     {}
-func (*copies) SendRPC(*pubsub.RPC, peer.ID)             {}
-func (*copies) DropRPC(*pubsub.RPC, peer.ID)             {}
-func (*copies) UndeliverableMessage(*pubsub.Message)     {}

@@ -18,6 +18,7 @@ var figures = []figure{
 	{"round-trip", "Direct message, round trip", roundTrip},
 	{"pipelined", "Direct messages, pipelined", pipelined},
 	{"fan-out", "Room fan-out, GossipSub alone", fanOut},
+	{"whole-rooms", "Room fan-out, whole nodes", wholeRooms},
 	{"start", "Start to first message", firstMessage},
 	{"recovery", "Recovery after a fault", recovery},
 	{"idle", "Idle node with one peer", idle},

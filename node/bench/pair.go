@@ -65,7 +65,7 @@ func newPair(ctx context.Context, dir, listen string) (p *pair, err error) {
 	return p, p.send(ctx, "hello")
 }
 
-func startNode(ctx context.Context, dir, name, listen string, peers []ma.Multiaddr) (*end, error) {
+func startNode(ctx context.Context, dir, name, listen string, peers []ma.Multiaddr, with ...func(*node.Config)) (*end, error) {
 	if _, err := node.CreateAccount(ctx, dir, name, nil); err != nil {
 		return nil, err
 	}
@@ -73,10 +73,14 @@ func startNode(ctx context.Context, dir, name, listen string, peers []ma.Multiad
 	if err != nil {
 		return nil, err
 	}
-	n, err := node.Start(ctx, node.Config{
+	cfg := node.Config{
 		Dir: dir, Key: key, Version: "bench", NoMDNS: true, Peers: peers,
 		Listen: []ma.Multiaddr{ma.StringCast(listen)}, Logger: slog.New(slog.DiscardHandler),
-	})
+	}
+	for _, set := range with {
+		set(&cfg)
+	}
+	n, err := node.Start(ctx, cfg)
 	if err != nil {
 		return nil, errors.Join(err, lock.Release())
 	}

@@ -22,9 +22,9 @@ type row struct {
 	What, Unit         string
 	Subject, Yardstick []float64
 	// Aim bounds the ratio, Limit the value itself; 0: no aim. Where More is
-	// better, both are lower bounds.
+	// better, both are lower bounds. Zero: the value is to be 0.
 	Aim, Limit float64
-	More       bool
+	More, Zero bool
 }
 
 // skipped says that a machine cannot measure something.
@@ -66,6 +66,12 @@ func (r row) ratio() float64 {
 // verdict tells the aim and whether it was met.
 func (r row) verdict() (aim, met string) {
 	got, bound, unit := r.ratio(), r.Aim, "×"
+	if r.Zero {
+		if median(r.Subject) > 0 {
+			return "0", "**no**"
+		}
+		return "0", "yes"
+	}
 	if r.Limit > 0 {
 		got, bound, unit = median(r.Subject), r.Limit, r.Unit
 	}
