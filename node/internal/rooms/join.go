@@ -41,20 +41,12 @@ func (s *Service) Join(ctx context.Context, id event.Conversation, w Way) (*Room
 	if err := s.ready(ctx); err != nil {
 		return nil, err
 	}
-	s.mu.Lock()
-	r := s.rooms[id]
-	busy := s.entering[id]
-	s.entering[id] = true
-	s.mu.Unlock()
-	if busy {
-		return nil, fmt.Errorf("this room is being joined already")
+	release, err := s.claim(id)
+	if err != nil {
+		return nil, err
 	}
-	defer func() {
-		s.mu.Lock()
-		delete(s.entering, id)
-		s.mu.Unlock()
-	}()
-	if r != nil {
+	defer release()
+	if r, err := s.Room(id); err == nil {
 		return r, s.rejoin(ctx, r, w)
 	}
 	log, err := s.cfg.Ledger.OwnLog(ctx, id)
@@ -70,7 +62,8 @@ func (s *Service) Join(ctx context.Context, id event.Conversation, w Way) (*Room
 		return nil, fmt.Errorf("keep the room: %w", err)
 	}
 	ctx = context.WithoutCancel(ctx) // we are in
-	if r, err = s.load(ctx, m); err != nil {
+	r, err := s.load(ctx, m)
+	if err != nil {
 		return nil, err
 	}
 	r.takeSecret(g.secret)
@@ -79,6 +72,21 @@ func (s *Service) Join(ctx context.Context, id event.Conversation, w Way) (*Room
 		return nil, err
 	}
 	return r, r.enter(ctx, w.Nick, g)
+}
+
+// claim keeps others from entering or leaving a room until release.
+func (s *Service) claim(id event.Conversation) (release func(), err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.moving[id] {
+		return nil, fmt.Errorf("this room is being joined or left just now")
+	}
+	s.moving[id] = true
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.moving, id)
+	}, nil
 }
 
 // find asks members to let us in, one after the other.
@@ -158,19 +166,27 @@ func (s *Service) rejoin(ctx context.Context, r *Room, w Way) error {
 // enter says that we are in and follows the room; g is what let us in, nil if
 // nobody had to. Error: *room.Refusal.
 func (r *Room) enter(ctx context.Context, nick string, g *grant) error {
-	if err := r.svc.cfg.Store.PutMembership(ctx, Membership{Room: r.id, Joined: true, Nick: nick}); err != nil {
-		return err
-	}
 	var err error
 	e := r.do(ctx, func() {
-		r.joined, r.nick = true, nick
-		if err = r.follow(); err != nil {
+		if err = r.remember(ctx, true, nick); err != nil {
 			return
 		}
+		r.life = lifetime{seen: time.Now()}
+		if err = r.follow(); err != nil {
+			r.log.Warn("join the topic", "err", err) // the next tick tries again
+		}
+		err = nil
 		if !r.isOccupant(r.svc.self) || r.rules.Nick(r.svc.self) != nick {
 			err = r.sayJoin(r.svc.ctx, nick, g)
 		}
 		r.pending = nil
+		if err != nil && !r.isOccupant(r.svc.self) {
+			err = errors.Join(err, r.remember(r.svc.ctx, false, nick))
+			if !r.following() {
+				r.unfollow()
+			}
+			return
+		}
 		if g != nil {
 			// He knows the password, as we do: until his own word is here.
 			if g.admission != nil {

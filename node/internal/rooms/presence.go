@@ -122,6 +122,11 @@ func (r *Room) sayPresence(ctx context.Context, t Topic, left bool) {
 // tick says what is due and notices who fell silent.
 func (r *Room) tick(now time.Time) {
 	r.age(r.svc.ctx, now)
+	if r.topic.Load() == nil && r.following() {
+		if err := r.follow(); err != nil {
+			r.log.Warn("join the topic", "err", err)
+		}
+	}
 	if r.joined && r.topic.Load() != nil && now.Sub(r.announced) >= presenceEvery {
 		r.announceSoon(0)
 	}

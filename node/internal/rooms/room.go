@@ -39,7 +39,8 @@ type Room struct {
 	// read them.
 	keys atomic.Pointer[map[event.ID]envelope.Key]
 	// topic is where we follow, nil where we don't.
-	topic atomic.Pointer[Topic]
+	topic   atomic.Pointer[Topic]
+	leaving bool // the goroutine's: the topic is being left
 
 	// What follows belongs to the goroutine.
 	rules    *room.Room
@@ -120,6 +121,9 @@ func (s *Service) load(ctx context.Context, m Membership) (*Room, error) {
 	}
 	cfg := r.rules.Config()
 	r.guarded = cfg.Password() > 0
+	if nick := r.rules.Nick(s.self); r.isOccupant(s.self) && nick != "" {
+		r.nick = nick
+	}
 	r.own, err = s.cfg.Ledger.OwnLog(ctx, m.Room)
 	return r, err
 }
@@ -228,22 +232,38 @@ func (r *Room) run(ctx context.Context) {
 	}
 }
 
-// begin follows the room if we are in it, and says the join a crash may have
-// kept us from saying.
+// begin finishes what a crash broke off, and follows the room if we are in it.
 func (r *Room) begin(ctx context.Context) {
+	r.putOut()
+	last, spoke := r.rules.LastWord(r.svc.self)
+	switch {
+	case !r.joined && r.isOccupant(r.svc.self) && r.lasts():
+		if err := r.sayLeave(ctx); err != nil {
+			r.log.Warn("leave", "err", err)
+		}
+	case !r.joined || r.isOccupant(r.svc.self) || spoke && last.Kind != room.KindLeave:
+	case r.guarded && r.pending == nil && !r.rules.Admitted(r.svc.self) && len(r.others()) > 0:
+		// Without the word of who let us in nobody else would believe our join.
+		if err := r.remember(ctx, false, r.nick); err != nil {
+			r.log.Warn("enter again", "err", err)
+		}
+	default:
+		if err := r.sayJoin(ctx, r.nick, r.pending); err != nil {
+			r.log.Warn("join again", "err", err)
+		}
+	}
 	if !r.following() {
 		return
 	}
 	if err := r.follow(); err != nil {
 		r.log.Warn("join the topic", "err", err)
 	}
-	// A last word that is a join and does not count: the rules put us out.
-	last, spoke := r.rules.LastWord(r.svc.self)
-	if r.joined && !r.isOccupant(r.svc.self) && (!spoke || last.Kind == room.KindLeave) {
-		if err := r.sayJoin(ctx, r.nick, r.pending); err != nil {
-			r.log.Warn("join again", "err", err)
-		}
-	}
+}
+
+// lasts tells whether the room outlives its last occupant.
+func (r *Room) lasts() bool {
+	cfg := r.rules.Config()
+	return cfg.Persistent()
 }
 
 // end says goodbye: it goes out if it can.
@@ -267,11 +287,24 @@ func (r *Room) end() {
 // leaveTopic has the topic left by another goroutine: it waits for calls that
 // may be waiting for this one.
 func (r *Room) leaveTopic(t Topic) {
+	r.leaving = true
 	r.svc.wg.Go(func() { // ends once no call is under way
 		if err := t.Leave(); err != nil {
 			r.log.Debug("leave the topic", "err", err)
 		}
+		r.post(r.topicLeft)
 	})
+}
+
+// topicLeft follows the room again if that was wanted meanwhile.
+func (r *Room) topicLeft() {
+	r.leaving = false
+	clear(r.people) // what the topic told last
+	if r.following() {
+		if err := r.follow(); err != nil {
+			r.log.Warn("join the topic again", "err", err)
+		}
+	}
 }
 
 // following tells whether we take part: we are in the room, nobody has heard yet
@@ -295,9 +328,10 @@ func (r *Room) farewell() bool {
 	return ok && last.Kind == room.KindLeave && !r.acks.any(last.LogKey, last.Seq) && len(r.others()) > 0
 }
 
-// follow joins the topic and has the room synced.
+// follow joins the topic and has the room synced. A topic that is being left is
+// joined once it is.
 func (r *Room) follow() error {
-	if r.topic.Load() != nil {
+	if r.topic.Load() != nil || r.leaving {
 		return nil
 	}
 	t, err := r.svc.cfg.Gossip.Join(envelope.Topic(r.id), topicHandler{r})
@@ -306,6 +340,9 @@ func (r *Room) follow() error {
 	}
 	r.topic.Store(&t)
 	r.svc.cfg.Sync.Follow(r.id)
+	if len(r.outbox) > 0 {
+		r.publishSoon()
+	}
 	return nil
 }
 

@@ -2,6 +2,7 @@ package rooms
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -203,44 +204,74 @@ func (r *Room) Rename(ctx context.Context, nick string) error {
 	if _, err := r.Say(ctx, room.KindNick, body); err != nil {
 		return err
 	}
-	return r.remember(ctx, true, nick)
+	ctx = context.WithoutCancel(ctx)
+	if e := r.do(ctx, func() { err = r.remember(ctx, r.joined, nick) }); e != nil {
+		return e
+	}
+	return err
 }
 
 // remember keeps what we are in the room.
 func (r *Room) remember(ctx context.Context, joined bool, nick string) error {
-	m := Membership{Room: r.id, Joined: joined, Nick: nick}
-	if err := r.svc.cfg.Store.PutMembership(ctx, m); err != nil {
+	if err := r.svc.cfg.Store.PutMembership(ctx, Membership{Room: r.id, Joined: joined, Nick: nick}); err != nil {
 		return err
 	}
-	return r.do(ctx, func() { r.joined, r.nick = joined, nick })
+	r.joined, r.nick = joined, nick
+	return nil
 }
 
 // Leave says that we go. The room is followed until somebody has heard it.
 // Error: ErrNotJoined.
 func (r *Room) Leave(ctx context.Context) error {
-	body, err := room.EncodeBody(&room.Leave{})
+	release, err := r.svc.claim(r.id)
 	if err != nil {
 		return err
 	}
-	_, err = r.Say(ctx, room.KindLeave, body)
-	if err != nil && !refused(err) { // the rules may have put us out already
-		return err
-	}
-	var nick string
-	if err := r.do(ctx, func() { nick = r.nick }); err != nil {
-		return err
-	}
-	if err := r.remember(context.WithoutCancel(ctx), false, nick); err != nil {
-		return fmt.Errorf("leave: %w", err)
-	}
-	return r.do(ctx, func() {
+	defer release()
+	e := r.do(ctx, func() {
+		if !r.joined {
+			err = ErrNotJoined
+			return
+		}
+		// First that we are out, which a crash before the word for it leaves
+		// true: the other way round the next start would take us back in.
+		if err = r.remember(ctx, false, r.nick); err != nil {
+			return
+		}
+		err = r.sayLeave(r.svc.ctx)
+		if err != nil && !refused(err) { // the rules may have put us out already
+			err = errors.Join(err, r.remember(r.svc.ctx, true, r.nick))
+			return
+		}
+		err = nil
 		if t := r.topic.Load(); t != nil {
-			r.flush(ctx, *t)
-			r.sayPresence(ctx, *t, true)
+			r.flush(r.svc.ctx, *t)
+			r.sayPresence(r.svc.ctx, *t, true)
 		}
 		if !r.following() {
 			r.unfollow()
 		}
 		r.svc.cfg.Handler.RoomChanged(r.id)
 	})
+	if e != nil {
+		return e
+	}
+	if err != nil {
+		return fmt.Errorf("leave: %w", err)
+	}
+	return nil
+}
+
+// sayLeave says that we went.
+func (r *Room) sayLeave(ctx context.Context) error {
+	ctl, join, err := r.rules.DraftMessage(r.own, room.KindLeave)
+	if err != nil || join {
+		return err
+	}
+	body, err := room.EncodeBody(&room.Leave{})
+	if err != nil {
+		return err
+	}
+	_, err = r.append(ctx, []room.Draft{{Lane: event.LaneMessage, Kind: room.KindLeave, Ctl: ctl, Body: body}})
+	return err
 }

@@ -50,19 +50,19 @@ type Service struct {
 	ctx     context.Context // ends with Run's
 	end     context.CancelFunc
 
-	mu       sync.Mutex
-	rooms    map[event.Conversation]*Room
-	entering map[event.Conversation]bool // being joined now
-	stopped  bool
-	asks     map[peer.ID]*budget // what a peer may ask of admission and directory
-	tries    map[string]*budget  // attempts at passwords, by peer and by address
+	mu      sync.Mutex
+	rooms   map[event.Conversation]*Room
+	moving  map[event.Conversation]bool // being joined or left now
+	stopped bool
+	asks    map[peer.ID]*budget // what a peer may ask of admission and directory
+	tries   map[string]*budget  // attempts at passwords, by peer and by address
 }
 
 // New loads the rooms; nothing runs before [Service.Run].
 func New(ctx context.Context, cfg Config) (*Service, error) {
 	s := &Service{
 		cfg: cfg, self: cfg.Key.ID(), log: cfg.Logger.With("component", "rooms"), started: make(chan struct{}),
-		rooms: map[event.Conversation]*Room{}, entering: map[event.Conversation]bool{}, asks: map[peer.ID]*budget{},
+		rooms: map[event.Conversation]*Room{}, moving: map[event.Conversation]bool{}, asks: map[peer.ID]*budget{},
 		tries: map[string]*budget{},
 	}
 	// Whoever asks early, a stream of sync for one, waits for Run.

@@ -48,6 +48,7 @@ func (l *lifetime) abandoned(now time.Time, others bool) bool {
 func (r *Room) age(ctx context.Context, now time.Time) {
 	cfg := r.rules.Config()
 	if !r.joined || cfg.Persistent() {
+		r.life.since = time.Time{}
 		return
 	}
 	if r.life.abandoned(now, r.presentCount(r.svc.self) > 0) {
