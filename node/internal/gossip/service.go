@@ -8,8 +8,10 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"time"
 
 	pubsub "github.com/libp2p/go-libp2p-pubsub"
+	"github.com/libp2p/go-libp2p/core/event"
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/peer"
 )
@@ -71,16 +73,57 @@ func New(ctx context.Context, cfg Config) (*Service, error) {
 		topics: map[string]*Topic{},
 	}
 	var err error
-	s.pubsub, err = pubsub.NewGossipSubWithRouter(ctx, cfg.Host, s.router, options(s.router, cfg, log)...)
+	s.pubsub, err = pubsub.NewGossipSubWithRouter(ctx, settled{cfg.Host}, s.router, options(s.router, cfg, log)...)
+	if err != nil {
+		cancel()
+		return nil, fmt.Errorf("start gossip: %w", err)
+	}
+	updated, err := cfg.Host.EventBus().Emitter(new(event.EvtPeerProtocolsUpdated))
 	if err != nil {
 		cancel()
 		return nil, fmt.Errorf("start gossip: %w", err)
 	}
 	s.wg.Go(func() { // ends with ctx
-		<-ctx.Done()
+		s.reopen(updated)
 		s.release()
+		_ = updated.Close()
 	})
 	return s, nil
+}
+
+// reopenEvery is how often peers without a stream are looked for.
+const reopenEvery = time.Second
+
+// reopen has pubsub open a stream to connected peers it has none to, until the
+// service ends. By itself it gives up after a failure or a few streams that
+// ended, and waits for a connection that is there already. It looks again at a
+// peer that is said to have changed its protocols.
+func (s *Service) reopen(updated event.Emitter) {
+	tick := time.NewTicker(reopenEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-s.ctx.Done():
+			return
+		case <-tick.C:
+		}
+		has := map[peer.ID]bool{}
+		for _, p := range s.pubsub.ListPeers("") { // of any topic
+			has[p] = true
+		}
+		for _, p := range s.cfg.Host.Network().Peers() {
+			if has[p] {
+				continue
+			}
+			spoken, err := s.cfg.Host.Peerstore().SupportsProtocols(p, s.router.Protocols()...)
+			if err != nil || len(spoken) == 0 {
+				continue
+			}
+			if err := updated.Emit(event.EvtPeerProtocolsUpdated{Peer: p, Added: spoken}); err != nil {
+				s.log.Debug("have a stream opened", "peer", p, "err", err)
+			}
+		}
+	}
 }
 
 // Run returns when ctx or the service ends, and then has ended the service. It
