@@ -15,7 +15,7 @@ func TestHundred(t *testing.T) {
 		f := must(n.Measure(t.Context(), room, lines, 100*time.Millisecond))(t)
 		t.Log(f)
 		all := must(Same(t.Context(), room, n.Nodes()...))(t)
-		if want := 1 + nodes + lines; len(all) != want { // the founding, the joins, the lines
+		if want := nodes + lines; len(all) != want { // the joins and the lines
 			t.Errorf("the log has %d entries, want %d", len(all), want)
 		}
 
@@ -43,7 +43,7 @@ func TestTwentyConnected(t *testing.T) {
 			t.Errorf("%.2f duplicates per delivery though everybody is connected to everybody", f.Duplicates)
 		}
 		all := must(Same(t.Context(), room, n.Nodes()...))(t)
-		if want := 1 + nodes + lines; len(all) != want {
+		if want := nodes + lines; len(all) != want {
 			t.Errorf("the log has %d entries, want %d", len(all), want)
 		}
 	})

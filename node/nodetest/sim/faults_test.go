@@ -114,7 +114,7 @@ func (m *mischief) step() {
 			m.start(n)
 		}
 	case 8:
-		if n := m.one(m.inside); n != nil {
+		if n := m.one(func(n *Node) bool { return m.inside(n) && !(m.governed && n == m.all[0]) }); n != nil {
 			m.note("%s leaves", n.Name)
 			_, err := n.LeaveRoom(m.t.Context(), m.room)
 			m.outside[n] = m.done(err)
@@ -202,9 +202,13 @@ func (m *mischief) end() {
 			m.start(n)
 		}
 	}
-	for _, n := range m.all {
-		if m.outside[n] && !m.governed {
-			m.join(n, time.Minute)
+	// Of a room that everybody left who left last knows that it is empty, and
+	// so can enter it first.
+	for range 2 {
+		for _, n := range m.all {
+			if m.outside[n] || m.governed {
+				m.join(n, 10*time.Second)
+			}
 		}
 	}
 	if len(m.outside) > 0 && !m.governed {

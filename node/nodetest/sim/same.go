@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"p2pchat/node/api"
 )
 
 // Same reports how two nodes differ in what they show of a room: logs, state,
@@ -44,6 +46,9 @@ func (n *Node) view(ctx context.Context, room string) (lines []string, state str
 			return nil, "", fmt.Errorf("message %s is shown twice", m.ID)
 		}
 		seen[m.ID] = true
+		if m.Kind == api.MessageGovern {
+			continue // acts that came to nothing need not be everywhere; the state tells what did
+		}
 		lines = append(lines, fmt.Sprint(m.ID, " ", m.Kind, " ", m.Nick, ": ", m.Text))
 	}
 	held, err := n.RoomStatus(ctx, room)
