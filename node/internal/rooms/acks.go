@@ -117,8 +117,10 @@ func (a *acks) putBack(due map[peer.ID]event.Frontier) {
 }
 
 // Committed notes what p says it has on disk. A position counts only if the
-// event it names is ours and held; one that is not held tells that our data is
-// older than what we once said, and its log is given up.
+// event it names is ours and held. One that is not held may tell that our data is
+// older than what we once said: p is asked for it, and when it comes its log is
+// given up. The mere word is worth nothing, since it would silence us: we may open
+// so many logs only. Nothing here waits for the room's goroutine.
 func (r *Room) Committed(ctx context.Context, p peer.ID, f event.Frontier) {
 	for k, h := range f {
 		if k.Author != r.svc.self || p == r.svc.self {
@@ -130,7 +132,11 @@ func (r *Room) Committed(ctx context.Context, p peer.ID, f event.Frontier) {
 			return
 		}
 		if !slices.ContainsFunc(held, func(e *event.Event) bool { return e.ID == h.ID }) {
-			r.strange(ctx, k, h)
+			r.log.Debug("somebody says that he holds an event of ours that is not here", "peer", p, "log", k.Log, "seq", h.Seq)
+			r.queue.Lock()
+			r.queue.doubted = p
+			r.queue.Unlock()
+			r.signal()
 			continue
 		}
 		news, first := r.acks.advance(p, k, h)
@@ -138,19 +144,12 @@ func (r *Room) Committed(ctx context.Context, p peer.ID, f event.Frontier) {
 			r.svc.cfg.Handler.Delivered(r.id, k, h)
 		}
 		if news {
-			r.post(r.ackHeard)
+			r.queue.Lock()
+			r.queue.acked = true
+			r.queue.Unlock()
+			r.signal()
 		}
 	}
-}
-
-// strange gives a log of ours up of which somebody holds what we lack.
-func (r *Room) strange(ctx context.Context, k event.LogKey, h event.Head) {
-	r.log.Warn("somebody holds events of ours that are not here: this copy is older; a new log is begun", "log", k.Log, "seq", h.Seq)
-	if err := r.svc.cfg.Ledger.Retire(ctx, r.id, k.Log); err != nil {
-		r.log.Warn("retire our log", "err", err)
-		return
-	}
-	r.post(r.refreshOwn)
 }
 
 // refreshOwn asks which log our events go to.

@@ -112,8 +112,6 @@ type Ledger interface {
 	Append(ctx context.Context, room event.Conversation, drafts []room.Draft) ([]*event.Event, error)
 	// Commit commits what came from elsewhere and was judged.
 	Commit(ctx context.Context, room event.Conversation, b Batch) (at time.Time, err error)
-	// Retire gives up log, if it is the one our events go to.
-	Retire(ctx context.Context, room event.Conversation, log event.LogID) error
 }
 
 // Verdict is what is to happen to a payload.

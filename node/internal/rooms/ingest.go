@@ -185,6 +185,7 @@ func (in *intake) judge(ctx context.Context) error {
 		}
 		for _, e := range control {
 			for _, p := range r.parked.ready(e.ID) {
+				delete(in.from, p.event.ID) // it may have come and been parked just now
 				in.add(p.event, p.from)
 			}
 		}
@@ -326,15 +327,19 @@ func (r *Room) after(ctx context.Context, in *intake, b Batch, at time.Time) {
 		r.log.Warn("read the frontier", "err", err)
 	}
 	receipts := map[event.LogKey]bool{}
+	ours := false
 	for _, e := range b.Messages {
 		if e.Author == r.svc.self {
-			r.refreshOwn() // the ledger may have given our log up
+			ours = true
 		} else {
 			receipts[e.Key()] = true
 		}
 		if front[e.Key()].Seq < e.Seq {
 			r.repair(in.from[e.ID]) // a gap
 		}
+	}
+	if ours {
+		r.refreshOwn() // the ledger may have given our log up
 	}
 	for _, k := range slices.SortedFunc(maps.Keys(receipts), event.LogKey.Compare) {
 		if h, ok := front[k]; ok {
@@ -349,14 +354,34 @@ func (r *Room) scene() Scene {
 	return Scene{Name: cfg.Name(), Logging: cfg.Logging()}
 }
 
+// tellMessages has the handler hear of messages, in the order of logs.
+func (r *Room) tellMessages(ms []Message) {
+	if len(ms) == 0 {
+		return
+	}
+	slices.SortStableFunc(ms, func(a, b Message) int {
+		if a.Before(b.Event) {
+			return -1
+		}
+		return 1
+	})
+	r.svc.cfg.Handler.Messages(r.id, r.scene(), ms)
+}
+
 // tell has the handler hear of a batch.
 func (r *Room) tell(ctx context.Context, in *intake, b Batch, at time.Time) {
 	h := r.svc.cfg.Handler
 	var ms []Message
 	said := false // something people say of themselves, or the subject
+	nicks := map[peer.ID]string{}
 	message := func(e *event.Event, at time.Time, fresh bool) {
 		v, _ := r.rules.Verdict(e.ID)
-		ms = append(ms, Message{Event: e, At: at, Nick: r.rules.Nick(e.Author), Verdict: v, Fresh: fresh})
+		nick, known := nicks[e.Author]
+		if !known {
+			nick = r.rules.Nick(e.Author)
+			nicks[e.Author] = nick
+		}
+		ms = append(ms, Message{Event: e, At: at, Nick: nick, Verdict: v, Fresh: fresh})
 		switch e.Kind {
 		case room.KindJoin, room.KindLeave, room.KindNick, room.KindSubject:
 			said = true
@@ -384,16 +409,12 @@ func (r *Room) tell(ctx context.Context, in *intake, b Batch, at time.Time) {
 			message(e, at, false)
 		}
 		older = older[1+slices.Index(older, events[len(events)-1].ID):]
+		if len(older) > 0 { // a switch may touch more than memory is for
+			r.tellMessages(ms)
+			ms = nil
+		}
 	}
-	if len(ms) > 0 {
-		slices.SortStableFunc(ms, func(a, b Message) int {
-			if a.Before(b.Event) {
-				return -1
-			}
-			return 1
-		})
-		h.Messages(r.id, r.scene(), ms)
-	}
+	r.tellMessages(ms)
 	governed := slices.ContainsFunc(in.effects, func(e room.Effects) bool { return len(e.Governed) > 0 || e.Everyone || len(e.People) > 0 })
 	if len(b.Control) > 0 {
 		h.Governed(r.id, r.scene(), b.Control, at)

@@ -31,6 +31,8 @@ type Room struct {
 		arrivals []arrival
 		bytes    int
 		words    []*word
+		acked    bool    // somebody holds more of our logs
+		doubted  peer.ID // says that he holds of our logs what is not here
 	}
 	waiting chan struct{} // 1: one signal covers any number
 
@@ -407,6 +409,8 @@ func (r *Room) takeWaiting(ctx context.Context) {
 	}
 	r.queue.arrivals, r.queue.words = slices.Clone(arrivals[n:]), nil
 	r.queue.bytes -= size
+	acked, doubted := r.queue.acked, r.queue.doubted
+	r.queue.acked, r.queue.doubted = false, ""
 	if len(r.queue.arrivals) > 0 {
 		r.signal()
 	}
@@ -417,4 +421,8 @@ func (r *Room) takeWaiting(ctx context.Context) {
 	if len(words) > 0 {
 		r.sayAll(ctx, words)
 	}
+	if acked {
+		r.ackHeard()
+	}
+	r.repair(doubted)
 }

@@ -430,15 +430,6 @@ func (d *disk) Commit(_ context.Context, id event.Conversation, b Batch) (time.T
 	return time.Now(), nil
 }
 
-func (d *disk) Retire(_ context.Context, id event.Conversation, log event.LogID) error {
-	err, done := d.begin("Retire")
-	defer done()
-	if r := d.of(id); err == nil && r.own.Log == log {
-		r.own.Log[7]++
-	}
-	return err
-}
-
 // texts lists what is said visibly in a room, in the order of its log.
 func (d *disk) texts(id event.Conversation) []string {
 	d.mu.Lock()

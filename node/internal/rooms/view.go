@@ -120,7 +120,7 @@ func (r *Room) Status(ctx context.Context) (Status, error) {
 		s.Members, s.Keys, s.Root = len(r.shown), len(*r.keys.Load()), r.rules.Root()
 		s.Epoch, _, _ = r.epoch()
 		s.Present = r.presentCount("")
-		s.Parked = len(r.parked.all) + len(r.stash.all)
+		s.Parked = r.parked.len() + len(r.stash.all)
 		s.LastSync = r.lastSync
 		for p := range r.inStep {
 			s.InStep = append(s.InStep, p)

@@ -1,6 +1,8 @@
 package rooms
 
 import (
+	"container/list"
+	"maps"
 	"slices"
 	"time"
 
@@ -23,77 +25,91 @@ const (
 // gives way: whatever goes is fetched again by sync, whose control events come
 // first.
 type parking struct {
-	all   []parkedEvent
-	bytes int
+	byID    map[event.ID]*parkedEvent
+	waiting map[event.ID][]*parkedEvent // by what they wait for
+	byPeer  map[peer.ID]*list.List      // the oldest first
+	all     list.List                   // the oldest first
+	bytes   int
 }
 
 type parkedEvent struct {
 	event   *event.Event
 	from    peer.ID
 	missing map[event.ID]bool
+	// Its places in the lists.
+	ofPeer, ofAll *list.Element
 }
+
+func (p *parking) len() int { return p.all.Len() }
 
 // put parks e until missing are here.
 func (p *parking) put(e *event.Event, from peer.ID, missing []event.ID) {
-	n := 0
-	for _, x := range p.all {
-		if x.event.ID == e.ID {
-			return
-		}
-		if x.from == from {
-			n++
-		}
+	if p.byID == nil {
+		p.byID, p.waiting, p.byPeer = map[event.ID]*parkedEvent{}, map[event.ID][]*parkedEvent{}, map[peer.ID]*list.List{}
 	}
-	if n >= maxParked {
-		p.drop(func(x parkedEvent) bool { return x.from == from })
+	if p.byID[e.ID] != nil {
+		return
 	}
-	for p.bytes+e.Size() > maxParkedBytes && len(p.all) > 0 {
-		p.drop(func(parkedEvent) bool { return true })
+	if his := p.byPeer[from]; his != nil && his.Len() >= maxParked {
+		p.drop(his.Front())
 	}
-	x := parkedEvent{e, from, map[event.ID]bool{}}
+	for p.bytes+e.Size() > maxParkedBytes && p.all.Len() > 0 {
+		p.drop(p.all.Front())
+	}
+	x := &parkedEvent{event: e, from: from, missing: map[event.ID]bool{}}
 	for _, id := range missing {
 		x.missing[id] = true
+		p.waiting[id] = append(p.waiting[id], x)
 	}
-	p.all = append(p.all, x)
+	if p.byPeer[from] == nil {
+		p.byPeer[from] = list.New()
+	}
+	x.ofPeer, x.ofAll = p.byPeer[from].PushBack(x), p.all.PushBack(x)
+	p.byID[e.ID] = x
 	p.bytes += e.Size()
 }
 
 // wanted lists, ascending, what is waited for.
 func (p *parking) wanted() []event.ID {
-	var out []event.ID
-	for _, x := range p.all {
-		for id := range x.missing {
-			out = append(out, id)
-		}
-	}
-	slices.SortFunc(out, event.ID.Compare)
-	return slices.Compact(out)
+	return slices.SortedFunc(maps.Keys(p.waiting), event.ID.Compare)
 }
 
-// drop removes the oldest for which f holds.
-func (p *parking) drop(f func(parkedEvent) bool) {
-	for i, x := range p.all {
-		if f(x) {
-			p.bytes -= x.event.Size()
-			p.all = append(p.all[:i:i], p.all[i+1:]...)
-			return
+// drop removes the one in a place of either list.
+func (p *parking) drop(at *list.Element) {
+	x, ok := at.Value.(*parkedEvent)
+	if !ok {
+		return
+	}
+	p.take(x)
+	for id := range x.missing {
+		p.waiting[id] = slices.DeleteFunc(p.waiting[id], func(o *parkedEvent) bool { return o == x })
+		if len(p.waiting[id]) == 0 {
+			delete(p.waiting, id)
 		}
 	}
+}
+
+// take removes x from the lists.
+func (p *parking) take(x *parkedEvent) {
+	his := p.byPeer[x.from]
+	if his.Remove(x.ofPeer); his.Len() == 0 {
+		delete(p.byPeer, x.from)
+	}
+	p.all.Remove(x.ofAll)
+	delete(p.byID, x.event.ID)
+	p.bytes -= x.event.Size()
 }
 
 // ready takes out those that waited for id and for nothing else any more.
-func (p *parking) ready(id event.ID) []parkedEvent {
-	var out []parkedEvent
-	rest := p.all[:0:0]
-	for _, x := range p.all {
+func (p *parking) ready(id event.ID) []*parkedEvent {
+	var out []*parkedEvent
+	for _, x := range p.waiting[id] {
 		if delete(x.missing, id); len(x.missing) == 0 {
+			p.take(x)
 			out = append(out, x)
-			p.bytes -= x.event.Size()
-		} else {
-			rest = append(rest, x)
 		}
 	}
-	p.all = rest
+	delete(p.waiting, id)
 	return out
 }
 
@@ -110,14 +126,17 @@ type stashed struct {
 }
 
 func (s *stash) put(x stashed) {
-	n := 0
-	for _, o := range s.all {
+	n, oldest := 0, -1
+	for i, o := range s.all {
 		if o.from == x.from {
-			n++
+			if n++; oldest < 0 {
+				oldest = i
+			}
 		}
 	}
-	if n >= maxStash {
-		return // whoever floods loses what sync brings
+	if n >= maxStash { // the newest is what a key will come for
+		s.bytes -= len(s.all[oldest].payload)
+		s.all = slices.Delete(s.all, oldest, oldest+1)
 	}
 	for s.bytes+len(x.payload) > maxStashBytes && len(s.all) > 0 {
 		s.bytes -= len(s.all[0].payload)
