@@ -2,6 +2,7 @@ package tui
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"time"
 
@@ -245,7 +246,7 @@ func (m *model) takePage(p pageMsg) tea.Cmd {
 		return m.fail(p.err)
 	}
 	if len(p.page) > 0 {
-		if newest := p.page[len(p.page)-1]; api.Listed(newest.Kind) && newest.Time.After(p.t.last) {
+		if newest := p.page[len(p.page)-1]; isSaid(newest.Kind) && newest.Time.After(p.t.last) {
 			p.t.last = newest.Time.Time
 		}
 	}
@@ -311,6 +312,9 @@ func (m *model) takeSent(s sentMsg) tea.Cmd {
 		if s.out.t.draft.text == "" {
 			s.out.t.draft.setText(s.out.typed)
 		} // else it is in the history
+		if t := s.out.t; t.room != nil && api.IsCode(s.err, api.CodeTooFast) && t.draft.text == s.out.typed {
+			return m.fail(fmt.Errorf("%s is in %w; then Enter says it", t.label(), s.err))
+		}
 		return m.fail(s.err)
 	}
 	if t := s.out.t; t.conv == "" && s.receipt.Conversation != "" {

@@ -157,7 +157,7 @@ func (m *model) takeSnapshot(s api.Snapshot) tea.Cmd {
 // takeMessage puts a message where it belongs.
 func (m *model) takeMessage(msg api.Message) tea.Cmd {
 	t := m.people.byConv[msg.Conversation]
-	if t == nil && msg.Nick == "" && api.Listed(msg.Kind) && stateRank[msg.State] == 0 && m.people.byKey[msg.Author] != nil && m.people.byKey[msg.Author].conv == "" {
+	if t == nil && msg.Nick == "" && isSaid(msg.Kind) && stateRank[msg.State] == 0 && m.people.byKey[msg.Author] != nil && m.people.byKey[msg.Author].conv == "" {
 		t = m.people.byKey[msg.Author] // the first word from somebody new
 		t.conv = msg.Conversation
 		m.people.byConv[t.conv] = t
@@ -170,12 +170,12 @@ func (m *model) takeMessage(msg api.Message) tea.Cmd {
 	if t.room != nil && msg.Kind == api.MessageGovern {
 		t.room.rules.stale = true
 	}
-	if api.Listed(msg.Kind) && msg.Time.After(t.last) {
+	if isSaid(msg.Kind) && msg.Time.After(t.last) {
 		t.last = msg.Time.Time
 	}
 	if stateRank[msg.State] == 0 { // somebody else's
 		t.typing = time.Time{}
-		if isNew && api.Listed(msg.Kind) && t == m.people.focus && t.log.fresh == "" && (m.unfocused || t.log.bottom.line != nil) {
+		if isNew && isSaid(msg.Kind) && t == m.people.focus && t.log.fresh == "" && (m.unfocused || t.log.bottom.line != nil) {
 			t.log.fresh = msg.ID
 		}
 		return nil

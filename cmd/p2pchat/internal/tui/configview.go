@@ -10,7 +10,9 @@ import (
 // view renders the form: a row for each setting, the chosen one with what it
 // may be, and below it what it is about.
 func (f *configForm) view(m *model, w, h int) (out []string, x, y int) {
-	out = append(out, m.separator("Settings of "+f.t.label(), w, m.styles.accent))
+	if h > 2 {
+		out = append(out, m.separator("Settings of "+f.t.label(), w, m.styles.accent))
+	}
 	below := f.news(m, w)
 	if room := max(h-3, 0); len(below) > room {
 		below = below[:room]
@@ -143,9 +145,21 @@ func (f *configForm) viewValue(m *model, k string, chosen bool, w int, st lipglo
 		}
 		return st.Render(clip(m.width, shown, w)), -1
 	}
-	in := input{}
-	rows, x, _ := in.view(&edited, m.width, m.styles, "", "", w+1, 1)
-	return strings.TrimPrefix(rows[0], " "), max(x-1, 0)
+	return beside(m.width, edited, w)
+}
+
+// beside is what of a long line fits in w columns, the text before the cursor
+// first, and where the cursor is.
+func beside(mw measure, d draft, w int) (text string, x int) {
+	skip, x := 0, mw.StringWidth(d.text[:d.cursor])
+	for _, g := range glyphs(mw, d.text[:d.cursor]) {
+		if x < w {
+			break
+		}
+		skip += g.n
+		x -= g.w
+	}
+	return clip(mw, d.text[skip:], w), min(max(x, 0), w)
 }
 
 // cursorAt is where the cursor stands in an empty value.

@@ -293,10 +293,10 @@ func cmdDestroy(m *model, arg string) (tea.Cmd, error) {
 		return nil, errors.New(why)
 	}
 	if r.Reason != "" {
-		text += " The reason they read: " + clean(r.Reason)
+		text += " The reason that they read: " + clean(r.Reason)
 	}
 	m.put(&question{
-		t: t, title: "Destroy " + t.label(), text: text + " To go on, type its name: " + t.name,
+		t: t, title: "Destroy " + t.label(), text: text + "\n\nTo go on, type its name: " + t.name,
 		ask: "its name", does: "destroys the room",
 		answer: func(m *model, _ *question, name string) (tea.Cmd, error) {
 			if strings.TrimPrefix(strings.TrimSpace(name), "#") != t.name {

@@ -105,6 +105,8 @@ func (h *harness) send(msgs ...tea.Msg) {
 	}
 }
 
+func resized(w, h int) tea.Msg { return tea.WindowSizeMsg{Width: w, Height: h} }
+
 // pass lets time go by.
 func (h *harness) pass(d time.Duration) {
 	time.Sleep(d)
@@ -121,7 +123,7 @@ func (h *harness) typed(text string) {
 var namedKeys = map[string]rune{
 	"enter": tea.KeyEnter, "tab": tea.KeyTab, "esc": tea.KeyEscape, "backspace": tea.KeyBackspace,
 	"delete": tea.KeyDelete, "up": tea.KeyUp, "down": tea.KeyDown, "left": tea.KeyLeft, "right": tea.KeyRight,
-	"home": tea.KeyHome, "end": tea.KeyEnd, "pgup": tea.KeyPgUp, "pgdown": tea.KeyPgDown, "f1": tea.KeyF1,
+	"home": tea.KeyHome, "end": tea.KeyEnd, "pgup": tea.KeyPgUp, "pgdown": tea.KeyPgDown, "f1": tea.KeyF1, "f2": tea.KeyF2,
 }
 
 // key makes the message of a key such as "ctrl+n" or "enter".

@@ -84,10 +84,12 @@ func (u *menu) press(m *model, msg tea.KeyPressMsg) tea.Cmd {
 
 func (u *menu) view(m *model, w, h int) (out []string, x, y int) {
 	rows := u.rows(m)
-	out = append(out, m.separator(u.title, w, m.styles.accent))
+	if h > 2 {
+		out = append(out, m.separator(u.title, w, m.styles.accent))
+	}
 	if u.head != nil {
 		head := u.head(m, max(w-2, 1))
-		if room := h - 1 - min(len(rows), 6); len(head) > room {
+		if room := h - len(out) - min(len(rows), 6); len(head) > room {
 			head = head[:max(room, 0)]
 		}
 		for _, r := range head {
@@ -106,7 +108,7 @@ func (u *menu) view(m *model, w, h int) (out []string, x, y int) {
 	for _, c := range rows {
 		wide = max(wide, m.width.StringWidth(c.label))
 	}
-	wide = min(wide, max(w*2/5, 8))
+	wide = min(wide, max(w*2/5, 24), max(w-4, 1))
 	for i := u.top; i < len(rows) && i < u.top+u.page; i++ {
 		out = append(out, m.viewChoice(rows[i], i == at, wide, w))
 	}

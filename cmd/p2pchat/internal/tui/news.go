@@ -45,7 +45,7 @@ func (m *model) renderNotices(w int) []string {
 	}
 	var rows []string
 	for _, e := range slices.Backward(m.events) {
-		rows = append(rows, m.entries(w, 11, m.local(api.Time{Time: e.at}).Format("2 Jan 15:04"), e.text)...)
+		rows = append(rows, m.entries(w, 12, m.local(api.Time{Time: e.at}).Format("2 Jan 15:04"), e.text)...)
 	}
 	return rows
 }

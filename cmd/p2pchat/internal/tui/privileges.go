@@ -103,6 +103,8 @@ func idle(p person, act string) string {
 		return p.label + " is banned already"
 	case act == api.ActUnban && p.standing != api.StandingOutcast:
 		return p.label + " is not banned"
+	case act == grant(p.standing) && p.standing == api.StandingNone:
+		return p.label + " has none"
 	case act == grant(p.standing):
 		return p.label + " is that already"
 	}

@@ -7,6 +7,8 @@ import (
 
 	"charm.land/bubbles/v2/key"
 	tea "charm.land/bubbletea/v2"
+
+	"p2pchat/node/api"
 )
 
 // question is a dialog with one line to be filled in: a password, which is
@@ -49,6 +51,9 @@ func (q *question) close() {
 
 func (q *question) refused(_ *model, msg joinedMsg) {
 	q.busy, q.err = "", clean(msg.err.Error())
+	if api.IsCode(msg.err, api.CodeNotAuthorized) {
+		q.err = "not let in: that is not the password" // whatever went wrong, nobody is told more
+	}
 }
 
 func (q *question) hint(m *model) string {

@@ -50,9 +50,12 @@ func (p *people) setRoom(r api.Room) {
 	t.name = t.room.Name
 }
 
-// takeRoom takes the row of a room; one that is new there is said to be logged.
+// takeRoom takes the row of a room, and says so when it begins to be logged here.
 func (m *model) takeRoom(r api.Room) tea.Cmd {
-	isNew := m.people.byKey[r.RoomID] == nil
+	logged := false
+	if t := m.people.byKey[r.RoomID]; t != nil && t.room != nil {
+		logged = t.room.Logging
+	}
 	m.people.setRoom(r)
 	m.people.sort()
 	cmd := m.takePending()
@@ -62,7 +65,7 @@ func (m *model) takeRoom(r api.Room) tea.Cmd {
 	}
 	m.listing.invited.drop(r.RoomID)
 	m.listing.arrange()
-	if isNew && r.Logging {
+	if r.Logging && !logged {
 		return tea.Batch(cmd, m.announce(loggedWords(t)))
 	}
 	return cmd

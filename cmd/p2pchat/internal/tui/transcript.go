@@ -149,7 +149,17 @@ func (t *transcript) hide(id string) {
 
 // isNews tells whether somebody else said it: what counts as unread, and can
 // be marked as read.
-func (l *line) isNews() bool { return l.State == api.Received && api.Listed(l.Kind) }
+func (l *line) isNews() bool { return l.State == api.Received && isSaid(l.Kind) }
+
+// isSaid tells whether a message of this kind concerns whoever reads it: what
+// was said, and what is asked between two people about a room.
+func isSaid(kind string) bool {
+	switch kind {
+	case api.MessageInvite, api.MessageAnswer, api.MessageVoiceRequest:
+		return true
+	}
+	return api.Listed(kind)
+}
 
 // reach applies a state change: all of a log up to a sequence number.
 func (t *transcript) reach(c api.StateChange) {
