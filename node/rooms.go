@@ -24,6 +24,8 @@ func roomError(err error) error {
 	switch {
 	case err == nil:
 		return nil
+	case errors.As(err, &no) && no.Code == room.NotAuthorized:
+		return api.Errorf(api.CodeNotAuthorized, "%w: the room's password is missing or wrong", err)
 	case errors.As(err, &no):
 		return api.Errorf(api.Code(no.Code), "%w", err)
 	case errors.Is(err, rooms.ErrNotJoined), errors.Is(err, rooms.ErrUnknown):
@@ -53,7 +55,8 @@ func (n *Node) Rooms(ctx context.Context, all bool) ([]api.Room, error) {
 			out = append(out, listingRow(l))
 		}
 	}
-	// Of a room we left, who is in it knows more.
+	// Of a room we left, who is in it knows more; of one that is over, or was
+	// temporary, nobody need be reminded.
 	for _, r := range n.rooms.Rooms() {
 		if listed(r.ID().String()) {
 			continue
@@ -62,7 +65,9 @@ func (n *Node) Rooms(ctx context.Context, all bool) ([]api.Room, error) {
 		if err != nil {
 			return nil, roomError(err)
 		}
-		out = append(out, infoRow(info, n.convs.roomUnread(info.Room)))
+		if info.Config.Persistent() && !info.Destroyed {
+			out = append(out, infoRow(info, n.convs.roomUnread(info.Room)))
+		}
 	}
 	sortRooms(out)
 	return out, ctx.Err()
@@ -224,10 +229,15 @@ func (n *Node) tryJoin(ctx context.Context, r api.JoinRoomRequest) (*rooms.Room,
 		return nil, err
 	}
 	wanted := r.Nick
-	if wanted == "" && known != nil {
-		if info, err := known.Info(ctx); err == nil {
-			wanted = info.Nick
+	if known != nil {
+		info, err := known.Info(ctx)
+		if err != nil {
+			return nil, roomError(err)
 		}
+		if info.Destroyed {
+			return nil, gone(ctx, known)
+		}
+		wanted = cmp.Or(wanted, info.Nick)
 	}
 	nick, err := n.nick(wanted)
 	if err != nil {
@@ -235,6 +245,22 @@ func (n *Node) tryJoin(ctx context.Context, r api.JoinRoomRequest) (*rooms.Room,
 	}
 	joined, err := n.rooms.Join(ctx, id, rooms.Way{Nick: nick, Password: r.Password, Via: via})
 	return joined, roomError(err)
+}
+
+// gone says that a room is no more, why, and which one to go to.
+func gone(ctx context.Context, r *rooms.Room) error {
+	s, err := r.State(ctx)
+	if err != nil {
+		return roomError(err)
+	}
+	text := "the room was destroyed"
+	if s.Reason != "" {
+		text += ": " + s.Reason
+	}
+	if s.Alternate != (event.Conversation{}) {
+		text += "; the others went to the room " + s.Alternate.String()
+	}
+	return api.Errorf(api.CodeDestroyed, "%s", text)
 }
 
 // findRoom finds the room that target names among those we know and those that
@@ -245,19 +271,24 @@ func (n *Node) findRoom(ctx context.Context, target string) (id event.Conversati
 	if err != nil && !api.IsCode(err, api.CodeNotFound) {
 		return id, nil, nil, err
 	}
+	name := roomName(target)
+	eid, notID := event.ParseID(name)
 	if known != nil {
-		if info, err := known.Info(ctx); err != nil || info.In {
+		info, err := known.Info(ctx)
+		if err != nil || info.In {
 			return known.ID(), nil, known, roomError(err)
 		}
-		id := known.ID()
-		for _, l := range n.rooms.Browse(ctx, &id) {
-			via = l.Via
+		// The name of a room that is no more may be another's by now.
+		if !info.Destroyed || notID == nil {
+			id := known.ID()
+			for _, l := range n.rooms.Browse(ctx, &id) {
+				via = l.Via
+			}
+			return id, via, known, nil
 		}
-		return id, via, known, nil
 	}
-	name := roomName(target)
-	if id, err := event.ParseID(name); err == nil {
-		conv := event.Conversation(id)
+	if notID == nil {
+		conv := event.Conversation(eid)
 		for _, l := range n.rooms.Browse(ctx, &conv) {
 			return conv, l.Via, nil, nil
 		}
@@ -270,17 +301,19 @@ func (n *Node) findRoom(ctx context.Context, target string) (id event.Conversati
 			found = append(found, l)
 		}
 	}
-	switch len(found) {
-	case 0:
-		return id, nil, nil, noRoom(name)
-	case 1:
+	switch {
+	case len(found) == 1:
 		return found[0].Room, found[0].Via, nil, nil
+	case len(found) > 1:
+		var ids []string
+		for _, l := range found {
+			ids = append(ids, l.Room.String())
+		}
+		return id, nil, nil, ambiguousRoom(name, ids)
+	case known != nil:
+		return known.ID(), nil, known, nil
 	}
-	var ids []string
-	for _, l := range found {
-		ids = append(ids, l.Room.String())
-	}
-	return id, nil, nil, ambiguousRoom(name, ids)
+	return id, nil, nil, noRoom(name)
 }
 
 // LeaveRoom implements [api.Service].
