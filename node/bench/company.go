@@ -99,11 +99,11 @@ func (c *company) govern(ctx context.Context, r api.GovernRequest) error {
 	return err
 }
 
-// until returns when every node, but for those left out, says so of the room.
-func (c *company) until(ctx context.Context, ok func(api.RoomStatus) bool, without ...*end) error {
+// until returns when every node says so of the room.
+func (c *company) until(ctx context.Context, ok func(api.RoomStatus) bool) error {
 	deadline := time.Now().Add(3 * giveUp)
 	for i, e := range c.ends {
-		for len(without) == 0 || e != without[0] {
+		for {
 			s, err := e.RoomStatus(ctx, c.room)
 			if err != nil {
 				return err
