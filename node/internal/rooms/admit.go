@@ -115,8 +115,10 @@ func (r *Room) admit(ctx context.Context, p peer.ID, q *pb.JoinEnter, d dialogue
 			err = errNoSuchRoom
 		} else if err = r.rules.MayEnter(p); err == nil {
 			cfg := r.rules.Config()
-			s, guarded = r.secret, cfg.Password() > 0
-			if guarded && s.generation != cfg.Password() {
+			if guarded = cfg.Password() > 0; !guarded {
+				return
+			}
+			if s = r.secret; s.generation != cfg.Password() {
 				err = errNoSuchRoom // we don't know it ourselves yet: ask another
 			}
 		}
@@ -158,10 +160,16 @@ func (r *Room) welcome(ctx context.Context, p peer.ID, nick string, guarded bool
 		}
 		_, before := r.rules.LastWord(p)
 		in.newcomer, in.control, in.config = !before, r.rules.AlongCtl(), r.rules.Config()
-		in.grant = r.grantOf(nil)
-		// Also where there is no password yet: one may come before his join
-		// does.
-		if err = r.letInNow(r.svc.ctx, p); err != nil || !guarded {
+		if cfg := r.rules.Config(); cfg.Password() != s.generation {
+			err = errNoSuchRoom // the password changed meanwhile: once more
+			return
+		}
+		in.grant = r.grantAll()
+		if !guarded {
+			r.welcomed(p)
+			return
+		}
+		if err = r.letInNow(r.svc.ctx, p); err != nil {
 			return
 		}
 		ctl := r.rules.Cite(p)
@@ -206,8 +214,29 @@ func (r *Room) handOver(ctx context.Context, in *admitted, d dialogue) error {
 	if err != nil {
 		return err
 	}
+	positions := map[event.LogKey]uint64{}
 	for _, b := range below[:min(len(below), maxBelow)] {
 		in.grant.Below = append(in.grant.Below, b.Wire(b.Head))
+		positions[b.LogKey] = b.Seq
+	}
+	// Without their joins he could not tell who is in the room, nor show what
+	// they say from now on.
+	var joins []event.ID
+	if err := r.do(ctx, func() { joins = r.rules.JoinsBelow(positions) }); err != nil {
+		return err
+	}
+	for len(joins) > 0 {
+		events, err := r.svc.cfg.Store.EventsByID(ctx, joins, maxFrame*3/4)
+		if err != nil {
+			return err
+		}
+		if len(events) == 0 {
+			return errors.New("a join is not stored")
+		}
+		if err := d.send(&pb.JoinAnswer{Joins: batch(events)}); err != nil {
+			return err
+		}
+		joins = joins[len(events):]
 	}
 	return nil
 }
@@ -220,19 +249,30 @@ func batch(events []*event.Event) *pb.EventBatch {
 	return b
 }
 
-// grantOf has the keys of the epochs asked for; nil: all.
-func (r *Room) grantOf(epochs [][]byte) *pb.JoinGrant {
+// grantOf has the keys of the epochs asked for.
+func (r *Room) grantOf(epochs ...event.ID) *pb.JoinGrant {
 	g := &pb.JoinGrant{}
-	for id, k := range *r.keys.Load() {
-		wanted := epochs == nil
-		for _, e := range epochs {
-			wanted = wanted || string(e) == string(id[:])
-		}
-		if wanted && len(g.Keys) < maxKeys {
+	held := *r.keys.Load()
+	for _, id := range epochs {
+		if k, ok := held[id]; ok && len(g.Keys) < maxKeys {
 			g.Keys = append(g.Keys, &pb.EpochKey{Epoch: id[:], Key: k[:]})
 		}
 	}
 	return g
+}
+
+// grantAll has the keys held, those that are sent under first: a room has had
+// more epochs than a grant takes.
+func (r *Room) grantAll() *pb.JoinGrant {
+	var covering, rest []event.ID
+	for _, e := range r.epochs() {
+		if e.Covers {
+			covering = append(covering, e.ID)
+		} else {
+			rest = append(rest, e.ID)
+		}
+	}
+	return r.grantOf(append(covering, rest...)...)
 }
 
 // giveKeys hands keys to who may have them.
@@ -243,7 +283,13 @@ func (r *Room) giveKeys(ctx context.Context, p peer.ID, q *pb.JoinKeys, send fun
 	if !r.Entitled(p) {
 		return errNoSuchRoom
 	}
-	g := r.grantOf(q.Epochs)
+	var epochs []event.ID
+	for _, b := range q.Epochs {
+		if len(b) == len(event.ID{}) {
+			epochs = append(epochs, event.ID(b))
+		}
+	}
+	g := r.grantOf(epochs...)
 	if err := r.do(ctx, func() { g.Secret = r.wireSecret() }); err != nil {
 		return err
 	}

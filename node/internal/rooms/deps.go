@@ -55,7 +55,8 @@ type Store interface {
 	PutPresent(ctx context.Context, room event.Conversation, at time.Time) error
 	// Enter keeps, as a whole or not at all, what somebody who lets us in
 	// hands over. Control events come after those they cite, the genesis first.
-	Enter(ctx context.Context, m Membership, control []*event.Event, keys map[event.ID]envelope.Key, below []Below) error
+	// Joins, which stand at or below below, are kept as waiting for a verdict.
+	Enter(ctx context.Context, m Membership, control []*event.Event, keys map[event.ID]envelope.Key, below []Below, joins []*event.Event) error
 
 	// Controls lists a room's control events, each after those it cites.
 	Controls(ctx context.Context, room event.Conversation) ([]*event.Event, error)

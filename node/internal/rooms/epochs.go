@@ -3,6 +3,8 @@ package rooms
 import (
 	"context"
 	"maps"
+	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
@@ -18,17 +20,50 @@ import (
 const (
 	// rotateAfter is how long the others wait for whoever removed somebody to
 	// announce a new epoch.
-	rotateAfter = 5 * time.Second
-	// keyTries and keyPause bound the search for a key that an event names.
-	keyTries = 3
-	keyPause = time.Second
+	// rotateSpread keeps all the others from announcing one each: whoever waits
+	// least is heard by the rest.
+	rotateAfter  = 5 * time.Second
+	rotateSpread = 2 * time.Second
+	// The search for a key that an event names: who is asked, how often, how
+	// many searches there are at once, and when there is another. Anybody who may
+	// speak can announce epochs whose keys nobody has.
+	keyAsks     = 8
+	keyTries    = 3
+	keyPause    = time.Second
+	keyEvery    = 10 * time.Second
+	maxFetching = 16
 )
+
+// epochs are those that stored events announce. What the rules say of them is
+// kept until something changes that they rest on.
+func (r *Room) epochs() []room.EpochKey {
+	if r.epochsKnown == nil {
+		r.epochsKnown = r.rules.Epochs()
+	}
+	return r.epochsKnown
+}
+
+// touchEpochs forgets what is known of epochs if events may have changed it.
+func (r *Room) touchEpochs(events []*event.Event, eff room.Effects) {
+	given := make(map[event.ID]bool, len(events))
+	for _, e := range events {
+		given[e.ID] = true
+		if e.Lane == event.LaneControl || e.Kind == room.KindJoin || e.Kind == room.KindEpoch {
+			r.epochsKnown = nil
+			return
+		}
+	}
+	older := func(id event.ID) bool { return !given[id] }
+	if len(eff.Dropped) > 0 || slices.ContainsFunc(eff.Visibility, older) {
+		r.epochsKnown = nil
+	}
+}
 
 // epoch is the one to send under: of those held that cover every removal known,
 // the lowest.
 func (r *Room) epoch() (event.ID, envelope.Key, bool) {
 	held := *r.keys.Load()
-	for _, e := range r.rules.Epochs() {
+	for _, e := range r.epochs() {
 		if k, ok := held[e.ID]; ok && e.Covers {
 			return e.ID, k, true
 		}
@@ -46,7 +81,7 @@ func (r *Room) renew(now bool) {
 	if _, _, ok := r.epoch(); ok {
 		return
 	}
-	for _, e := range r.rules.Epochs() {
+	for _, e := range r.epochs() {
 		if e.Covers {
 			r.wantKey(e.ID, "")
 		}
@@ -59,11 +94,11 @@ func (r *Room) renew(now bool) {
 		return
 	}
 	r.renewing = true
-	time.AfterFunc(rotateAfter, func() { // ends by itself
+	time.AfterFunc(rotateAfter+rand.N(rotateSpread), func() { // ends by itself
 		r.post(func() {
 			r.renewing = false
-			if _, _, ok := r.epoch(); !ok && r.joined {
-				r.announceEpoch()
+			if _, _, ok := r.epoch(); !ok && r.joined && r.isOccupant(r.svc.self) {
+				r.announceEpoch() // who cannot tries again with a tick
 			}
 		})
 	})
@@ -104,7 +139,7 @@ func (r *Room) announceEpoch() {
 	// announcement cites.
 	for _, p := range r.TopicPeers() {
 		if r.isOccupant(p) && r.entitled(p) {
-			r.push(p, r.outbox[max(0, len(r.outbox)-maxPushed):], r.grantOf([][]byte{events[0].ID[:]}))
+			r.push(p, r.outbox[max(0, len(r.outbox)-maxPushed):], r.grantOf(events[0].ID))
 		}
 	}
 	r.publishSoon()
@@ -141,40 +176,58 @@ func (s *Service) tell(ctx context.Context, p peer.ID, msg *pb.JoinAsk) error {
 
 // takePush takes in what a member pushed. Events are judged like any others;
 // keys have to fit what events say of them. From who is no member only what put
-// us out is of interest, and the rules judge that too.
+// us out is of interest, which the rules judge too: his messages, keys and secrets
+// are not.
 func (r *Room) takePush(ctx context.Context, p peer.ID, m *pb.JoinPush) error {
+	var follows, member bool
+	err := r.do(ctx, func() { follows, member = r.following(), r.isOccupant(p) && r.entitled(p) })
+	if err != nil {
+		return err
+	}
+	if !follows {
+		return errNoSuchRoom
+	}
 	var events []*event.Event
 	for _, w := range m.GetEvents().GetEvents() {
 		e, err := event.FromWire(w)
 		if err != nil {
 			return err
 		}
-		events = append(events, e)
+		if member || e.Lane == event.LaneControl {
+			events = append(events, e)
+		}
 	}
 	if len(events) > 0 {
 		if err := r.Ingest(ctx, p, events); err != nil {
 			return err
 		}
 	}
-	if m.Grant == nil {
+	if m.Grant == nil || !member {
 		return nil
 	}
-	return r.do(ctx, func() { r.takeKeys(m.Grant) })
+	return r.do(ctx, func() {
+		if r.rules.Standing(p) == room.Owner {
+			r.takeKeys(m.Grant, true)
+		} else {
+			r.takeKeys(&pb.JoinGrant{Keys: m.Grant.Keys}, false) // the password is not his to tell
+		}
+	})
 }
 
-// takeKeys keeps keys that fit, and the stretched password.
-func (r *Room) takeKeys(g *pb.JoinGrant) {
-	if err := r.putKeys(r.svc.ctx, keysFrom(r.rules, g.Keys)); err != nil {
+// takeKeys keeps keys that fit, and the stretched password; sure: of one who may
+// set it.
+func (r *Room) takeKeys(g *pb.JoinGrant, sure bool) {
+	if err := r.putKeys(r.svc.ctx, keysFrom(r.epochs(), g.Keys)); err != nil {
 		r.log.Warn("keep a key", "err", err)
 	}
-	r.takeSecret(g.Secret)
+	r.takeSecret(g.Secret, sure)
 }
 
 // putKeys keeps epoch keys, opens what waited for them and sends what waited.
 func (r *Room) putKeys(ctx context.Context, keys map[event.ID]envelope.Key) error {
 	held := *r.keys.Load()
 	fresh := map[event.ID]envelope.Key{}
-	for _, e := range r.rules.Epochs() {
+	for _, e := range r.epochs() {
 		if k, ok := keys[e.ID]; ok && room.EpochCommitment(k) == e.Commitment {
 			if _, have := held[e.ID]; !have {
 				fresh[e.ID] = k
@@ -212,24 +265,27 @@ func (r *Room) holdKeys(ctx context.Context, fresh map[event.ID]envelope.Key) er
 }
 
 // wantKey looks for the key of an epoch that a stored event names: with from,
-// then with the event's author and others connected.
+// then with others connected.
 func (r *Room) wantKey(epoch event.ID, from peer.ID) {
-	if r.fetching[epoch] {
+	if r.fetching[epoch] || len(r.fetching) >= maxFetching || time.Since(r.sought[epoch]) < keyEvery {
 		return
 	}
 	if _, have := (*r.keys.Load())[epoch]; have {
 		return
 	}
-	r.fetching[epoch] = true
-	var ask []peer.ID
+	ask := slices.DeleteFunc(r.TopicPeers(), func(p peer.ID) bool { return p == from || !r.isOccupant(p) })
+	rand.Shuffle(len(ask), func(i, j int) { ask[i], ask[j] = ask[j], ask[i] })
 	if from != "" {
-		ask = append(ask, from)
+		ask = slices.Insert(ask, 0, from)
 	}
-	for _, p := range r.TopicPeers() {
-		if p != from && r.isOccupant(p) {
-			ask = append(ask, p)
-		}
+	if len(ask) == 0 {
+		return
 	}
+	ask = ask[:min(len(ask), keyAsks)]
+	if len(r.sought) >= maxAsked {
+		clear(r.sought)
+	}
+	r.fetching[epoch], r.sought[epoch] = true, time.Now()
 	r.svc.wg.Go(func() { r.fetchKey(epoch, ask) }) // ends with the tries
 }
 
@@ -250,7 +306,7 @@ func (r *Room) fetchKey(epoch event.ID, ask []peer.ID) {
 				continue
 			}
 			err = r.do(r.svc.ctx, func() {
-				r.takeKeys(g)
+				r.takeKeys(g, r.rules.Standing(p) == room.Owner)
 				_, found = (*r.keys.Load())[epoch]
 			})
 			if err != nil || found {

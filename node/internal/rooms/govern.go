@@ -3,6 +3,7 @@ package rooms
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
@@ -124,13 +125,21 @@ func (r *Room) putOut() {
 	r.svc.cfg.Handler.RoomChanged(r.id)
 }
 
+// tellWhyEvery spaces that: a topic is quickly left and joined again.
+const tellWhyEvery = time.Minute
+
 // tellWhy hands p, who was put out and may not be served any more, what put him
 // out. He may have been away when it happened.
 func (r *Room) tellWhy(p peer.ID) {
 	last, spoke := r.rules.LastWord(p)
-	if r.isOccupant(p) || r.entitled(p) || !spoke || last.Kind != room.KindJoin {
+	now := time.Now()
+	if r.isOccupant(p) || r.entitled(p) || !spoke || last.Kind != room.KindJoin || now.Sub(r.told[p]) < tellWhyEvery {
 		return
 	}
+	if len(r.told) >= maxAsked {
+		clear(r.told)
+	}
+	r.told[p] = now
 	ids := r.rules.Against(p)
 	events, err := r.svc.cfg.Store.EventsByID(r.svc.ctx, ids, maxFrame*3/4)
 	if err != nil || len(events) < len(ids) {

@@ -73,14 +73,23 @@ func (r *Room) Ingest(ctx context.Context, from peer.ID, events []*event.Event) 
 // false signatures, malformed bodies.
 func (r *Room) check(events []*event.Event) error {
 	for _, e := range events {
-		if e.Conversation != r.id && event.Conversation(e.ID) != r.id {
-			return fmt.Errorf("event %s is of another conversation", e.ID)
-		}
-		if err := room.CheckBody(e); err != nil {
-			return fmt.Errorf("event %s: %w", e.ID, err)
+		if err := check(r.id, e); err != nil {
+			return err
 		}
 	}
 	return event.VerifyRange(events)
+}
+
+// check refuses an event that is none of the room's, or malformed; the signature
+// is not looked at.
+func check(id event.Conversation, e *event.Event) error {
+	if e.Conversation != id && event.Conversation(e.ID) != id {
+		return fmt.Errorf("event %s is of another conversation", e.ID)
+	}
+	if err := room.CheckBody(e); err != nil {
+		return fmt.Errorf("event %s: %w", e.ID, err)
+	}
+	return nil
 }
 
 // ingest judges and commits arrivals as one batch.
@@ -223,6 +232,7 @@ func (in *intake) changed() bool {
 func (in *intake) results(events []*event.Event, eff room.Effects) {
 	r := in.r
 	in.effects = append(in.effects, eff)
+	r.touchEpochs(events, eff)
 	var missing *room.MissingError
 	var no *room.Refusal
 	for i, res := range eff.Results {
@@ -243,12 +253,15 @@ func (in *intake) results(events []*event.Event, eff room.Effects) {
 }
 
 // repair asks from for what is missing, not too often.
-func (r *Room) repair(from peer.ID) {
+func (r *Room) repair(from peer.ID) { r.askFor(from, askEvery) }
+
+// askFor has a run with from, unless there was one within a while.
+func (r *Room) askFor(from peer.ID, within time.Duration) {
 	if from == "" || from == r.svc.self {
 		return
 	}
 	now := time.Now()
-	if now.Sub(r.asked[from]) < askEvery {
+	if now.Sub(r.asked[from]) < within {
 		return
 	}
 	if len(r.asked) > maxAsked {

@@ -26,6 +26,8 @@ const (
 	maxKeys       = 64
 	maxKeysAsked  = 16
 	maxBelow      = room.MaxLow
+	maxBelowSeq   = 1 << 48     // a log that long nobody writes
+	enterWithin   = time.Minute // until somebody has let us in
 )
 
 // Way is how to enter a room.
@@ -58,7 +60,7 @@ func (s *Service) Join(ctx context.Context, id event.Conversation, w Way) (*Room
 		return nil, err
 	}
 	m := Membership{Room: id, Joined: true, Nick: w.Nick}
-	if err := s.cfg.Store.Enter(ctx, m, g.control, g.keys, g.below); err != nil {
+	if err := s.cfg.Store.Enter(ctx, m, g.control, g.keys, g.below, g.joins); err != nil {
 		return nil, fmt.Errorf("keep the room: %w", err)
 	}
 	ctx = context.WithoutCancel(ctx) // we are in
@@ -66,7 +68,7 @@ func (s *Service) Join(ctx context.Context, id event.Conversation, w Way) (*Room
 	if err != nil {
 		return nil, err
 	}
-	r.takeSecret(g.secret)
+	r.takeSecret(g.secret, true)
 	r.pending = g
 	if r, err = s.adopt(r); err != nil {
 		return nil, err
@@ -132,22 +134,27 @@ func refused(err error) bool {
 // rejoin enters a room we know. Where nobody else is in it, nobody need let us
 // in.
 func (s *Service) rejoin(ctx context.Context, r *Room, w Way) error {
-	var in, alone bool
+	var in, alone, persistent bool
 	var own event.LogID
-	err := r.do(ctx, func() { in, alone, own = r.joined && r.isOccupant(s.self), len(r.others()) == 0, r.own.Log })
+	err := r.do(ctx, func() {
+		in, alone, own = r.joined && r.isOccupant(s.self), len(r.others()) == 0, r.own.Log
+		cfg := r.rules.Config()
+		persistent = cfg.Persistent()
+	})
 	if err != nil {
 		return err
 	}
 	if in {
 		return r.Rename(ctx, w.Nick)
 	}
-	if alone {
+	if alone && persistent {
 		return r.enter(ctx, w.Nick, nil)
 	}
 	g, err := s.find(ctx, r.id, w, own)
 	if err != nil {
 		return err
 	}
+	g.below = nil // what we have we keep
 	if err := r.Ingest(ctx, g.from, g.control); err != nil {
 		return err
 	}
@@ -155,7 +162,7 @@ func (s *Service) rejoin(ctx context.Context, r *Room, w Way) error {
 		if err := r.putKeys(s.ctx, g.keys); err != nil {
 			r.log.Warn("keep keys", "err", err)
 		}
-		r.takeSecret(g.secret)
+		r.takeSecret(g.secret, true)
 	})
 	if err != nil {
 		return err
@@ -211,6 +218,7 @@ type grant struct {
 	control   []*event.Event
 	keys      map[event.ID]envelope.Key
 	below     []Below
+	joins     []*event.Event // at or below below
 	secret    *pb.RoomSecret
 	admission *room.Admission // nil in rooms without a password
 	ctl       []event.ID      // what our join is to cite, with admission
@@ -298,6 +306,8 @@ func refusal(m *pb.JoinRefusal) error {
 
 // askToEnter asks p to let us in and checks all that p hands over.
 func (s *Service) askToEnter(ctx context.Context, p peer.ID, id event.Conversation, nick string, password *guess, log event.LogID) (*grant, error) {
+	ctx, cancel := context.WithTimeout(ctx, enterWithin)
+	defer cancel()
 	g := &grant{}
 	size, proved := 0, false
 	m, err := s.ask(ctx, p, &pb.JoinAsk{Room: id[:], Enter: &pb.JoinEnter{Nick: nick, Log: log[:]}}, func(a *pb.JoinAnswer, t talk) error {
@@ -307,6 +317,9 @@ func (s *Service) askToEnter(ctx context.Context, p peer.ID, id event.Conversati
 			}
 			proved = true
 			return s.prove(id, p, password, a.Challenge, t.say, t.next)
+		}
+		if len(a.GetControl().GetEvents())+len(a.GetJoins().GetEvents()) == 0 {
+			return errors.New("an answer with nothing in it")
 		}
 		for _, w := range a.GetControl().GetEvents() {
 			e, err := event.FromWire(w)
@@ -318,6 +331,19 @@ func (s *Service) askToEnter(ctx context.Context, p peer.ID, id event.Conversati
 			}
 			g.control = append(g.control, e)
 		}
+		for _, w := range a.GetJoins().GetEvents() {
+			e, err := event.FromWire(w)
+			if err != nil {
+				return err
+			}
+			if size += e.Size(); size > maxControlLen || len(g.joins) >= maxControl {
+				return fmt.Errorf("more joins than a room has")
+			}
+			if e.Lane != event.LaneMessage || e.Kind != room.KindJoin {
+				return fmt.Errorf("event %s is no join", e.ID)
+			}
+			g.joins = append(g.joins, e)
+		}
 		return nil
 	})
 	if err != nil {
@@ -326,8 +352,11 @@ func (s *Service) askToEnter(ctx context.Context, p peer.ID, id event.Conversati
 	if len(g.control) == 0 || event.Conversation(g.control[0].ID) != id {
 		return nil, fmt.Errorf("%s does not give the room's genesis", p)
 	}
-	for _, e := range g.control {
-		if err := e.Verify(); err != nil {
+	for _, e := range slices.Concat(g.control, g.joins) {
+		if err := check(id, e); err != nil {
+			return nil, err
+		}
+		if err := e.Verify(); err != nil { // one by one: these are no range
 			return nil, err
 		}
 	}
@@ -336,15 +365,19 @@ func (s *Service) askToEnter(ctx context.Context, p peer.ID, id event.Conversati
 		return nil, err
 	}
 	for i, res := range rules.AddControl(g.control[1:]...).Results {
-		if res.Err != nil {
+		// What is put aside here need not have been there: it depends on the order.
+		if res.Err != nil && !errors.Is(res.Err, room.ErrAside) {
 			return nil, fmt.Errorf("control event %s from %s: %w", g.control[i+1].ID, p, res.Err)
 		}
 	}
+	g.control = slices.DeleteFunc(g.control, func(e *event.Event) bool { return !rules.Has(e.ID) })
 	sortAlongCtl(rules, g.control)
-	g.keys = keysFrom(rules, m.Keys)
+	g.keys = keysFrom(rules.Epochs(), m.Keys)
 	if len(g.keys) == 0 {
 		return nil, fmt.Errorf("%s gives no key that fits", p)
 	}
+	cfg := rules.Config()
+	all, _, _ := cfg.History()
 	if len(m.Below) > maxBelow {
 		return nil, fmt.Errorf("%s names %d logs, at most %d", p, len(m.Below), maxBelow)
 	}
@@ -353,19 +386,29 @@ func (s *Service) askToEnter(ctx context.Context, p peer.ID, id event.Conversati
 		if err != nil {
 			return nil, err
 		}
+		if all || h.Seq > maxBelowSeq {
+			return nil, fmt.Errorf("%s keeps from us what the room does not", p)
+		}
 		if k.Author != s.self {
 			g.below = append(g.below, Below{k, h})
 		}
 	}
-	g.secret = m.Secret
-	return g, g.takeAdmission(p, m)
+	if cfg.Password() == 0 {
+		return g, nil
+	}
+	if !proved || password.generation != cfg.Password() {
+		return nil, fmt.Errorf("%s lets us in without the password that is asked for", p)
+	}
+	// Which is right, as the other side proved; its word for it need not be.
+	g.secret = &pb.RoomSecret{Generation: password.generation, Secret: password.value[:]}
+	return g, g.takeAdmission(rules, p, m)
 }
 
 // takeAdmission reads the word by which others are to know that p let us in.
-func (g *grant) takeAdmission(p peer.ID, m *pb.JoinGrant) error {
+func (g *grant) takeAdmission(rules *room.Room, p peer.ID, m *pb.JoinGrant) error {
 	a := m.Admission
 	if a == nil {
-		return nil
+		return fmt.Errorf("%s does not sign for us", p)
 	}
 	if peer.ID(a.Admitter) != p || len(m.Ctl) == 0 || len(m.Ctl) > event.MaxHeads {
 		return fmt.Errorf("%s signs for us with a word that is malformed", p)
@@ -375,23 +418,29 @@ func (g *grant) takeAdmission(p peer.ID, m *pb.JoinGrant) error {
 		if len(b) != len(event.ID{}) {
 			return fmt.Errorf("%s has us cite what is no event", p)
 		}
+		// A join that cites what nobody has would wait for it for ever.
+		if !rules.Has(event.ID(b)) || len(g.ctl) > 0 && g.ctl[len(g.ctl)-1].Compare(event.ID(b)) >= 0 {
+			return fmt.Errorf("%s has us cite what is not among the control events", p)
+		}
 		g.ctl = append(g.ctl, event.ID(b))
 	}
 	return nil
 }
 
-// keysFrom are those that fit what stored events say of them.
-func keysFrom(rules *room.Room, wire []*pb.EpochKey) map[event.ID]envelope.Key {
+// keysFrom are those that fit what stored events say of their epochs.
+func keysFrom(epochs []room.EpochKey, wire []*pb.EpochKey) map[event.ID]envelope.Key {
+	commitments := make(map[event.ID][32]byte, len(epochs))
+	for _, e := range epochs {
+		commitments[e.ID] = e.Commitment
+	}
 	out := map[event.ID]envelope.Key{}
 	for _, w := range wire[:min(len(wire), maxKeys)] {
 		if len(w.GetEpoch()) != len(event.ID{}) || len(w.GetKey()) != len(envelope.Key{}) {
 			continue
 		}
 		id, key := event.ID(w.GetEpoch()), envelope.Key(w.GetKey())
-		for _, e := range rules.Epochs() {
-			if e.ID == id && room.EpochCommitment(key) == e.Commitment {
-				out[id] = key
-			}
+		if c, named := commitments[id]; named && room.EpochCommitment(key) == c {
+			out[id] = key
 		}
 	}
 	return out

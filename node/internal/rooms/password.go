@@ -41,6 +41,7 @@ var errNotAuthorized = &room.Refusal{Code: room.NotAuthorized, Message: "not aut
 type secret struct {
 	generation uint64 // 0: nothing is known
 	value      pake.Secret
+	sure       bool // we typed it, or have it from somebody who may set it
 }
 
 // loadSecret reads what is kept of it.
@@ -54,7 +55,7 @@ func (r *Room) loadSecret(ctx context.Context) error {
 		r.log.Warn("the room's secret cannot be opened; it will be asked for", "err", err)
 		return nil
 	}
-	r.secret = secret{generation, pake.Secret(plain)}
+	r.secret = secret{generation: generation, value: pake.Secret(plain)}
 	return nil
 }
 
@@ -75,14 +76,18 @@ func (r *Room) keepSecret(ctx context.Context, s secret) error {
 }
 
 // takeSecret keeps the secret that a member handed over, if it is that of the
-// password in force. Nothing tells whether it is right: a false one lets nobody
-// in, and the next member asked has the right one.
-func (r *Room) takeSecret(m *pb.RoomSecret) {
+// password in force; sure: he may set it. Nothing tells whether it is right: a
+// false one lets nobody in, and the next member asked has the right one. The word
+// of who is sure goes before that of who is not.
+func (r *Room) takeSecret(m *pb.RoomSecret, sure bool) {
 	cfg := r.rules.Config()
-	if m == nil || m.Generation != cfg.Password() || m.Generation == r.secret.generation || len(m.Secret) != len(pake.Secret{}) {
+	if m == nil || m.Generation == 0 || m.Generation != cfg.Password() || len(m.Secret) != len(pake.Secret{}) {
 		return
 	}
-	if err := r.keepSecret(r.svc.ctx, secret{m.Generation, pake.Secret(m.Secret)}); err != nil {
+	if m.Generation == r.secret.generation && (r.secret.sure || !sure) {
+		return
+	}
+	if err := r.keepSecret(r.svc.ctx, secret{m.Generation, pake.Secret(m.Secret), sure}); err != nil {
 		r.log.Warn("keep the room's secret", "err", err)
 	}
 }
@@ -111,9 +116,7 @@ func (r *Room) wantSecret() {
 			if err != nil || g.Secret == nil {
 				continue
 			}
-			if r.do(r.svc.ctx, func() { r.takeKeys(g) }) != nil {
-				break
-			}
+			_ = r.do(r.svc.ctx, func() { r.takeKeys(g, r.rules.Standing(p) == room.Owner) }) // it ends, or it is done
 			break
 		}
 		r.post(func() { r.askingSecret = false })
@@ -135,16 +138,30 @@ func (r *Room) letInNow(ctx context.Context, people ...peer.ID) error {
 	return nil
 }
 
+// maxAtDoor is how many are remembered whose joins are on their way.
+const maxAtDoor = 1024
+
+// welcomed notes somebody who was let in where there is no password: one may come
+// before his join does. Of strangers nothing is stored.
+func (r *Room) welcomed(p peer.ID) {
+	if len(r.atDoor) >= maxAtDoor {
+		clear(r.atDoor)
+	}
+	r.atDoor[p] = true
+}
+
 // guard notes who was in the room when its first password came: it guards the
 // door and puts nobody out.
 func (r *Room) guard() {
 	cfg := r.rules.Config()
 	guarded := cfg.Password() > 0
 	if guarded && !r.guarded {
-		if err := r.letInNow(r.svc.ctx, r.others()...); err != nil {
+		in := slices.AppendSeq(r.others(), maps.Keys(r.atDoor))
+		if err := r.letInNow(r.svc.ctx, in...); err != nil {
 			r.log.Warn("note who was in the room", "err", err)
 			return
 		}
+		clear(r.atDoor)
 	}
 	r.guarded = guarded
 }
@@ -152,7 +169,7 @@ func (r *Room) guard() {
 // Configure changes settings, and with password not nil the password; an empty
 // one takes it away. Errors: those of Govern.
 func (r *Room) Configure(ctx context.Context, settings []room.Setting, password *[]byte) error {
-	var next secret
+	var next, before secret
 	ops := make([]room.Op, 0, len(settings)+1)
 	for _, s := range settings {
 		ops = append(ops, room.Op{Kind: room.KindConfigure, Setting: s})
@@ -174,8 +191,14 @@ func (r *Room) Configure(ctx context.Context, settings []room.Setting, password 
 			return nil, errors.New("the password was changed by somebody else just now; try again")
 		}
 		// Before anybody hears of it: without it nobody would get in.
+		before = r.secret
 		return ops, r.keepSecret(r.svc.ctx, next)
 	})
+	if err != nil && before.generation > 0 {
+		// The old password stays, and so has its secret.
+		e := r.do(context.WithoutCancel(ctx), func() { err = errors.Join(err, r.keepSecret(r.svc.ctx, before)) })
+		return errors.Join(err, e)
+	}
 	if err != nil || next.generation == 0 {
 		return err
 	}
@@ -195,7 +218,7 @@ func (r *Room) newSecret(ctx context.Context, password []byte) (secret, error) {
 	if err := r.do(ctx, func() { s.generation = r.rules.NextPassword() }); err != nil {
 		return s, err
 	}
-	s.value = pake.Stretch(r.id, s.generation, password)
+	s.value, s.sure = pake.Stretch(r.id, s.generation, password), true
 	return s, nil
 }
 
@@ -207,7 +230,7 @@ type guess struct {
 
 func (g *guess) stretched(id event.Conversation, generation uint64) pake.Secret {
 	if g.generation != generation || generation == 0 {
-		g.secret = secret{generation, pake.Stretch(id, generation, g.password)}
+		g.secret = secret{generation, pake.Stretch(id, generation, g.password), true}
 	}
 	return g.value
 }

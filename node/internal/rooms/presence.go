@@ -9,6 +9,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"p2pchat/protocol/envelope"
+	"p2pchat/protocol/identity"
 	"p2pchat/protocol/room"
 )
 
@@ -130,6 +131,9 @@ func (r *Room) tick(now time.Time) {
 	if r.joined && r.topic.Load() != nil && now.Sub(r.announced) >= presenceEvery {
 		r.announceSoon(0)
 	}
+	// Whatever kept a key, an epoch or the secret from coming, or a crash after
+	// something was announced: it is looked for again.
+	r.newEpochs(false)
 	for _, p := range slices.Sorted(maps.Keys(r.shown)) {
 		r.memberChanged(p)
 	}
@@ -197,11 +201,12 @@ func (r *Room) others() []peer.ID {
 	return out
 }
 
-// nickTaken tells whether somebody present other than p has the nick.
+// nickTaken tells whether somebody present other than p has the nick, or one that
+// looks like it.
 func (r *Room) nickTaken(p peer.ID, nick string) bool {
 	now := time.Now()
 	for q, m := range r.shown {
-		if q != p && room.SameNick(m.Nick, nick) && r.present(q, now) {
+		if q != p && (room.SameNick(m.Nick, nick) || identity.Confusable(m.Nick, nick)) && r.present(q, now) {
 			return true
 		}
 	}

@@ -23,9 +23,13 @@ func (r *Room) Entitled(p peer.ID) bool {
 // password step ourselves needs no other word for it.
 func (r *Room) entitled(p peer.ID) bool {
 	if ended, _, _ := r.rules.Ended(); ended {
-		// Nobody may enter any more; who was in it may hear that it ended.
+		// Nobody may enter any more; who was in it may hear that it ended. A word
+		// of his is no proof of that where the door was guarded: he may have said
+		// it without having been let in. He still hears of the end, see tellWhy.
 		_, spoke := r.rules.LastWord(p)
-		return spoke && r.rules.Standing(p) != room.Outcast
+		cfg, stands := r.rules.Config(), r.rules.Standing(p)
+		return spoke && stands != room.Outcast && (!cfg.MembersOnly() || stands >= room.Member) &&
+			(cfg.Password() == 0 || r.letIn[p] || p == r.rules.Creator())
 	}
 	return r.rules.Admitted(p) || r.letIn[p] && r.rules.MayEnter(p) == nil
 }

@@ -64,14 +64,19 @@ type Room struct {
 	announced  time.Time
 	announcing *time.Timer
 	asked      map[peer.ID]time.Time // for missing keys and events
+	told       map[peer.ID]time.Time // what put them out
 	lastSync   time.Time
 	inStep     map[peer.ID]bool
 	letIn      map[peer.ID]bool // who passed the password step here, or was in before there was one
+	atDoor     map[peer.ID]bool // let in before there is a password, until one comes
 	life       lifetime
 	secret     secret            // of the password
 	guarded    bool              // the room has a password
 	fetching   map[event.ID]bool // epochs whose keys are looked for
-	renewing   bool              // a new epoch is due
+	sought     map[event.ID]time.Time
+	// epochsKnown is what the rules said of epochs; nil if it has to be asked.
+	epochsKnown []room.EpochKey
+	renewing    bool // a new epoch is due
 	// askingSecret: the secret of a new password is asked for.
 	askingSecret bool
 }
@@ -94,7 +99,7 @@ func (s *Service) load(ctx context.Context, m Membership) (*Room, error) {
 		svc: s, id: m.Room, log: s.log.With("room", m.Room.String()[:12]), joined: m.Joined, nick: m.Nick,
 		work: make(chan func(), workSize), ended: make(chan struct{}), waiting: make(chan struct{}, 1),
 		people: map[peer.ID]*presence{}, shown: map[peer.ID]Member{}, asked: map[peer.ID]time.Time{}, inStep: map[peer.ID]bool{},
-		fetching: map[event.ID]bool{}, letIn: map[peer.ID]bool{},
+		fetching: map[event.ID]bool{}, sought: map[event.ID]time.Time{}, letIn: map[peer.ID]bool{}, atDoor: map[peer.ID]bool{}, told: map[peer.ID]time.Time{},
 	}
 	r.life.seen = m.Present
 	r.life.wake(time.Now())
@@ -183,7 +188,7 @@ func (r *Room) reload(ctx context.Context) error {
 			return err
 		}
 	}
-	r.rules, r.lows = rules, lows
+	r.rules, r.lows, r.epochsKnown = rules, lows, nil
 	clear(r.shown)
 	for _, o := range rules.Occupants() {
 		r.shown[o.Peer] = r.member(o)

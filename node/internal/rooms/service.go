@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"slices"
 	"sync"
@@ -169,7 +170,7 @@ func (s *Service) Create(ctx context.Context, nick string, config []room.Setting
 		slices.SortFunc(config, func(a, b room.Setting) int { return cmp.Compare(a.Field, b.Field) })
 	}
 	g := room.Genesis{Epoch: room.EpochCommitment(key), Config: config}
-	if _, err := s.cfg.Rand.Read(g.Nonce[:]); err != nil {
+	if _, err := io.ReadFull(s.cfg.Rand, g.Nonce[:]); err != nil {
 		return nil, fmt.Errorf("draw a nonce: %w", err)
 	}
 	body, err := g.Encode()
@@ -187,7 +188,7 @@ func (s *Service) Create(ctx context.Context, nick string, config []room.Setting
 		return nil, err
 	}
 	if len(password) > 0 {
-		if err := r.keepSecret(ctx, secret{firstPassword, pake.Stretch(r.id, firstPassword, password)}); err != nil {
+		if err := r.keepSecret(ctx, secret{firstPassword, pake.Stretch(r.id, firstPassword, password), true}); err != nil {
 			return nil, err
 		}
 	}

@@ -148,7 +148,7 @@ func (d *disk) PutPresent(_ context.Context, id event.Conversation, at time.Time
 	return err
 }
 
-func (d *disk) Enter(_ context.Context, m Membership, control []*event.Event, keys map[event.ID]envelope.Key, below []Below) error {
+func (d *disk) Enter(_ context.Context, m Membership, control []*event.Event, keys map[event.ID]envelope.Key, below []Below, joins []*event.Event) error {
 	err, done := d.begin("Enter")
 	defer done()
 	if err != nil {
@@ -158,6 +158,10 @@ func (d *disk) Enter(_ context.Context, m Membership, control []*event.Event, ke
 	r := d.of(m.Room)
 	for _, e := range control {
 		r.insert(e)
+	}
+	for _, e := range joins {
+		r.insert(e)
+		r.verdicts[e.ID] = room.Waiting
 	}
 	maps.Copy(r.keys, keys)
 	for _, b := range below {

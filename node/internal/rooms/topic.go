@@ -111,23 +111,26 @@ func (r *Room) keyMissing(s stashed) {
 		r.wantKey(s.epoch, s.from)
 		return
 	}
-	if now := time.Now(); now.Sub(r.asked[s.from]) >= unknownEvery {
-		r.asked[s.from] = now
-		r.svc.cfg.Sync.Kick(r.id, s.from)
-	}
+	r.askFor(s.from, unknownEvery)
 }
 
 // named tells whether a stored event announces the epoch.
 func (r *Room) named(epoch event.ID) bool {
-	return slices.ContainsFunc(r.rules.Epochs(), func(e room.EpochKey) bool { return e.ID == epoch })
+	return slices.ContainsFunc(r.epochs(), func(e room.EpochKey) bool { return e.ID == epoch })
 }
 
 // newEpochs looks for the keys that stashed envelopes and the outbox wait for,
 // now that events may have come which name them; mine: some of them are ours.
 func (r *Room) newEpochs(mine bool) {
-	for _, s := range r.stash.all {
-		if r.named(s.epoch) {
-			r.wantKey(s.epoch, s.from)
+	if len(r.stash.all) > 0 {
+		named := map[event.ID]bool{}
+		for _, e := range r.epochs() {
+			named[e.ID] = true
+		}
+		for _, s := range r.stash.all {
+			if named[s.epoch] {
+				r.wantKey(s.epoch, s.from)
+			}
 		}
 	}
 	r.renew(mine)
@@ -145,6 +148,7 @@ func (r *Room) publishSoon() {
 	}
 	t := r.topic.Load()
 	if t == nil {
+		r.boundOutbox()
 		return
 	}
 	if wait := coalesce - time.Since(r.published); wait > 0 {
@@ -162,11 +166,22 @@ func (r *Room) publishSoon() {
 	r.flush(r.svc.ctx, *t)
 }
 
+// maxOutbox is how many events of ours wait for a key or a topic; sync brings the
+// others what was said before.
+const maxOutbox = 1024
+
+func (r *Room) boundOutbox() {
+	if over := len(r.outbox) - maxOutbox; over > 0 {
+		r.outbox = slices.Clone(r.outbox[over:])
+	}
+}
+
 // flush publishes the outbox in as many payloads as it takes. What fails to go
 // out is repaired by sync.
 func (r *Room) flush(ctx context.Context, t Topic) {
 	const space = envelope.MaxPayload - envelope.Overhead
 	if _, _, ok := r.epoch(); !ok {
+		r.boundOutbox()
 		return // it waits for a key that leaves out whoever was removed
 	}
 	for len(r.outbox) > 0 {
