@@ -11,12 +11,19 @@
 //	rooms.go        which of these are rooms, and what happens when one goes
 //	members.go, memberview.go   who is in a room: the right pane, /names
 //	listing.go, browser.go      the rooms there are: the dialog that joins one
-//	roomcommands.go the slash commands about rooms
+//	door.go, invitations.go     entering: passwords, invitations
+//	rules.go        a room's settings and who stands where in it
+//	privileges.go   who may do what, as the sentence that says why not
+//	roomcommands.go, govern.go  the slash commands about rooms
+//	who.go          the menu of what may be done with somebody
+//	configform.go, configview.go, audit.go, retract.go   settings, acts, messages to take back
+//	news.go         what others did and one should not miss: /notices
+//	dialog.go, menu.go, question.go   what covers the messages and takes the keys
 //	transcript.go   the messages of one conversation: merging, paging, scrolling
 //	lines.go        how one message looks: separators, names, wrapping, marks
 //	notices.go      what happened in a room, in words
 //	editor.go       the input line: editing, history, wrapping
-//	complete.go     what Tab offers
+//	complete.go, completegov.go what Tab offers
 //	commands.go     the slash commands
 //	details.go      the right pane: who the other person is
 //	bars.go         the line on top, the rule above the input, the line below
@@ -32,6 +39,9 @@
 // when they enter the model, never later, so that nothing in it can hold an
 // escape sequence. Widths are measured the way the renderer measures them
 // (width.go), and every line is cut to its pane before it is joined to others.
+//
+// Passwords of rooms are typed into a question of their own, masked; they are in
+// no history, note or log, and go when it closes.
 //
 // # Concurrency
 //

@@ -323,7 +323,7 @@ func (m *model) scrollBy(n int) tea.Cmd {
 	return nil
 }
 
-// click chooses a row of the left pane.
+// click chooses a row of the left pane, or a member in the right one.
 func (m *model) click(x, y int) tea.Cmd {
 	l := m.layout()
 	first := l.notices
@@ -335,6 +335,14 @@ func (m *model) click(x, y int) tea.Cmd {
 	}
 	if i := y - first + m.people.top; x < l.people && y >= first && y < first+l.body && i < len(m.people.rows) {
 		return m.focusOn(m.people.rows[i])
+	}
+	t := m.people.focus
+	if t == nil || t.room == nil || m.sheet != nil || l.details == 0 || x < l.w-l.details || y >= first+l.body {
+		return nil
+	}
+	// Above them stands how many there are.
+	if i := y - first - 1; i >= 0 && i < len(t.room.members.rows) && (i < l.body-2 || len(t.room.members.rows) < l.body) {
+		m.openActions(t, t.room.members.rows[i].PeerID)
 	}
 	return nil
 }
