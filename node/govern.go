@@ -64,6 +64,9 @@ func (n *Node) Configure(ctx context.Context, q api.ConfigureRequest) (api.Entry
 		if err != nil {
 			return api.Entry{}, api.Errorf(api.CodeUsage, "%w", err)
 		}
+		if parsed.Field == room.FieldMinVersion && parsed.Number > room.Version {
+			return api.Entry{}, api.Errorf(api.CodeUsage, "min_version=%d: this program knows no version above %d", parsed.Number, room.Version)
+		}
 		settings = append(settings, parsed)
 	}
 	var password *[]byte
@@ -176,17 +179,24 @@ func resolveMember(who string, members []person, self peer.ID, anybody func(stri
 	if id, err := peer.Decode(trimPerson(who)); err == nil {
 		return id, nil
 	}
-	// '@name' is a username, also where somebody has it as his nick.
-	if trimPerson(who) == who {
-		if id, err := resolve(who, person{}, members); !api.IsCode(err, api.CodeNotFound) {
-			return id, err
-		}
-	}
-	id, err := anybody(who)
+	known, err := anybody(who)
 	if errors.Is(err, errSelf) {
-		return self, nil
+		known, err = self, nil
 	}
-	return id, err
+	// '@name' is a username, also where somebody has it as his nick.
+	if trimPerson(who) != who {
+		return known, err
+	}
+	nick, nerr := resolve(who, person{}, members)
+	switch {
+	case err == nil && nerr == nil && nick != known:
+		e := api.Errorf(api.CodeAmbiguous, "%q is somebody's name and another's nick here: say '@%s' for the name, or the peer ID: %s, %s", who, who, known, nick)
+		e.Candidates = []string{known.String(), nick.String()}
+		return "", e
+	case nerr == nil || err != nil && !api.IsCode(nerr, api.CodeNotFound):
+		return nick, nerr
+	}
+	return known, err
 }
 
 // RequestVoice implements [api.Service].

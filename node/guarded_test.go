@@ -187,7 +187,7 @@ func TestRemovedHearsNothing(t *testing.T) {
 		t.Errorf("after a ban the epoch is %q, %v", s.Epoch, err)
 	}
 	mallory.refused(t, room, "", api.CodeBanned)
-	if _, err := mallory.Send(t.Context(), api.SendRequest{Target: room, Text: "let me in"}); !api.IsCode(err, api.CodeNotJoined) {
+	if _, err := mallory.Send(t.Context(), api.SendRequest{Target: room, Text: "let me in"}); !api.IsCode(err, api.CodeBanned) {
 		t.Errorf("the removed speaks on: %v", err)
 	}
 }
@@ -295,5 +295,44 @@ func TestInvited(t *testing.T) {
 	owner.hears(t, room, "here I am")
 	if _, err := bob.resolveRoom(t.Context(), room); !api.IsCode(err, api.CodeNotFound) {
 		t.Errorf("who declined knows the room: %v", err)
+	}
+}
+
+// TestHistoryForNewcomers: who comes later gets what the room's setting says,
+// sees who is there, and hears all that is said from then on.
+func TestHistoryForNewcomers(t *testing.T) {
+	t.Parallel()
+	for history, want := range map[string][]string{
+		"none": {"after"}, "1": {"two", "after"}, "24h": {"one", "two", "after"}, "all": {"one", "two", "after"},
+	} {
+		t.Run(history, func(t *testing.T) {
+			t.Parallel()
+			all := crowd(t, "owner", "alice", "bob")
+			owner, alice, bob := all[0], all[1], all[2]
+			room := owner.create(t, api.CreateRoomRequest{Name: "den", History: history})
+			alice.enters(t, room, "")
+			owner.says(t, room, "one")
+			alice.hears(t, room, "one")
+			alice.says(t, room, "two")
+			owner.hears(t, room, "two")
+			bob.enters(t, room, "")
+			ms, err := bob.Members(t.Context(), room)
+			if err != nil || len(ms) != 3 {
+				t.Errorf("bob sees the members %+v, %v", ms, err)
+			}
+			owner.says(t, room, "after")
+			bob.hears(t, room, "after")
+			if r := bob.says(t, room, "me too"); r.State != api.Delivered {
+				t.Errorf("bob's own line: %+v", r)
+			}
+			var got []string
+			log, err := bob.Log(t.Context(), api.LogQuery{Target: room})
+			for _, m := range log {
+				got = append(got, m.Text)
+			}
+			if want := append(slices.Clone(want), "me too"); err != nil || !slices.Equal(got, want) {
+				t.Errorf("bob's log %q, want %q, %v", got, want, err)
+			}
+		})
 	}
 }

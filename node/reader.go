@@ -117,7 +117,7 @@ func (r *Reader) room(ctx context.Context, target string) (*rooms.StoredRoom, er
 	err := r.eachRoom(ctx, func(s *rooms.StoredRoom) {
 		info := s.Info()
 		all[info.Room] = s
-		known = append(known, namedRoom{info.Room, info.Config.Name(), info.Joined})
+		known = append(known, namedRoom{info.Room, info.Config.Name(), info.Joined, info.Destroyed})
 	})
 	if err != nil {
 		return nil, err

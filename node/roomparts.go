@@ -43,7 +43,7 @@ func (s roomStore) PutPresent(ctx context.Context, id event.Conversation, at tim
 	return s.Update(ctx, func(tx *store.Tx) error { return tx.SetRoomPresent(id, at) })
 }
 
-func (s roomStore) Enter(ctx context.Context, m rooms.Membership, control []*event.Event, keys map[event.ID]envelope.Key, below []rooms.Below) error {
+func (s roomStore) Enter(ctx context.Context, m rooms.Membership, control []*event.Event, keys map[event.ID]envelope.Key, below []rooms.Below, joins []*event.Event) error {
 	return s.Update(ctx, func(tx *store.Tx) error {
 		if err := tx.PutRoom(roomRow(m)); err != nil {
 			return err
@@ -56,6 +56,11 @@ func (s roomStore) Enter(ctx context.Context, m rooms.Membership, control []*eve
 		}
 		for _, b := range below {
 			if err := tx.SetLowAt(m.Room, b.LogKey, b.Seq+1, b.ID); err != nil {
+				return err
+			}
+		}
+		for _, e := range joins {
+			if _, err := tx.InsertRoom(e, now, store.VerdictWaiting, true); err != nil {
 				return err
 			}
 		}

@@ -15,6 +15,7 @@ import (
 	"p2pchat/node/internal/rooms"
 	"p2pchat/node/internal/store"
 	"p2pchat/protocol/event"
+	"p2pchat/protocol/identity"
 	"p2pchat/protocol/room"
 )
 
@@ -176,8 +177,7 @@ func createConfig(r api.CreateRoomRequest) ([]room.Setting, error) {
 func (n *Node) nick(wanted string) (string, error) {
 	if wanted == "" {
 		wanted = n.self.account().Name
-	}
-	if err := api.CheckNick(wanted); err != nil {
+	} else if err := api.CheckNick(wanted); err != nil {
 		return "", err
 	}
 	nick, err := room.NormalizeNick(wanted)
@@ -347,8 +347,14 @@ func memberRows(ms []rooms.Member, self peer.ID, who *people) []api.Member {
 	for i, m := range ms {
 		out[i] = memberRow(m, self, who)
 		for j, o := range ms {
-			if i != j && room.SameNick(m.Nick, o.Nick) {
+			switch name := who.name(o.Peer); {
+			case i == j:
+			case room.SameNick(m.Nick, o.Nick):
 				out[i].Warning = "another member has this nick too"
+			case identity.Confusable(m.Nick, o.Nick):
+				out[i].Warning = "the nick looks like that of another member, " + o.Nick
+			case name != "" && identity.Confusable(m.Nick, name):
+				out[i].Warning = "the nick looks like the name of another member"
 			}
 		}
 	}

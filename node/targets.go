@@ -24,6 +24,7 @@ type namedRoom struct {
 	id     event.Conversation
 	name   string
 	joined bool
+	over   bool // it was destroyed
 }
 
 // targetKind says whom a target can name.
@@ -62,7 +63,8 @@ func roomName(target string) string {
 func sameRoomName(a, b string) bool { return a == b || a != "" && identity.SameName(a, b) }
 
 // pickRoom finds the room a ROOM or TARGET names among those we know. One we are
-// in goes before one we left. Errors: not-found, ambiguous.
+// in goes before one we left, and that before one that is no more. Errors:
+// not-found, ambiguous.
 func pickRoom(target string, known []namedRoom) (event.Conversation, error) {
 	name := roomName(target)
 	if name == "" {
@@ -74,10 +76,10 @@ func pickRoom(target string, known []namedRoom) (event.Conversation, error) {
 		}
 		return event.Conversation{}, noRoom(name)
 	}
-	matching := func(same func(a, b string) bool, joined bool) []string {
+	matching := func(same func(a, b string) bool, joined, over bool) []string {
 		var ids []string
 		for _, r := range known {
-			if r.joined == joined && same(r.name, name) {
+			if (over || r.joined == joined) && r.over == over && same(r.name, name) {
 				ids = append(ids, r.id.String())
 			}
 		}
@@ -85,7 +87,9 @@ func pickRoom(target string, known []namedRoom) (event.Conversation, error) {
 	}
 	equal := func(a, b string) bool { return a == b }
 	for _, ids := range [][]string{
-		matching(equal, true), matching(sameRoomName, true), matching(equal, false), matching(sameRoomName, false),
+		matching(equal, true, false), matching(sameRoomName, true, false),
+		matching(equal, false, false), matching(sameRoomName, false, false),
+		matching(equal, false, true), matching(sameRoomName, false, true),
 	} {
 		switch len(ids) {
 		case 0:
@@ -162,7 +166,7 @@ func (n *Node) resolveRoom(ctx context.Context, target string) (*rooms.Room, err
 		if err != nil {
 			return nil, roomError(err)
 		}
-		known = append(known, namedRoom{info.Room, info.Config.Name(), info.Joined})
+		known = append(known, namedRoom{info.Room, info.Config.Name(), info.Joined, info.Destroyed})
 	}
 	id, err := pickRoom(target, known)
 	if err != nil {

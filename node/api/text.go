@@ -51,7 +51,16 @@ func SplitAction(text string) (kind, kept string) {
 func CheckRoomName(name string) error { return checkLine("a room's name", name, MaxRoomName) }
 
 // CheckNick is [CheckRoomName] for a nick of 1 to [MaxNick] characters.
-func CheckNick(nick string) error { return checkLine("a nick", nick, MaxNick) }
+// It must not look like how people or rooms are named, or marked here.
+func CheckNick(nick string) error {
+	if err := checkLine("a nick", nick, MaxNick); err != nil {
+		return err
+	}
+	if strings.ContainsAny(nick, "@#~:/()") {
+		return Errorf(CodeBadText, "a nick has none of @ # ~ : / ( ) in it")
+	}
+	return nil
+}
 
 func checkLine(what, text string, limit int) error {
 	switch {
@@ -63,8 +72,16 @@ func checkLine(what, text string, limit int) error {
 		return Errorf(CodeTooLong, "%s of %d characters: at most %d", what, utf8.RuneCountInString(text), limit)
 	case strings.ContainsFunc(text, unicode.IsControl):
 		return Errorf(CodeBadText, "%s must be one line without control characters", what)
+	case strings.ContainsFunc(text, turnsText):
+		return Errorf(CodeBadText, "%s must not change the direction of writing", what)
 	}
 	return nil
+}
+
+// turnsText tells whether r makes what follows read in another order than it is
+// written (Unicode's explicit directional formatting).
+func turnsText(r rune) bool {
+	return r >= '\u202a' && r <= '\u202e' || r >= '\u2066' && r <= '\u2069'
 }
 
 // CheckSubject is [CheckText] for a subject of 0 to [MaxSubject] bytes in one line.

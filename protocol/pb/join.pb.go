@@ -385,6 +385,7 @@ type JoinAnswer struct {
 	Control       *EventBatch            `protobuf:"bytes,2,opt,name=control,proto3" json:"control,omitempty"` // each after those it cites; the genesis first
 	Grant         *JoinGrant             `protobuf:"bytes,3,opt,name=grant,proto3" json:"grant,omitempty"`
 	Challenge     *JoinChallenge         `protobuf:"bytes,4,opt,name=challenge,proto3" json:"challenge,omitempty"`
+	Joins         *EventBatch            `protobuf:"bytes,5,opt,name=joins,proto3" json:"joins,omitempty"` // of those who are in the room
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -443,6 +444,13 @@ func (x *JoinAnswer) GetGrant() *JoinGrant {
 func (x *JoinAnswer) GetChallenge() *JoinChallenge {
 	if x != nil {
 		return x.Challenge
+	}
+	return nil
+}
+
+func (x *JoinAnswer) GetJoins() *EventBatch {
+	if x != nil {
+		return x.Joins
 	}
 	return nil
 }
@@ -711,13 +719,14 @@ const file_join_proto_rawDesc = "" +
 	"generation\x18\x01 \x01(\x04R\n" +
 	"generation\x12\x14\n" +
 	"\x05share\x18\x02 \x01(\fR\x05share\x12\x18\n" +
-	"\aconfirm\x18\x03 \x01(\fR\aconfirm\"\xcb\x01\n" +
+	"\aconfirm\x18\x03 \x01(\fR\aconfirm\"\xf6\x01\n" +
 	"\n" +
 	"JoinAnswer\x12.\n" +
 	"\arefusal\x18\x01 \x01(\v2\x14.p2pchat.JoinRefusalR\arefusal\x12-\n" +
 	"\acontrol\x18\x02 \x01(\v2\x13.p2pchat.EventBatchR\acontrol\x12(\n" +
 	"\x05grant\x18\x03 \x01(\v2\x12.p2pchat.JoinGrantR\x05grant\x124\n" +
-	"\tchallenge\x18\x04 \x01(\v2\x16.p2pchat.JoinChallengeR\tchallenge\";\n" +
+	"\tchallenge\x18\x04 \x01(\v2\x16.p2pchat.JoinChallengeR\tchallenge\x12)\n" +
+	"\x05joins\x18\x05 \x01(\v2\x13.p2pchat.EventBatchR\x05joins\";\n" +
 	"\vJoinRefusal\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\"\xcf\x01\n" +
@@ -777,15 +786,16 @@ var file_join_proto_depIdxs = []int32{
 	11, // 7: p2pchat.JoinAnswer.control:type_name -> p2pchat.EventBatch
 	8,  // 8: p2pchat.JoinAnswer.grant:type_name -> p2pchat.JoinGrant
 	5,  // 9: p2pchat.JoinAnswer.challenge:type_name -> p2pchat.JoinChallenge
-	10, // 10: p2pchat.JoinGrant.keys:type_name -> p2pchat.EpochKey
-	12, // 11: p2pchat.JoinGrant.below:type_name -> p2pchat.LogHead
-	9,  // 12: p2pchat.JoinGrant.secret:type_name -> p2pchat.RoomSecret
-	13, // 13: p2pchat.JoinGrant.admission:type_name -> p2pchat.RoomAdmission
-	14, // [14:14] is the sub-list for method output_type
-	14, // [14:14] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	11, // 10: p2pchat.JoinAnswer.joins:type_name -> p2pchat.EventBatch
+	10, // 11: p2pchat.JoinGrant.keys:type_name -> p2pchat.EpochKey
+	12, // 12: p2pchat.JoinGrant.below:type_name -> p2pchat.LogHead
+	9,  // 13: p2pchat.JoinGrant.secret:type_name -> p2pchat.RoomSecret
+	13, // 14: p2pchat.JoinGrant.admission:type_name -> p2pchat.RoomAdmission
+	15, // [15:15] is the sub-list for method output_type
+	15, // [15:15] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_join_proto_init() }

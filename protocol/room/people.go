@@ -66,7 +66,7 @@ func (r *Room) May(p peer.ID, v Privilege) error {
 	if v == Speak || v == ChangeSubject && role == Visitor {
 		return c.refusal(toSpeak)
 	}
-	return refuse(Forbidden, "a %s may not %s here", role, v)
+	return refuse(Forbidden, "%s may not %s here", role.article(), v)
 }
 
 // configured says what the configuration grants a role below moderator.

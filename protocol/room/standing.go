@@ -71,6 +71,17 @@ var roleNames = [...]string{"none", "visitor", "participant", "moderator", "admi
 
 func (r Role) String() string { return roleNames[r] }
 
+// article is the role with its article.
+func (r Role) article() string {
+	switch r {
+	case Nobody:
+		return "somebody outside"
+	case RoleAdmin, RoleOwner:
+		return "an " + r.String()
+	}
+	return "a " + r.String()
+}
+
 // Voice is the register of voice and devoice.
 type Voice uint8
 

@@ -151,3 +151,22 @@ func (r *Room) NextPassword() uint64 {
 	}
 	return n + 1
 }
+
+// Joins lists, in the order of their logs, the joins of people who are in the
+// room: what somebody needs to know who is, and to show what they say.
+func (r *Room) Joins() []event.ID {
+	var logs []*log
+	for i, p := range r.people {
+		if _, in := r.occupant(i); in {
+			logs = append(logs, p.logs...)
+		}
+	}
+	slices.SortFunc(logs, func(a, b *log) int { return a.key.Compare(b.key) })
+	var out []event.ID
+	for _, l := range logs {
+		for _, j := range l.joins {
+			out = append(out, j.id)
+		}
+	}
+	return out
+}

@@ -257,6 +257,7 @@ func testRoomRefused(p *party) {
 		{api.CreateRoomRequest{}, api.CodeBadText},
 		{api.CreateRoomRequest{Name: "two\nlines"}, api.CodeBadText},
 		{api.CreateRoomRequest{Name: "a\xff"}, api.CodeBadText},
+		{api.CreateRoomRequest{Name: "a\u202eb"}, api.CodeBadText},
 		{api.CreateRoomRequest{Name: long + "x"}, api.CodeTooLong},
 		{api.CreateRoomRequest{Name: "dev", Nick: "a\x1b"}, api.CodeBadText},
 		{api.CreateRoomRequest{Name: "dev", Nick: strings.Repeat("x", api.MaxNick+1)}, api.CodeTooLong},
@@ -272,7 +273,7 @@ func testRoomRefused(p *party) {
 	}
 	for _, r := range []api.CreateRoomRequest{
 		{Name: long},
-		{Name: "#x &<\u202e>"},
+		{Name: "#x &<>"},
 		{Name: "a", History: "all"},
 		{Name: "b", History: "none"},
 		{Name: "c", History: "25"},

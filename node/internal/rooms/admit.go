@@ -186,57 +186,49 @@ func (r *Room) welcome(ctx context.Context, p peer.ID, nick string, guarded bool
 	return in, cmp.Or(e, err)
 }
 
-// handOver sends the control lane and fills in what of the history is not for a
-// newcomer.
+// handOver sends the control lane and the joins of those who are in the room,
+// without which he could neither tell who they are nor show what they say, and
+// fills in what of the history is not for a newcomer.
 func (r *Room) handOver(ctx context.Context, in *admitted, d dialogue) error {
-	for ids := in.control; len(ids) > 0; {
+	err := r.sendAll(ctx, in.control, func(b *pb.EventBatch) error { return d.send(&pb.JoinAnswer{Control: b}) })
+	if err != nil {
+		return err
+	}
+	if all, last, since := in.config.History(); !all && in.newcomer {
+		var from time.Time
+		if since > 0 {
+			from = time.Now().Add(-since)
+		}
+		below, err := r.svc.cfg.Store.Newest(ctx, r.id, last, from)
+		if err != nil {
+			return err
+		}
+		for _, b := range below[:min(len(below), maxBelow)] {
+			in.grant.Below = append(in.grant.Below, b.Wire(b.Head))
+		}
+	}
+	// After below was read, so that no join below it is missing.
+	var joins []event.ID
+	if err := r.do(ctx, func() { joins = r.rules.Joins() }); err != nil {
+		return err
+	}
+	return r.sendAll(ctx, joins, func(b *pb.EventBatch) error { return d.send(&pb.JoinAnswer{Joins: b}) })
+}
+
+// sendAll sends events that are stored in as many frames as it takes.
+func (r *Room) sendAll(ctx context.Context, ids []event.ID, send func(*pb.EventBatch) error) error {
+	for len(ids) > 0 {
 		events, err := r.svc.cfg.Store.EventsByID(ctx, ids, maxFrame*3/4)
 		if err != nil {
 			return err
 		}
 		if len(events) == 0 {
-			return errors.New("a control event is not stored")
+			return errors.New("an event of the room is not stored")
 		}
-		if err := d.send(&pb.JoinAnswer{Control: batch(events)}); err != nil {
+		if err := send(batch(events)); err != nil {
 			return err
 		}
 		ids = ids[len(events):]
-	}
-	all, last, since := in.config.History()
-	if all || !in.newcomer {
-		return nil
-	}
-	var from time.Time
-	if since > 0 {
-		from = time.Now().Add(-since)
-	}
-	below, err := r.svc.cfg.Store.Newest(ctx, r.id, last, from)
-	if err != nil {
-		return err
-	}
-	positions := map[event.LogKey]uint64{}
-	for _, b := range below[:min(len(below), maxBelow)] {
-		in.grant.Below = append(in.grant.Below, b.Wire(b.Head))
-		positions[b.LogKey] = b.Seq
-	}
-	// Without their joins he could not tell who is in the room, nor show what
-	// they say from now on.
-	var joins []event.ID
-	if err := r.do(ctx, func() { joins = r.rules.JoinsBelow(positions) }); err != nil {
-		return err
-	}
-	for len(joins) > 0 {
-		events, err := r.svc.cfg.Store.EventsByID(ctx, joins, maxFrame*3/4)
-		if err != nil {
-			return err
-		}
-		if len(events) == 0 {
-			return errors.New("a join is not stored")
-		}
-		if err := d.send(&pb.JoinAnswer{Joins: batch(events)}); err != nil {
-			return err
-		}
-		joins = joins[len(events):]
 	}
 	return nil
 }

@@ -55,7 +55,7 @@ type Store interface {
 	PutPresent(ctx context.Context, room event.Conversation, at time.Time) error
 	// Enter keeps, as a whole or not at all, what somebody who lets us in
 	// hands over. Control events come after those they cite, the genesis first.
-	// Joins, which stand at or below below, are kept as waiting for a verdict.
+	// Joins, of others, are kept as waiting for a verdict.
 	Enter(ctx context.Context, m Membership, control []*event.Event, keys map[event.ID]envelope.Key, below []Below, joins []*event.Event) error
 
 	// Controls lists a room's control events, each after those it cites.

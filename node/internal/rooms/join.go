@@ -218,7 +218,7 @@ type grant struct {
 	control   []*event.Event
 	keys      map[event.ID]envelope.Key
 	below     []Below
-	joins     []*event.Event // at or below below
+	joins     []*event.Event // of those who are in the room
 	secret    *pb.RoomSecret
 	admission *room.Admission // nil in rooms without a password
 	ctl       []event.ID      // what our join is to cite, with admission

@@ -79,6 +79,10 @@ func (r *Room) sayAll(ctx context.Context, words []*word) {
 // begun tells that something is drafted before it.
 func (r *Room) drafts(w *word, begun bool) ([]room.Draft, error) {
 	if !r.joined {
+		// Who was put out for good is told so.
+		if err := r.rules.MayEnter(r.svc.self); err != nil {
+			return nil, err
+		}
 		return nil, ErrNotJoined
 	}
 	now := time.Now()
