@@ -200,12 +200,8 @@ func (r *Room) entry(ctx context.Context, named bool) (*pb.RoomEntry, error) {
 	if err != nil || !info.In || info.Destroyed || info.Dying || !named && !info.Config.Visible() {
 		return nil, err
 	}
-	genesis, err := r.svc.cfg.Store.EventsByID(ctx, []event.ID{event.ID(r.id)}, event.MaxControlEvent)
-	if err != nil || len(genesis) == 0 {
-		return nil, err
-	}
 	return &pb.RoomEntry{
-		Genesis: genesis[0].Wire(), Name: info.Config.Name(), Description: info.Config.Description(), Subject: info.Subject,
+		Genesis: r.genesis.Wire(), Name: info.Config.Name(), Description: info.Config.Description(), Subject: info.Subject,
 		Visible: info.Config.Visible(), MembersOnly: info.Config.MembersOnly(), Moderated: info.Config.Moderated(),
 		Password: info.Config.Password() > 0, Occupants: uint32(info.Occupants), Logging: info.Config.Logging(),
 	}, nil

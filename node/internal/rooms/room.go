@@ -21,6 +21,8 @@ type Room struct {
 	svc *Service
 	id  event.Conversation
 	log *slog.Logger
+	// genesis is told to whoever asks for rooms.
+	genesis *event.Event
 
 	work  chan func()   // what others ask of the goroutine; see workSize
 	ended chan struct{} // closed when it has ended
@@ -148,6 +150,9 @@ func (r *Room) reload(ctx context.Context) error {
 	rules, err := room.New(controls[0])
 	if err != nil {
 		return err
+	}
+	if r.genesis == nil { // others read it
+		r.genesis = controls[0]
 	}
 	rules.AddControl(controls[1:]...)
 	lows, err := st.Lows(ctx, r.id)
