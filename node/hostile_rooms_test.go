@@ -67,7 +67,13 @@ func listen(t *testing.T, n testNode, id event.Conversation, name string) *liste
 		}
 	}()
 	t.Cleanup(func() { <-done })
-	wait(t, "the node is on the topic", func() bool { return slices.Contains(s.topic.ListPeers(), n.key.ID()) })
+	r, err := n.rooms.Room(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wait(t, "both are on the topic", func() bool {
+		return slices.Contains(s.topic.ListPeers(), n.key.ID()) && slices.Contains(r.TopicPeers(), s.key.ID())
+	})
 	return s
 }
 
