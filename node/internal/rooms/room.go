@@ -2,7 +2,6 @@ package rooms
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
@@ -50,7 +49,9 @@ type Room struct {
 	rules    *room.Room
 	lows     map[event.LogKey]uint64 // the first seq wanted of a log; never changed
 	own      event.LogKey
-	joined   bool // as far as this account is concerned
+	opened   map[event.LogKey]bool // logs of which something is held
+	opens    map[peer.ID]int       // how many by each author
+	joined   bool                  // as far as this account is concerned
 	nick     string
 	lastSaid time.Time // for slow mode
 	pending  *grant    // what let us in, until our join says so
@@ -94,131 +95,6 @@ const (
 	// loadBatch is how many messages are judged at once while loading.
 	loadBatch = 4096
 )
-
-// load reads a room from the store and puts right what a crash left behind.
-func (s *Service) load(ctx context.Context, m Membership) (*Room, error) {
-	r := &Room{
-		svc: s, id: m.Room, log: s.log.With("room", m.Room.String()[:12]), joined: m.Joined, nick: m.Nick,
-		work: make(chan func(), workSize), ended: make(chan struct{}), waiting: make(chan struct{}, 1),
-		people: map[peer.ID]*presence{}, shown: map[peer.ID]Member{}, asked: map[peer.ID]time.Time{}, inStep: map[peer.ID]bool{},
-		fetching: map[event.ID]bool{}, sought: map[event.ID]time.Time{}, letIn: map[peer.ID]bool{}, atDoor: map[peer.ID]bool{}, told: map[peer.ID]time.Time{},
-	}
-	r.life.seen = m.Present
-	r.life.wake(time.Now())
-	if err := r.reload(ctx); err != nil {
-		return nil, err
-	}
-	keys, err := s.cfg.Store.Keys(ctx, m.Room)
-	if err != nil {
-		return nil, err
-	}
-	r.keys.Store(&keys)
-	given, err := s.cfg.Store.Acks(ctx, m.Room)
-	if err != nil {
-		return nil, err
-	}
-	r.acks.init(given)
-	admitted, err := s.cfg.Store.Admitted(ctx, m.Room)
-	if err != nil {
-		return nil, err
-	}
-	for _, p := range admitted {
-		r.letIn[p] = true
-	}
-	if err := r.loadSecret(ctx); err != nil {
-		return nil, err
-	}
-	cfg := r.rules.Config()
-	r.guarded = cfg.Password() > 0
-	if nick := r.rules.Nick(s.self); r.isOccupant(s.self) && nick != "" {
-		r.nick = nick
-	}
-	r.own, err = s.cfg.Ledger.OwnLog(ctx, m.Room)
-	return r, err
-}
-
-// reload has the rules take in again what is stored, and nothing else.
-func (r *Room) reload(ctx context.Context) error {
-	st := r.svc.cfg.Store
-	controls, err := st.Controls(ctx, r.id)
-	if err != nil {
-		return err
-	}
-	if len(controls) == 0 {
-		return fmt.Errorf("no genesis is stored")
-	}
-	rules, err := room.New(controls[0])
-	if err != nil {
-		return err
-	}
-	if r.genesis == nil { // others read it
-		r.genesis = controls[0]
-	}
-	rules.AddControl(controls[1:]...)
-	lows, err := st.Lows(ctx, r.id)
-	if err != nil {
-		return err
-	}
-	stored := map[event.ID]room.Status{}
-	var batch []*event.Event
-	take := func() {
-		rules.AddMessage(batch...)
-		batch = batch[:0]
-	}
-	err = st.EachMessage(ctx, r.id, func(e *event.Event, v room.Status) error {
-		stored[e.ID] = v
-		if batch = append(batch, e); len(batch) == loadBatch {
-			take()
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	take()
-	if err := takeForks(ctx, st, rules); err != nil {
-		return err
-	}
-	for k, low := range lows {
-		rules.Prune(k, low)
-	}
-	wrong := map[event.ID]room.Status{}
-	for id, was := range stored {
-		if v, ok := rules.Verdict(id); ok && v.Status != was {
-			wrong[id] = v.Status
-		}
-	}
-	if len(wrong) > 0 {
-		if err := st.SetVerdicts(ctx, wrong); err != nil {
-			return err
-		}
-	}
-	r.rules, r.lows, r.epochsKnown = rules, lows, nil
-	clear(r.shown)
-	for _, o := range rules.Occupants() {
-		r.shown[o.Peer] = r.member(o)
-	}
-	return nil
-}
-
-// takeForks hands in what the rules passed over when it came, since what a cut
-// reaches it by was not here yet.
-func takeForks(ctx context.Context, st Store, rules *room.Room) error {
-	for tried := map[event.ID]bool{}; ; {
-		ids := slices.DeleteFunc(rules.Wanted(), func(id event.ID) bool { return tried[id] })
-		if len(ids) == 0 {
-			return nil
-		}
-		for _, id := range ids {
-			tried[id] = true
-		}
-		events, err := st.EventsByID(ctx, ids, maxQueue)
-		if err != nil {
-			return err
-		}
-		rules.AddMessage(events...)
-	}
-}
 
 // ID is the room's ID.
 func (r *Room) ID() event.Conversation { return r.id }

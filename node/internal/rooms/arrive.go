@@ -1,0 +1,88 @@
+package rooms
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"p2pchat/protocol/event"
+	"p2pchat/protocol/room"
+)
+
+// arrival is a number of events that came from elsewhere.
+type arrival struct {
+	from   peer.ID
+	events []*event.Event
+	size   int
+	done   chan error // 1: the one result; nil for what gossip brought
+}
+
+func newArrival(from peer.ID, events []*event.Event, done chan error) arrival {
+	a := arrival{from: from, events: events, done: done}
+	for _, e := range events {
+		a.size += e.Size()
+	}
+	return a
+}
+
+// arrive queues what gossip brought, unless too much is waiting: sync repairs.
+func (r *Room) arrive(a arrival) {
+	r.queue.Lock()
+	full := r.queue.bytes+a.size > maxQueue
+	if !full {
+		r.queue.arrivals = append(r.queue.arrivals, a)
+		r.queue.bytes += a.size
+	}
+	r.queue.Unlock()
+	if full {
+		r.svc.cfg.Sync.Kick(r.id, a.from)
+		return
+	}
+	r.signal()
+}
+
+// Ingest verifies, judges and commits events that from handed over, and returns
+// when they are on disk. An error that wraps [ErrRefused] is from's fault.
+func (r *Room) Ingest(ctx context.Context, from peer.ID, events []*event.Event) error {
+	if err := r.check(events); err != nil {
+		return fmt.Errorf("%w: %w", ErrRefused, err)
+	}
+	a := newArrival(from, events, make(chan error, 1))
+	r.queue.Lock()
+	r.queue.arrivals = append(r.queue.arrivals, a)
+	r.queue.bytes += a.size
+	r.queue.Unlock()
+	r.signal()
+	select {
+	case err := <-a.done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-r.ended:
+		return ErrClosed
+	}
+}
+
+// check refuses what no honest peer passes on: events of another conversation,
+// false signatures, malformed bodies.
+func (r *Room) check(events []*event.Event) error {
+	for _, e := range events {
+		if err := check(r.id, e); err != nil {
+			return err
+		}
+	}
+	return event.VerifyRange(events)
+}
+
+// check refuses an event that is none of the room's, or malformed; the signature
+// is not looked at.
+func check(id event.Conversation, e *event.Event) error {
+	if e.Conversation != id && event.Conversation(e.ID) != id {
+		return fmt.Errorf("event %s is of another conversation", e.ID)
+	}
+	if err := room.CheckBody(e); err != nil {
+		return fmt.Errorf("event %s: %w", e.ID, err)
+	}
+	return nil
+}

@@ -1,0 +1,126 @@
+package rooms
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"p2pchat/protocol/event"
+	"p2pchat/protocol/room"
+)
+
+// after tells whom it concerns what was committed at that time.
+func (r *Room) after(ctx context.Context, in *intake, b Batch, at time.Time) {
+	clear(r.inStep)
+	front, err := r.svc.cfg.Store.Frontier(ctx, r.id)
+	if err != nil {
+		r.log.Warn("read the frontier", "err", err)
+	}
+	receipts := map[event.LogKey]bool{}
+	ours := false
+	for _, e := range b.Messages {
+		if e.Author == r.svc.self {
+			ours = true
+		} else {
+			receipts[e.Key()] = true
+		}
+		if front[e.Key()].Seq < e.Seq {
+			r.repair(in.from[e.ID]) // a gap
+		}
+	}
+	if ours {
+		r.refreshOwn() // the ledger may have given our log up
+	}
+	for _, k := range slices.SortedFunc(maps.Keys(receipts), event.LogKey.Compare) {
+		if h, ok := front[k]; ok {
+			r.svc.cfg.Receipt(k.Author, r.id, k, h)
+		}
+	}
+	r.tell(ctx, in, b, at)
+}
+
+func (r *Room) scene() Scene {
+	cfg := r.rules.Config()
+	return Scene{Name: cfg.Name(), Logging: cfg.Logging()}
+}
+
+// tellMessages has the handler hear of messages, in the order of logs.
+func (r *Room) tellMessages(ms []Message) {
+	if len(ms) == 0 {
+		return
+	}
+	slices.SortStableFunc(ms, func(a, b Message) int {
+		if a.Before(b.Event) {
+			return -1
+		}
+		return 1
+	})
+	r.svc.cfg.Handler.Messages(r.id, r.scene(), ms)
+}
+
+// tell has the handler hear of a batch.
+func (r *Room) tell(ctx context.Context, in *intake, b Batch, at time.Time) {
+	h := r.svc.cfg.Handler
+	var ms []Message
+	said := false // something people say of themselves, or the subject
+	nicks := map[peer.ID]string{}
+	message := func(e *event.Event, at time.Time, fresh bool) {
+		v, _ := r.rules.Verdict(e.ID)
+		nick, known := nicks[e.Author]
+		if !known {
+			nick = r.rules.Nick(e.Author)
+			nicks[e.Author] = nick
+		}
+		ms = append(ms, Message{Event: e, At: at, Nick: nick, Verdict: v, Fresh: fresh})
+		switch e.Kind {
+		case room.KindJoin, room.KindLeave, room.KindNick, room.KindSubject:
+			said = true
+		}
+	}
+	for _, e := range b.Messages {
+		if b.Verdicts[e.ID] != Refused {
+			message(e, at, true)
+		}
+	}
+	var older []event.ID
+	for id := range b.Verdicts {
+		if in.fresh[id] == nil {
+			older = append(older, id)
+		}
+	}
+	slices.SortFunc(older, event.ID.Compare)
+	for len(older) > 0 {
+		events, err := r.svc.cfg.Store.EventsByID(ctx, older, maxBatch)
+		if err != nil || len(events) == 0 {
+			r.log.Warn("read messages whose verdict changed", "err", err)
+			break
+		}
+		for _, e := range events {
+			message(e, at, false)
+		}
+		older = older[1+slices.Index(older, events[len(events)-1].ID):]
+		if len(older) > 0 { // a switch may touch more than memory is for
+			r.tellMessages(ms)
+			ms = nil
+		}
+	}
+	r.tellMessages(ms)
+	governed := slices.ContainsFunc(in.effects, func(e room.Effects) bool { return len(e.Governed) > 0 || e.Everyone || len(e.People) > 0 })
+	if len(b.Control) > 0 {
+		h.Governed(r.id, r.scene(), b.Control, at)
+	}
+	if said || governed {
+		r.peopleChanged()
+		h.RoomChanged(r.id)
+	}
+	epochs := slices.ContainsFunc(b.Messages, func(e *event.Event) bool { return e.Kind == room.KindEpoch })
+	if governed || epochs {
+		r.guard()
+		r.putOut()
+		mine := slices.ContainsFunc(b.Control, func(e *event.Event) bool { return e.Author == r.svc.self })
+		r.newEpochs(mine)
+	}
+}
