@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -93,7 +94,7 @@ func (s roomStore) SetVerdicts(ctx context.Context, verdicts map[event.ID]room.S
 }
 
 func (s roomStore) Newest(ctx context.Context, id event.Conversation, n uint64, since time.Time) ([]rooms.Below, error) {
-	f, err := s.Store.Newest(ctx, id, int(n), since)
+	f, err := s.Store.Newest(ctx, id, int(min(n, math.MaxInt32)), since)
 	var out []rooms.Below
 	for _, k := range f.Keys() {
 		out = append(out, rooms.Below{LogKey: k, Head: f[k]})
@@ -211,7 +212,7 @@ func (s syncRooms) Partners(id event.Conversation) []peer.ID {
 	if err != nil {
 		return nil
 	}
-	return r.Partners(s.n.ctx)
+	return r.Partners()
 }
 
 type replica struct {

@@ -466,7 +466,7 @@ func (n *Node) PingRoom(ctx context.Context, target string, wait time.Duration) 
 	for info.Occupants > 1 {
 		_, _, news, done := n.hub.after(n.hub.number())
 		asked := false
-		for _, p := range r.Partners(ctx) {
+		for _, p := range r.Partners() {
 			err := r.Ping(waitCtx, p)
 			if err == nil {
 				return n.entry(ctx, r)

@@ -166,6 +166,8 @@ func (s *Service) tell(ctx context.Context, p peer.ID, msg *pb.JoinAsk) error {
 	if err != nil {
 		return err
 	}
+	stop := context.AfterFunc(ctx, func() { _ = st.Reset() })
+	defer stop()
 	_ = st.SetDeadline(time.Now().Add(streamWithin))
 	if err := pbio.NewDelimitedWriter(st).WriteMsg(msg); err != nil {
 		_ = st.Reset()

@@ -15,13 +15,19 @@ import (
 
 // ingest judges and commits arrivals as one batch.
 func (r *Room) ingest(ctx context.Context, arrivals []arrival) {
-	in := newIntake(r)
-	for _, a := range arrivals {
-		for _, e := range a.events {
-			in.add(e, a.from)
-		}
+	err := r.mend()
+	if err == nil && time.Now().Before(r.rests) {
+		err = errResting
 	}
-	err := in.judge(ctx)
+	if err == nil {
+		in := newIntake(r)
+		for _, a := range arrivals {
+			for _, e := range a.events {
+				in.add(e, a.from)
+			}
+		}
+		err = in.judge(ctx)
+	}
 	for _, a := range arrivals {
 		if a.done != nil {
 			a.done <- err
@@ -141,12 +147,32 @@ func (in *intake) judge(ctx context.Context) error {
 // failed tells the faces and forgets what is in memory only.
 func (r *Room) failed(err error) {
 	r.svc.cfg.Handler.Failed(r.id, err)
-	if r.svc.ctx.Err() != nil {
-		return
-	}
-	if e := r.reload(r.svc.ctx); e != nil {
+	r.unsound = true
+	if e := r.mend(); e != nil {
 		r.log.Error("read the room again", "err", e)
 	}
+}
+
+// errResting: a commit failed, and reading the room again took its time.
+var errResting = errors.New("a commit failed a moment ago")
+
+// restShare is how much of the time a room whose commits fail rests, so that a
+// full disk does not have it read for ever.
+const restShare = 4
+
+// mend has the rules say again what is stored, if they may say more. Nothing is
+// handed to them before.
+func (r *Room) mend() error {
+	if !r.unsound || r.svc.ctx.Err() != nil {
+		return nil
+	}
+	start := time.Now()
+	if err := r.reload(r.svc.ctx); err != nil {
+		return err
+	}
+	r.unsound = false
+	r.rests = time.Now().Add(restShare * time.Since(start))
+	return nil
 }
 
 func (in *intake) changed() bool {

@@ -121,6 +121,7 @@ func (r *Room) reload(ctx context.Context) error {
 	for _, o := range rules.Occupants() {
 		r.shown[o.Peer] = r.member(o)
 	}
+	r.rankPeople()
 	return nil
 }
 

@@ -181,6 +181,7 @@ func (r *Room) peopleChanged() {
 		}
 	}
 	r.shown = now
+	r.rankPeople()
 }
 
 // isOccupant tells whether p joined and did not leave.

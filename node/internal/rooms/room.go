@@ -44,11 +44,14 @@ type Room struct {
 	// topic is where we follow, nil where we don't.
 	topic   atomic.Pointer[Topic]
 	leaving bool // the goroutine's: the topic is being left
+	ranks   atomic.Pointer[map[peer.ID]rank]
 
 	// What follows belongs to the goroutine.
 	rules    *room.Room
 	lows     map[event.LogKey]uint64 // the first seq wanted of a log; never changed
 	own      event.LogKey
+	unsound  bool                  // the rules hold what is not stored
+	rests    time.Time             // until then nothing is taken in
 	opened   map[event.LogKey]bool // logs of which something is held
 	opens    map[peer.ID]int       // how many by each author
 	joined   bool                  // as far as this account is concerned

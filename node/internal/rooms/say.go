@@ -144,6 +144,9 @@ func (r *Room) sayJoin(ctx context.Context, nick string, g *grant) error {
 
 // append signs, commits and publishes our events.
 func (r *Room) append(ctx context.Context, drafts []room.Draft) ([]*event.Event, error) {
+	if err := r.mend(); err != nil {
+		return nil, err
+	}
 	events, err := r.svc.cfg.Ledger.Append(ctx, r.id, drafts)
 	if err != nil {
 		r.svc.cfg.Handler.Failed(r.id, err)

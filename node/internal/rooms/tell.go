@@ -86,8 +86,8 @@ func (r *Room) tell(ctx context.Context, in *intake, b Batch, at time.Time) {
 		}
 	}
 	var older []event.ID
-	for id := range b.Verdicts {
-		if in.fresh[id] == nil {
+	for id, v := range b.Verdicts {
+		if in.fresh[id] == nil && v != Refused {
 			older = append(older, id)
 		}
 	}

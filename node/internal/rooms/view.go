@@ -146,27 +146,35 @@ func (r *Room) TopicPeers() []peer.ID {
 	return out
 }
 
+// rank orders whom to sync with.
+type rank struct {
+	standing room.Standing
+	joined   int
+}
+
+// rankPeople publishes who is in the room, for those who cannot wait for its
+// goroutine.
+func (r *Room) rankPeople() {
+	ranks := make(map[peer.ID]rank, len(r.shown))
+	for i, p := range r.rules.ByJoin() {
+		if m, in := r.shown[p]; in {
+			ranks[p] = rank{max(m.Standing, room.None), i}
+		}
+	}
+	r.ranks.Store(&ranks)
+}
+
 // Partners lists connected members to sync with: those with a standing first,
 // then whoever joined first, so that a crowd of strangers does not come between.
-func (r *Room) Partners(ctx context.Context) []peer.ID {
-	peers := r.TopicPeers()
-	type rank struct {
-		standing room.Standing
-		joined   int
-	}
-	ranks := map[peer.ID]rank{}
-	err := r.do(ctx, func() {
-		for i, p := range r.rules.ByJoin() {
-			ranks[p] = rank{r.rules.Standing(p), i}
-		}
-		peers = slices.DeleteFunc(peers, func(p peer.ID) bool { return !r.isOccupant(p) })
+// It does not wait for the room, whose business may be another's flood.
+func (r *Room) Partners() []peer.ID {
+	ranks := *r.ranks.Load()
+	peers := slices.DeleteFunc(r.TopicPeers(), func(p peer.ID) bool {
+		_, in := ranks[p]
+		return !in
 	})
-	if err != nil {
-		return nil
-	}
 	slices.SortFunc(peers, func(a, b peer.ID) int {
-		return cmp.Or(cmp.Compare(max(ranks[b].standing, room.None), max(ranks[a].standing, room.None)),
-			cmp.Compare(ranks[a].joined, ranks[b].joined), cmp.Compare(a, b))
+		return cmp.Or(cmp.Compare(ranks[b].standing, ranks[a].standing), cmp.Compare(ranks[a].joined, ranks[b].joined), cmp.Compare(a, b))
 	})
 	return peers
 }
