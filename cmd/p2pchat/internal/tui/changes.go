@@ -129,6 +129,7 @@ func (m *model) takeSnapshot(s api.Snapshot) tea.Cmd {
 			m.people.setConversation(c)
 		}
 	}
+	var cmds []tea.Cmd
 	for _, t := range append([]*talk(nil), m.people.rows...) {
 		if t.listed && !roster[t.key] {
 			m.people.remove(t.key)
@@ -138,6 +139,7 @@ func (m *model) takeSnapshot(s api.Snapshot) tea.Cmd {
 			t.room.rules.stale = t.room.rules.loaded || t.room.rules.loading
 			if !joined[t.key] {
 				m.dropRoom(t)
+				cmds = append(cmds, m.askWhyOut(t, t.room.Room))
 				continue
 			}
 		}
@@ -146,12 +148,11 @@ func (m *model) takeSnapshot(s api.Snapshot) tea.Cmd {
 	}
 	m.listing.invited.stale = m.listing.invited.loaded || m.listing.invited.loading
 	m.people.sort()
-	var cmd tea.Cmd
 	if m.gone {
-		cmd = m.tell("the node answers again")
+		cmds = append(cmds, m.tell("the node answers again"))
 	}
 	m.synced, m.gone = true, false
-	return tea.Batch(cmd, m.takePending(), m.lookAtStatus())
+	return tea.Batch(append(cmds, m.takePending(), m.lookAtStatus())...)
 }
 
 // takeMessage puts a message where it belongs.

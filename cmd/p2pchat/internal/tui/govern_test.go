@@ -121,7 +121,7 @@ func TestPutOut(t *testing.T) {
 		{"/kick bruno cool down", "anna kicked you out of #dev: cool down; /join #dev goes back in"},
 		{"/kick bruno", "anna kicked you out of #dev; /join #dev goes back in"},
 		{"/ban bruno spam: again", "anna banned you from #dev: spam: again"},
-		{"/config access=members-only", "#dev is for members only now, and you are none; anna changed that"},
+		{"/config access=members-only", "#dev is for members only now, and you are no member; anna changed that"},
 	} {
 		t.Run(x.line, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {

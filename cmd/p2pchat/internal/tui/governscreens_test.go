@@ -3,6 +3,8 @@ package tui
 import (
 	"testing"
 
+	tea "charm.land/bubbletea/v2"
+
 	"p2pchat/node/api"
 	"p2pchat/node/api/apitest"
 )
@@ -184,6 +186,11 @@ func TestActionsMenu(t *testing.T) {
 		c.enter("/who clara")
 		c.press("down", "enter")
 		c.shows("write to clara")
+		c.enter("/join dev")
+		c.send(tea.MouseClickMsg{X: 100, Y: 1}) // how many they are
+		c.hides("clara in #dev")
+		c.send(tea.MouseClickMsg{X: 100, Y: 3})
+		c.shows("clara in #dev")
 	})
 }
 

@@ -64,8 +64,10 @@ func (m *model) takeVoiceRequest(q api.VoiceRequest) tea.Cmd {
 	if t.room.asking == nil {
 		t.room.asking = map[string]bool{}
 	}
-	t.room.asking[q.PeerID] = true
 	p := m.personIn(t, q.PeerID)
+	if p.member == nil || p.role == api.RoleVisitor { // else he has it by now
+		t.room.asking[q.PeerID] = true
+	}
 	label := p.label
 	if p.member == nil && q.Name != "" {
 		label = clean(q.Name)
@@ -94,6 +96,12 @@ func (m *model) takeRoomLeft(r api.Room) tea.Cmd {
 	}
 	m.dropRoom(t)
 	m.people.sort()
+	return m.askWhyOut(t, r)
+}
+
+// askWhyOut finds out why one is no longer in a room, of which r was the last
+// row.
+func (m *model) askWhyOut(t *talk, r api.Room) tea.Cmd {
 	if t.room.leaving { // its own answer says so
 		return nil
 	}
@@ -165,7 +173,7 @@ func (m *model) putOutWords(msg putOutMsg) string {
 	case act.Act == "set" && msg.row.Access == api.AccessMembersOnly:
 		return because(who+" took your membership of "+label, m.reasonOf(act, msg.row.Nick))
 	case act.Act == "configure":
-		return label + " is for members only now, and you are none; " + who + " changed that"
+		return label + " is for members only now, and you are no member; " + who + " changed that"
 	}
 	return "you are no longer in " + label
 }

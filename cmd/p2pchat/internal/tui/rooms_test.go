@@ -164,11 +164,13 @@ func TestRoomLagged(t *testing.T) {
 		h.settle()
 		h.hides("missed", "clara joined")
 		h.send(changeMsg{Type: api.ChangeLagged}, snapshot())
-		h.hides("#ops")
+		h.hides("  #ops")
+		h.shows("you left #ops")
 		h.shows("missed", "clara joined", "2 of 3 here", "○ bruno")
 		leave(t, anna, dev)
 		h.send(changeMsg{Type: api.ChangeLagged}, snapshot())
-		h.hides("#dev")
+		h.hides("  #dev")
+		h.shows("you left #dev")
 	})
 }
 

@@ -14,7 +14,9 @@ import (
 
 // TestMain shows the UI with invented people instead of running the tests when
 // P2PCHAT_TRYOUT is set, to look at it as a person would; bruno reads what one
-// writes to him and answers, and in #dev clara does. The picture in docs/images was taken of it.
+// writes to him and answers, and in #dev,
+// which is moderated, clara does, and zoë asks for voice. The picture in docs/images
+// was taken of it.
 //
 //	go test -c -o /tmp/tui.test ./cmd/p2pchat/internal/tui && P2PCHAT_TRYOUT=1 /tmp/tui.test
 func TestMain(m *testing.M) {
@@ -59,6 +61,13 @@ func tryout() error {
 	var answered sync.WaitGroup
 	answered.Go(func() { answer(ctx, people["bruno"], anna) }) // end with ctx
 	answered.Go(func() { answerInRoom(ctx, people["clara"], anna, "#dev") })
+	answered.Go(func() {
+		select {
+		case <-ctx.Done():
+		case <-time.After(8 * time.Second):
+			_, _ = people["zoë"].RequestVoice(ctx, "#dev")
+		}
+	})
 	err := Run(ctx, anna, Options{Version: "0.1.0", Capture: untilStopped})
 	cancel()
 	answered.Wait()
@@ -76,13 +85,26 @@ func tryoutRooms(ctx context.Context, people map[string]*apitest.FakeNode, anna 
 	if _, err := who("zoë").CreateRoom(ctx, api.CreateRoomRequest{Name: "lunch"}); err != nil {
 		return err
 	}
-	if _, err := who("bruno").CreateRoom(ctx, api.CreateRoomRequest{Name: "dev"}); err != nil {
+	if _, err := who("bruno").CreateRoom(ctx, api.CreateRoomRequest{Name: "dev", Moderated: true}); err != nil {
 		return err
 	}
-	for _, name := range []string{"anna", "clara", "dmitri", "eva"} {
+	for _, name := range []string{"anna", "clara", "dmitri", "eva", "zoë"} {
 		if _, err := who(name).JoinRoom(ctx, api.JoinRoomRequest{Room: "#dev"}); err != nil {
 			return err
 		}
+	}
+	for _, name := range []string{"clara", "dmitri", "anna"} {
+		standing := api.StandingMember
+		if name == "anna" {
+			standing = api.StandingModerator
+		}
+		r := api.GovernRequest{Room: "#dev", Act: api.ActGrant, Who: name, Standing: standing}
+		if _, err := who("bruno").Govern(ctx, r); err != nil {
+			return err
+		}
+	}
+	if _, err := who("bruno").SetSubject(ctx, "#dev", "release on Friday"); err != nil {
+		return err
 	}
 	for _, l := range []struct{ from, text string }{
 		{"bruno", "The build on main is red since the update of the compiler. Does anybody know why?"},
