@@ -34,7 +34,7 @@ func roomError(err error) error {
 	case errors.Is(err, rooms.ErrNotHere):
 		return api.Errorf(api.CodeNotFound, "whom you mean is not in the room")
 	case errors.Is(err, rooms.ErrNobody):
-		return api.Errorf(api.CodeNotJoined, "no member of the room is connected that could let you in")
+		return api.Errorf(api.CodeNotJoined, "nobody is connected who could let you in: %w", err)
 	case errors.Is(err, rooms.ErrClosed):
 		return api.Errorf(api.CodeNoNode, "%w", err)
 	}

@@ -18,6 +18,7 @@ type log struct {
 	joins    []*message // the same of the joins among them
 	low      uint64     // nothing below is held, but for joins
 	linked   bool       // before and run are right
+	forked   bool       // at some place two stand, or stood
 }
 
 // compareSlot orders the messages of a log.
@@ -168,6 +169,7 @@ func (r *Room) place(m *message, t *touched) error {
 	l := m.log
 	i, _ := slices.BinarySearchFunc(l.messages, m, compareSlot)
 	l.messages = slices.Insert(l.messages, i, m)
+	l.forked = l.forked || len(l.slot(m.seq)) > 1
 	over := crowded(l.slot(m.seq))
 	if slices.Contains(over, m) && !r.protected(m) {
 		l.messages = slices.Delete(l.messages, i, i+1)

@@ -1,6 +1,7 @@
 package room
 
 import (
+	"crypto/sha256"
 	"slices"
 
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -166,6 +167,36 @@ func (r *Room) Joins() []event.ID {
 	for _, l := range logs {
 		for _, j := range l.joins {
 			out = append(out, j.id)
+		}
+	}
+	return out
+}
+
+const forksDomain = "p2pchat forks v1\x00"
+
+// Forks gives, for each log in which its author signed several events for one
+// place, SHA-256(domain ‖ the two lowest IDs of each such place, by seq): two who
+// hold the same head need not hold the same branches.
+func (r *Room) Forks() map[event.LogKey][32]byte {
+	out := map[event.LogKey][32]byte{}
+	for k, l := range r.logs {
+		if !l.forked {
+			continue
+		}
+		h := sha256.New()
+		h.Write([]byte(forksDomain))
+		found := false
+		for i := 0; i+1 < len(l.messages); i++ {
+			a, b := l.messages[i], l.messages[i+1]
+			if a.seq != b.seq || i > 0 && l.messages[i-1].seq == a.seq {
+				continue
+			}
+			found = true
+			h.Write(a.id[:])
+			h.Write(b.id[:])
+		}
+		if found {
+			out[k] = [32]byte(h.Sum(nil))
 		}
 	}
 	return out

@@ -62,7 +62,7 @@ func (r *run) answer(ctx context.Context, t *turn, serving bool) (done bool, err
 	if err != nil {
 		return false, fmt.Errorf("summarize: %w", err)
 	}
-	r.mine.Frontier, r.digest = now.Frontier, now.digest()
+	r.mine.Frontier, r.mine.Forks, r.digest = now.Frontier, now.Forks, now.digest()
 
 	p := newPage(r.link)
 	if err := r.sendControls(ctx, p, t.want); err != nil {
@@ -175,7 +175,10 @@ func (r *run) sendLogs(ctx context.Context, p *page, t *turn) (forked bool, err 
 			before := r.parts[logBucket(k)][k] // as we listed it
 			switch {
 			case before.Seq == theirs.Seq:
-				whole = before.ID != theirs.ID // both see it, both send all
+				// Both see it, both send all. The head being the same, a
+				// branch below it may be what makes the bucket differ.
+				_, branches := r.mine.Forks[k]
+				whole = before.ID != theirs.ID || branches
 			case m.Seq > theirs.Seq:
 				if whole, err = r.branched(ctx, k, theirs); err != nil {
 					return false, err

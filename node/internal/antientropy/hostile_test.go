@@ -325,7 +325,7 @@ func FuzzFrame(f *testing.F) {
 	c, genesis := newRoom(f, 9)
 	k := event.LogKey{Author: c.key.ID(), Log: event.LogID{1}}
 	heads := event.Frontier{k: {Seq: 3, ID: event.ID{1}}}
-	buckets := wireBuckets(splitFrontier(heads).hashes())
+	buckets := wireBuckets(splitFrontier(heads).hashes(nil))
 	for _, m := range []*pb.SyncFrame{
 		{},
 		{Open: &pb.SyncOpen{Room: c.room[:], Digest: make([]byte, 32)}},

@@ -134,6 +134,22 @@ func (m *memory) Summary(context.Context) (Summary, error) {
 	}
 	root.Sum(s.Root[:0])
 	for k, log := range m.logs {
+		forks := sha256.New()
+		forked := false
+		for _, seq := range slices.Sorted(maps.Keys(log)) {
+			for _, e := range log[seq] {
+				if len(log[seq]) > 1 {
+					forked = true
+					forks.Write(e.ID[:])
+				}
+			}
+		}
+		if forked {
+			if s.Forks == nil {
+				s.Forks = map[event.LogKey][32]byte{}
+			}
+			s.Forks[k] = [32]byte(forks.Sum(nil))
+		}
 		seq := max(m.low[k], 1)
 		for ; len(log[seq]) > 0; seq++ {
 			s.Frontier[k] = event.Head{Seq: seq, ID: log[seq][0].ID}

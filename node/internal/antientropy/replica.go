@@ -19,6 +19,10 @@ type Summary struct {
 	// Low gives the first seq that is wanted of logs of which the beginning is
 	// not; nil if there are none. It is not changed.
 	Low map[event.LogKey]uint64
+	// Forks gives, for logs in which somebody signed several events for one place,
+	// a hash of those held, the same for whoever holds the same; nil if there are
+	// none. It is not changed.
+	Forks map[event.LogKey][32]byte
 	// Wanted are IDs of control events that something held or parked cites and
 	// that are not here; nil if there are none.
 	Wanted []event.ID

@@ -94,7 +94,7 @@ func (r *run) serve(ctx context.Context, theirs [32]byte) error {
 	}
 	err := r.link.write(&pb.SyncFrame{
 		Answer: pb.SyncAnswer_SYNC_ANSWER_DIFFERENT,
-		Sketch: &pb.SyncSketch{Control: wireBuckets(&r.mine.Buckets), Logs: wireBuckets(r.parts.hashes())},
+		Sketch: &pb.SyncSketch{Control: wireBuckets(&r.mine.Buckets), Logs: wireBuckets(r.parts.hashes(r.mine.Forks))},
 	})
 	if err != nil {
 		return err
@@ -118,7 +118,7 @@ func (r *run) list(ctx context.Context, sketch *pb.SyncSketch) error {
 	if err != nil {
 		return err
 	}
-	different := differing(r.parts.hashes(), logs)
+	different := differing(r.parts.hashes(r.mine.Forks), logs)
 	// What does not differ the other side holds as we do.
 	r.replica.Committed(r.peer, r.parts.in(&different, true))
 

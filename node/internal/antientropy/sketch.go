@@ -2,7 +2,10 @@ package antientropy
 
 import (
 	"crypto/sha256"
+	"hash"
+	"maps"
 	"math/bits"
+	"slices"
 
 	"p2pchat/protocol/event"
 	"p2pchat/protocol/pb"
@@ -16,7 +19,22 @@ func (s *Summary) digest() [32]byte {
 	h.Write([]byte(digestDomain))
 	h.Write(s.Root[:])
 	h.Write(f[:])
+	addForks(h, s.Forks, func(event.LogKey) bool { return true })
 	return [32]byte(h.Sum(nil))
+}
+
+// addForks adds the forks of the logs that take says, in their order: nothing
+// where there are none.
+func addForks(h hash.Hash, forks map[event.LogKey][32]byte, take func(event.LogKey) bool) {
+	for _, k := range slices.SortedFunc(maps.Keys(forks), event.LogKey.Compare) {
+		if take(k) {
+			sum := forks[k]
+			h.Write([]byte{byte(len(k.Author))})
+			h.Write([]byte(k.Author))
+			h.Write(k.Log[:])
+			h.Write(sum[:])
+		}
+	}
 }
 
 // buckets are hashes by bucket; zero for an empty one.
@@ -121,12 +139,27 @@ func splitFrontier(f event.Frontier) *split {
 	return &s
 }
 
-// hashes are the digests of the parts.
-func (s *split) hashes() *buckets {
+// hashes are the digests of the parts, with the forks in their logs.
+func (s *split) hashes(forks map[event.LogKey][32]byte) *buckets {
 	var out buckets
 	for i, f := range s {
-		if f != nil {
-			out[i] = f.Digest()
+		if f == nil {
+			continue
+		}
+		out[i] = f.Digest()
+		if len(forks) == 0 {
+			continue
+		}
+		h := sha256.New()
+		h.Write(out[i][:])
+		some := false
+		addForks(h, forks, func(k event.LogKey) bool {
+			_, here := f[k]
+			some = some || here
+			return here
+		})
+		if some {
+			out[i] = [32]byte(h.Sum(nil))
 		}
 	}
 	return &out

@@ -52,13 +52,13 @@ func TestSplit(t *testing.T) {
 	if in, out := parts.in(&some, false), parts.in(&some, true); len(in) == 0 || len(in)+len(out) != len(f) {
 		t.Errorf("%d and %d positions of %d", len(in), len(out), len(f))
 	}
-	before := *parts.hashes()
+	before := *parts.hashes(nil)
 	var k event.LogKey
 	for k = range f {
 		break
 	}
 	f[k] = event.Head{Seq: f[k].Seq, ID: event.ID{9, 9, 9}}
-	after := differing(&before, splitFrontier(f).hashes())
+	after := differing(&before, splitFrontier(f).hashes(nil))
 	if after.count() != 1 || !after.has(logBucket(k)) {
 		t.Errorf("one position makes %d buckets differ", after.count())
 	}

@@ -158,6 +158,31 @@ func TestForks(t *testing.T) {
 	}
 }
 
+// TestForkBelowTheHead: who holds both branches stands at the same head as who
+// holds the one that leads to it, and hands him the other.
+func TestForkBelowTheHead(t *testing.T) {
+	t.Parallel()
+	c, genesis := newRoom(t, 9)
+	c.say(1, 3)
+	other := c.fork(1, 3)
+	c.say(1, 10)
+	other.say(1, 4)
+	a := newNode(t, 1, c.room, append([]*event.Event{genesis}, c.logs[1]...)...)
+	b := newNode(t, 2, c.room, append(append([]*event.Event{genesis}, c.logs[1]...), other.logs[1][3:]...)...)
+	for _, turned := range []bool{false, true} {
+		from, to := a, b
+		if turned {
+			from, to = b, a
+		}
+		from.connect(t, to)
+		from.sync(t, c.room, to)
+		same(t, a, b)
+	}
+	if n, want := len(a.contents()), 1+13+4; n != want {
+		t.Errorf("%d events, not %d", n, want)
+	}
+}
+
 // TestGaps: what fills a gap comes, and what was beyond it goes on.
 func TestGaps(t *testing.T) {
 	t.Parallel()

@@ -64,6 +64,13 @@ func (a *acks) count(people []peer.ID, k event.LogKey, seq uint64) (n int, chang
 	return n, a.changed
 }
 
+// has tells whether p holds seq of log k.
+func (a *acks) has(p peer.ID, k event.LogKey, seq uint64) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.by[p].Covers(k, seq)
+}
+
 // any tells whether anybody holds seq of log k.
 func (a *acks) any(k event.LogKey, seq uint64) bool {
 	a.mu.Lock()

@@ -113,13 +113,16 @@ func (s *Service) find(ctx context.Context, id event.Conversation, w Way, log ev
 // than silence.
 func worse(a, b error) error {
 	var no *room.Refusal
-	if errors.As(b, &no) && no.Code == codeNotJoined {
+	switch {
+	case errors.As(b, &no) && no.Code == codeNotJoined:
 		return a // he cannot let us in
-	}
-	if no != nil || errors.Is(a, ErrNobody) && !errors.Is(b, ErrNobody) {
+	case no != nil:
 		return b
+	case refused(a):
+		return a
 	}
-	return a
+	// Whatever went wrong with him: there may be others, or he himself again.
+	return fmt.Errorf("%w (the last one asked: %w)", ErrNobody, b)
 }
 
 func refused(err error) bool {

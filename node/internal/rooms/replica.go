@@ -40,7 +40,8 @@ type Summary struct {
 	Buckets  [256][32]byte // hashes of its buckets
 	Frontier event.Frontier
 	Low      map[event.LogKey]uint64 // the first seq wanted of a log; never changed
-	Wanted   []event.ID              // control events that something parked cites
+	Forks    map[event.LogKey][32]byte
+	Wanted   []event.ID // control events that something parked cites
 }
 
 // Summary is what is committed now.
@@ -48,7 +49,7 @@ func (r *Room) Summary(ctx context.Context) (Summary, error) {
 	var s Summary
 	var err error
 	e := r.do(ctx, func() {
-		s = Summary{Root: r.rules.Root(), Buckets: r.rules.Buckets(), Low: r.lows, Wanted: r.parked.wanted()}
+		s = Summary{Root: r.rules.Root(), Buckets: r.rules.Buckets(), Low: r.lows, Forks: r.rules.Forks(), Wanted: r.parked.wanted()}
 		s.Frontier, err = r.svc.cfg.Store.Frontier(ctx, r.id)
 	})
 	if e != nil {

@@ -210,13 +210,25 @@ func (r *Room) over() bool {
 	return ended && spoke && last.Kind == room.KindJoin
 }
 
-// farewell tells whether our leaving is still to be heard by somebody.
+// farewell tells whether our leaving is still to be heard: by anybody, and by
+// everybody in the room who is connected now.
 func (r *Room) farewell() bool {
 	if r.joined {
 		return false
 	}
 	last, ok := r.rules.LastWord(r.svc.self)
-	return ok && last.Kind == room.KindLeave && !r.acks.any(last.LogKey, last.Seq) && len(r.others()) > 0
+	if !ok || last.Kind != room.KindLeave || len(r.others()) == 0 {
+		return false
+	}
+	if !r.acks.any(last.LogKey, last.Seq) {
+		return true
+	}
+	for _, p := range r.TopicPeers() {
+		if r.isOccupant(p) && !r.acks.has(p, last.LogKey, last.Seq) {
+			return true
+		}
+	}
+	return false
 }
 
 // follow joins the topic and has the room synced. A topic that is being left is
