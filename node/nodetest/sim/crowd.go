@@ -26,6 +26,10 @@ type Crowd struct {
 // wave is how many enter at a time, if as many are there to let them in.
 const wave = 16
 
+// settle is until those are connected, too, of whom one dialled the other before
+// that was there.
+const settle = 5 * time.Second
+
 // Gather adds the nodes of a crowd and has them enter one room, some at a time.
 // It returns the room's ID once everybody knows of everybody.
 func (n *Net) Gather(ctx context.Context, c Crowd) (room string, err error) {
@@ -55,6 +59,7 @@ func (n *Net) Gather(ctx context.Context, c Crowd) (room string, err error) {
 		}
 		in = next
 	}
+	time.Sleep(settle)
 	return made.RoomID, Until(time.Minute, func() error {
 		for _, x := range all {
 			if err := x.knows(ctx, made.RoomID, len(all)); err != nil {

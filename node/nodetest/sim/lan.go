@@ -38,7 +38,6 @@ type Lan struct {
 	loss    float64
 	side    map[netip.Addr]int // of a cut; nil: there is none
 	sent    int64
-	lost    int64
 }
 
 // newLan starts a network; random decides what is lost and how late the rest
@@ -108,11 +107,7 @@ func (l *Lan) drops(from, to netip.Addr, size int) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.sent += int64(size)
-	drop := l.side[from] != l.side[to] || l.loss > 0 && l.random.Float64() < l.loss
-	if drop {
-		l.lost++
-	}
-	return drop
+	return l.side[from] != l.side[to] || l.loss > 0 && l.random.Float64() < l.loss
 }
 
 // plug is an interface's end of a wire.
