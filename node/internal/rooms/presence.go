@@ -84,10 +84,10 @@ func (r *Room) peerHere(p peer.ID) {
 // peerGone notes that p left the topic or the connection to him is gone.
 func (r *Room) peerGone(p peer.ID) {
 	x := r.personOf(p)
-	x.here, x.heard = false, time.Time{	r.ackHeard() // he is not waited for any more
-}
+	x.here, x.heard = false, time.Time{}
 	delete(r.inStep, p)
 	r.memberChanged(p)
+	r.ackHeard() // he is not waited for any more
 }
 
 // announceSoon says our presence after d, with whatever else asks for it.
