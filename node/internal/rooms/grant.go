@@ -172,7 +172,9 @@ func (s *Service) askToEnter(ctx context.Context, p peer.ID, id event.Conversati
 	for i, res := range rules.AddControl(g.control[1:]...).Results {
 		// What is put aside here need not have been there: it depends on the order.
 		if res.Err != nil && !errors.Is(res.Err, room.ErrAside) {
-			return nil, fmt.Errorf("control event %s from %s: %w", g.control[i+1].ID, p, res.Err)
+			// Not wrapped: it is no refusal of ours, but p who hands over what
+			// no rule lets be.
+			return nil, fmt.Errorf("control event %s from %s: %v", g.control[i+1].ID, p, res.Err)
 		}
 	}
 	g.control = slices.DeleteFunc(g.control, func(e *event.Event) bool { return !rules.Has(e.ID) })
