@@ -202,9 +202,10 @@ func cmdInvite(m *model, arg string) (tea.Cmd, error) {
 	if err := api.CheckReason(reason); err != nil {
 		return nil, err
 	}
+	said := "you invited " + m.nameFor(t, who) + " into " + t.label()
 	return m.calls.do(callTime, func(ctx context.Context) tea.Msg {
 		_, err := m.svc.Invite(ctx, t.target, who, reason)
-		return doneMsg{"you invited " + m.nameFor(t, who) + " into " + t.label(), err}
+		return doneMsg{said, err}
 	}), nil
 }
 
