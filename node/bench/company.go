@@ -80,17 +80,30 @@ func (c *company) settleIn(ctx context.Context, r api.CreateRoomRequest, connect
 		}
 	}
 	g, joining := errgroup.WithContext(ctx)
-	g.SetLimit(4)
+	g.SetLimit(16)
 	for _, e := range c.ends[1:] {
 		g.Go(func() error {
-			_, err := e.JoinRoom(joining, api.JoinRoomRequest{Room: c.room, Wait: giveUp})
-			return err
+			return c.enter(joining, e)
 		})
 	}
 	if err := g.Wait(); err != nil {
 		return fmt.Errorf("enter the room: %w", err)
 	}
 	return c.until(ctx, func(s api.RoomStatus) bool { return len(s.Peers) >= connected && s.Members == len(c.ends) })
+}
+
+// enter tries again: so many on one machine may keep an answer waiting.
+func (c *company) enter(ctx context.Context, e *end) error {
+	var errs []error
+	for range 5 {
+		_, err := e.JoinRoom(ctx, api.JoinRoomRequest{Room: c.room, Wait: giveUp})
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		errs = append(errs, err)
+		time.Sleep(time.Second)
+	}
+	return errors.Join(errs...)
 }
 
 func (c *company) govern(ctx context.Context, r api.GovernRequest) error {

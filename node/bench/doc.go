@@ -1,6 +1,7 @@
 // Command bench measures p2pchat against yardsticks taken in the same run:
 //
-//	go run ./node/bench                      everything, into docs/benchmarks/README.md
+//	go run ./node/bench                      everything, into docs/benchmarks
+//	go run ./node/bench -run '^room'         rooms, into docs/benchmarks/rooms.md
 //	go run ./node/bench -run trip -runs 9    what matches, to the terminal only
 //
 // A figure is run -runs times, each time the subject beside its yardstick, so

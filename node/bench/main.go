@@ -13,26 +13,32 @@ import (
 	"time"
 )
 
-// figures in the order of the table.
+// figures in the order of the documents.
 var figures = []figure{
-	{"round-trip", "Direct message, round trip", roundTrip},
-	{"pipelined", "Direct messages, pipelined", pipelined},
-	{"fan-out", "Room fan-out, GossipSub alone", fanOut},
-	{"whole-rooms", "Room fan-out, whole nodes", wholeRooms},
-	{"control", "Room rules: control events", control},
-	{"admission", "Entering a room", admission},
-	{"rotation", "A new key after a ban, 100 members", rotation},
-	{"start", "Start to first message", firstMessage},
-	{"recovery", "Recovery after a fault", recovery},
-	{"idle", "Idle node with one peer", idle},
-	{"program", "The program", program},
+	{"round-trip", readme, "Direct message, round trip", roundTrip},
+	{"pipelined", readme, "Direct messages, pipelined", pipelined},
+	{"start", readme, "Start to first message", firstMessage},
+	{"recovery", readme, "Recovery after a fault", recovery},
+	{"idle", readme, "Idle node with one peer", idle},
+	{"program", readme, "The program", program},
+	{"room-gossip", ofRooms, "Fan-out, GossipSub alone", fanOut},
+	{"room-nodes", ofRooms, "Fan-out, whole nodes", wholeRooms},
+	{"room-control", ofRooms, "Control events", control},
+	{"room-entry", ofRooms, "Entering", admission},
+	{"room-key", ofRooms, "A new key after a ban", rotation},
 }
+
+// documents, each of a number of figures.
+const (
+	readme  = "README.md"
+	ofRooms = "rooms.md"
+)
 
 // figure is one thing that is measured. It returns a skipped error where the
 // machine cannot do it.
 type figure struct {
-	name, title string
-	measure     func(context.Context, *bench) (table, error)
+	name, document, title string
+	measure               func(context.Context, *bench) (table, error)
 }
 
 // bench is what figures are told.
@@ -50,7 +56,7 @@ const (
 )
 
 func main() {
-	run := flag.String("run", "", "measure only figures whose name matches this `regexp`, and write no file")
+	run := flag.String("run", "", "measure only figures whose name matches this `regexp`, and write only documents of which nothing is left out")
 	runs := flag.Int("runs", 5, "measure each figure this many `times`")
 	profile := flag.String("cpuprofile", "", "write a CPU profile of this program, in which both nodes of the direct messages run, to `file`")
 	flag.Parse()
@@ -65,7 +71,7 @@ func main() {
 	if os.Getenv(dirEnv) != "" { // the copy
 		enterLab(func() int {
 			defer profiled(*profile)()
-			return measure(want, *run == "", *runs)
+			return measure(want, *runs)
 		})
 		return
 	}
@@ -154,10 +160,10 @@ func moduleRoot() (string, error) {
 // measure runs the figures and returns the exit code. They run on a goroutine
 // of their own: the lab keeps the main one on the main thread, where every
 // switch of goroutines is a switch of threads.
-func measure(want *regexp.Regexp, write bool, runs int) int {
+func measure(want *regexp.Regexp, runs int) int {
 	code := make(chan int, 1) // one answer
 	go func() {               // ends with its answer
-		if err := measureAll(want, write, runs); err != nil {
+		if err := measureAll(want, runs); err != nil {
 			fmt.Fprintln(os.Stderr, "bench:", err)
 			code <- 1
 			return
@@ -167,16 +173,31 @@ func measure(want *regexp.Regexp, write bool, runs int) int {
 	return <-code
 }
 
-func measureAll(want *regexp.Regexp, write bool, runs int) error {
+func measureAll(want *regexp.Regexp, runs int) error {
 	root, err := moduleRoot()
 	if err != nil {
 		return err
 	}
 	b := &bench{runs: runs, dir: os.Getenv(dirEnv), root: root}
-	ctx := context.Background()
+	for _, name := range []string{readme, ofRooms} {
+		if err := b.document(context.Background(), name, want); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// document measures what is wanted of one document, prints it, and writes it if
+// nothing is left out.
+func (b *bench) document(ctx context.Context, name string, want *regexp.Regexp) error {
 	var tables []table
+	whole := true
 	for _, f := range figures {
+		if f.document != name {
+			continue
+		}
 		if !want.MatchString(f.name) {
+			whole = false
 			continue
 		}
 		began := time.Now()
@@ -188,14 +209,17 @@ func measureAll(want *regexp.Regexp, write bool, runs int) error {
 		fmt.Fprintf(os.Stderr, "%s: %.0f s\n", f.name, time.Since(began).Seconds())
 		tables = append(tables, t)
 	}
-	text := report(machine(b), tables)
-	fmt.Print(text)
-	if !write {
+	if len(tables) == 0 {
 		return nil
 	}
-	dir := filepath.Join(root, "docs", "benchmarks")
+	text := report(name, machine(b), tables)
+	fmt.Print(text)
+	if !whole {
+		return nil
+	}
+	dir := filepath.Join(b.root, "docs", "benchmarks")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(dir, "README.md"), []byte(text), 0o644)
+	return os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644)
 }

@@ -13,7 +13,7 @@ const (
 	boardMembers = 100
 	// acquainted is how many addresses each is given: with those who have his, he
 	// is connected to about twice as many, well below what a node keeps.
-	acquainted = 20
+	acquainted = 10
 )
 
 // rotation measures how long after a ban the last member connected holds a key
@@ -24,7 +24,7 @@ func rotation(ctx context.Context, b *bench) (t table, err error) {
 		return t, err
 	}
 	defer func() { err = errors.Join(err, c.close()) }()
-	if err := c.settleIn(ctx, api.CreateRoomRequest{Name: "board", MembersOnly: true}, acquainted/2); err != nil {
+	if err := c.settleIn(ctx, api.CreateRoomRequest{Name: "board", MembersOnly: true}, acquainted*3/4); err != nil {
 		return t, err
 	}
 	time.Sleep(5 * time.Second) // joins and receipts
@@ -89,7 +89,7 @@ func (c *company) remove(ctx context.Context) ([]float64, error) {
 	if err := c.govern(ctx, api.GovernRequest{Act: api.ActGrant, Who: who, Standing: api.StandingMember}); err != nil {
 		return nil, err
 	}
-	if _, err := banned.JoinRoom(ctx, api.JoinRoomRequest{Room: c.room, Wait: giveUp}); err != nil {
+	if err := c.enter(ctx, banned); err != nil {
 		return nil, fmt.Errorf("back into the room: %w", err)
 	}
 	return took, c.until(ctx, func(s api.RoomStatus) bool { return s.Members == len(c.ends) })

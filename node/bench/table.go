@@ -112,14 +112,18 @@ func span(v []float64) string {
 	return fmt.Sprintf(" (%s–%s)", number(slices.Min(v)), number(slices.Max(v)))
 }
 
-// report is the whole document.
-func report(about string, tables []table) string {
+// report is a whole document.
+func report(name, about string, tables []table) string {
+	title, other := "Benchmarks", "Rooms are measured in [rooms.md]("+ofRooms+")."
+	if name == ofRooms {
+		title, other = "Benchmarks of rooms", "What is not about rooms is in [README.md]("+readme+")."
+	}
 	var b strings.Builder
-	b.WriteString("# Benchmarks\n\n" +
+	b.WriteString("# " + title + "\n\n" +
 		"Written by `make bench`. Each value is the median over the runs, with the least and\n" +
 		"the greatest; the ratio is the median of the ratios of each run, in which subject\n" +
 		"and yardstick took turns. What each is, and how to run a part, stands in\n" +
-		"[`node/bench`](../../node/bench/doc.go).\n\n" + about)
+		"[`node/bench`](../../node/bench/doc.go). " + other + "\n\n" + about)
 	for _, t := range tables {
 		fmt.Fprintf(&b, "\n## %s\n\n", t.Title)
 		if t.Skipped != nil {
