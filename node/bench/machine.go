@@ -24,7 +24,7 @@ func machine(b *bench) string {
 		line("databases on %s", fs)
 	}
 	if load := loadAverage(); load != "" {
-		line("load average at the end: %s", load)
+		line("load average before: %s, at the end: %s", b.load, load)
 	}
 	line("%s, CGO_ENABLED=0", runtime.Version())
 	if info, ok := debug.ReadBuildInfo(); ok {

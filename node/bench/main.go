@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -46,6 +47,7 @@ type bench struct {
 	runs int
 	dir  string // scratch, on the file system of the checkout
 	root string // of the checkout
+	load string // of the machine before anything was measured
 }
 
 // Set for the copy of this program that runs inside the lab's namespaces.
@@ -178,7 +180,7 @@ func measureAll(want *regexp.Regexp, runs int) error {
 	if err != nil {
 		return err
 	}
-	b := &bench{runs: runs, dir: os.Getenv(dirEnv), root: root}
+	b := &bench{runs: runs, dir: os.Getenv(dirEnv), root: root, load: loadAverage()}
 	for _, name := range []string{readme, ofRooms} {
 		if err := b.document(context.Background(), name, want); err != nil {
 			return err
@@ -191,6 +193,7 @@ func measureAll(want *regexp.Regexp, runs int) error {
 // nothing is left out.
 func (b *bench) document(ctx context.Context, name string, want *regexp.Regexp) error {
 	var tables []table
+	var failed []error
 	whole := true
 	for _, f := range figures {
 		if f.document != name {
@@ -202,20 +205,24 @@ func (b *bench) document(ctx context.Context, name string, want *regexp.Regexp) 
 		}
 		began := time.Now()
 		t, err := f.measure(ctx, b)
-		if err != nil && !isSkip(err) {
-			return fmt.Errorf("%s: %w", f.name, err)
+		t.Title = f.title
+		switch {
+		case isSkip(err):
+			t.Skipped = err
+		case err != nil:
+			failed = append(failed, fmt.Errorf("%s: %w", f.name, err))
 		}
-		t.Title, t.Skipped = f.title, err
 		fmt.Fprintf(os.Stderr, "%s: %.0f s\n", f.name, time.Since(began).Seconds())
 		tables = append(tables, t)
 	}
 	if len(tables) == 0 {
 		return nil
 	}
+	// What was measured is shown, whatever else failed.
 	text := report(name, machine(b), tables)
 	fmt.Print(text)
-	if !whole {
-		return nil
+	if !whole || len(failed) > 0 {
+		return errors.Join(failed...)
 	}
 	dir := filepath.Join(b.root, "docs", "benchmarks")
 	if err := os.MkdirAll(dir, 0o755); err != nil {

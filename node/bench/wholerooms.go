@@ -15,10 +15,12 @@ const storms = 3
 // of all others.
 func wholeRooms(ctx context.Context, b *bench) (t table, err error) {
 	for _, n := range []int{10, 50} {
-		rows, err := wholeRoomsOf(ctx, b, n)
+		var rows []row
+		rows, err = wholeRoomsOf(ctx, b, n)
 		t.Rows = append(t.Rows, rows...)
 		if err != nil {
-			return t, fmt.Errorf("%d members: %w", n, err)
+			err = fmt.Errorf("%d members: %w", n, err)
+			break
 		}
 	}
 	t.Notes = []string{
@@ -37,7 +39,7 @@ func wholeRooms(ctx context.Context, b *bench) (t table, err error) {
 			"it was said in time is told beside it: `Send` waits for the disk.",
 			fullFrom, fullMost, fullTime, drain, fullTime, storms),
 	}
-	return t, nil
+	return t, err
 }
 
 // calmOf is how long a round of n members lasts: long enough for a tail.
