@@ -106,7 +106,7 @@ func TestDestroyedRoom(t *testing.T) {
 		if !strings.Contains(r.Stderr, "moved on") || !strings.Contains(r.Stderr, next) {
 			t.Errorf("%s is not told why and whereto: %s", p.who.Name, r.Stderr)
 		}
-		p.fails(exitNotDelivered, "not-joined", "send", g.id, "still here?")
+		p.fails(exitRefused, "destroyed", "send", g.id, "still here?")
 	}
 	for _, r := range lines[roomRow](t, dave.run(exitDone, "rooms", "--all", "--json").Stdout) {
 		if r.RoomID != next {

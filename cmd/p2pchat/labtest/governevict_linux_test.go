@@ -32,7 +32,7 @@ func TestEviction(t *testing.T) {
 		l.Within(3*time.Second, since, what, who.joined(g.id, false))
 		l.Within(3*time.Second, since, what+", as the others see it", seen)
 		who.fails(exitRefused, "membership-required", "room", "join", g.id)
-		who.fails(exitNotDelivered, "not-joined", "send", g.id, "let me in")
+		who.fails(exitRefused, "membership-required", "send", g.id, "let me in")
 		who.fails(exitNotDelivered, "not-joined", "room", "ping", g.id)
 		if got := who.run(exitDone, "rooms", "--json").Stdout; got != "" {
 			t.Errorf("%s: lists %s", what, got)
