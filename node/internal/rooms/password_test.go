@@ -3,6 +3,7 @@ package rooms
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"testing/synctest"
@@ -208,5 +209,56 @@ func TestPasswordAttempts(t *testing.T) {
 		if !a.room(id).Entitled(e.id()) || !e.room(id).Entitled(a.id()) {
 			t.Error("who was let in and who let him in do not serve each other")
 		}
+	})
+}
+
+// TestPasswordThatIsNotSet: when a new password cannot be kept, the old one goes
+// on letting people in.
+func TestPasswordThatIsNotSet(t *testing.T) {
+	inTown(t, func(t *testing.T, w *town) {
+		a, b := w.person(), w.person()
+		id := w.guarded(a)
+		full := errors.New("disk full")
+		a.disk.fail("Append", full)
+		next := []byte("another")
+		if err := a.room(id).Configure(t.Context(), nil, &next); !errors.Is(err, full) {
+			t.Errorf("configure: %v", err)
+		}
+		a.disk.fail("Append", nil)
+		if err := b.knocks(id, "b", right, a); err != nil {
+			t.Errorf("the old password: %v", err)
+		}
+	})
+}
+
+// TestPasswordChangedMeanwhile: who proved that he knows the old one is not let in
+// by it.
+func TestPasswordChangedMeanwhile(t *testing.T) {
+	inTown(t, func(t *testing.T, w *town) {
+		a, b := w.person(), w.person()
+		id := w.guarded(a)
+		old := a.room(id).secret
+		a.does(id, room.Op{Kind: room.KindConfigure, Setting: room.Password(2)})
+		_, err := a.room(id).welcome(t.Context(), b.id(), "b", true, old, event.LogKey{Author: b.id(), Log: event.LogID{1}})
+		if err == nil {
+			t.Error("let in by the old password")
+		}
+	})
+}
+
+// TestSecretIsAskedForAgain: a member who lacks the secret of a password in force
+// asks until somebody has it.
+func TestSecretIsAskedForAgain(t *testing.T) {
+	inTown(t, func(t *testing.T, w *town) {
+		a, b := w.person(), w.person()
+		id := w.guarded(a, b)
+		b.inside(id, func(r *Room) { r.secret = secret{} }) // it could not be kept
+		time.Sleep(2 * tickEvery)
+		synctest.Wait()
+		b.inside(id, func(r *Room) {
+			if r.secret.value != right {
+				t.Error("he never asks for it")
+			}
+		})
 	})
 }
