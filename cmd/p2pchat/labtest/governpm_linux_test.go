@@ -118,6 +118,42 @@ func TestFutileActs(t *testing.T) {
 	}
 }
 
+// What newcomers get is as the room is configured when they come, whoever lets
+// them in.
+func TestHistoryReconfigured(t *testing.T) {
+	t.Parallel()
+	l := lab.New(t, 5)
+	all := people(t, l)
+	l.Within(3*time.Second, all[0].node.Started, "five online", everyoneSees(all))
+	alice := all[0]
+	const said = 6
+	id := object[entry](alice, "room", "create", "dev", "--history", "4").RoomID
+	before := linesOf(alice, said)
+	alice.speaks(id, before, 0, "--wait", "0").end()
+	gets := map[*person][]string{}
+	for i, c := range []struct {
+		history string
+		lines   int
+	}{{"4", 4}, {"2", 2}, {"none", 0}, {"all", said}} {
+		p := all[i+1]
+		if i > 0 {
+			alice.config(id, "history="+c.history)
+			l.Within(3*time.Second, time.Now(), "all know", (&gathering{t: t, l: l, id: id, all: all[:i+1]}).alikeState)
+		}
+		if got := p.joins(id); got.Role != "participant" {
+			t.Errorf("%s is %+v", p.who.Name, got)
+		}
+		gets[p] = before[said-c.lines:]
+		l.Within(3*time.Second, time.Now(), "history="+c.history, p.holds(id, words{alice: gets[p]}))
+	}
+	g := &gathering{t: t, l: l, id: id, all: all}
+	g.says(all[1], "good morning")
+	g.hears("good morning")
+	for p, want := range gets { // and nothing comes by and by
+		l.Within(3*time.Second, time.Now(), "no more", p.holds(id, words{alice: want, all[1]: {"good morning"}}))
+	}
+}
+
 // alikeState waits for everybody to know the same state, whatever each holds of
 // what was said.
 func (g *gathering) alikeState(context.Context) error {
