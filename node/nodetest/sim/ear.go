@@ -26,16 +26,17 @@ func (n *Node) Listen(ctx context.Context, room string) *Ear {
 	e := &Ear{room: room, done: make(chan struct{}), told: map[string][]time.Time{}}
 	ctx, e.stop = context.WithCancel(ctx)
 	here := make(chan struct{})
+	begun := sync.OnceFunc(func() { close(here) })
 	go func() { // ends with the context or the node
 		defer close(e.done)
+		defer begun()
 		for c, err := range n.Watch(ctx, 0) {
 			if err != nil {
 				return
 			}
 			e.hear(c)
-			if c.Type == api.ChangeSnapshot && here != nil {
-				close(here)
-				here = nil
+			if c.Type == api.ChangeSnapshot {
+				begun()
 			}
 		}
 	}()
