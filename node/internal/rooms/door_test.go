@@ -91,7 +91,7 @@ func TestHistoryForNewcomers(t *testing.T) {
 							t.Errorf("nothing wanted below %d of %s", low, k.Author)
 						}
 					}
-					if all := tt.want != nil && len(tt.want) == 4; all != (len(r.lows) == 0) {
+					if all := len(tt.want) == 4; all != (len(r.lows) == 0) {
 						t.Errorf("low marks: %v", r.lows)
 					}
 				})

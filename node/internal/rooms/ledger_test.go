@@ -12,13 +12,13 @@ import (
 )
 
 func (d *disk) OwnLog(_ context.Context, id event.Conversation) (event.LogKey, error) {
-	err, done := d.begin("OwnLog")
+	done, err := d.begin("OwnLog")
 	defer done()
 	return d.of(id).own, err
 }
 
 func (d *disk) Found(_ context.Context, body []byte, nick string, key envelope.Key) (*event.Event, error) {
-	err, done := d.begin("Found")
+	done, err := d.begin("Found")
 	defer done()
 	if err != nil {
 		return nil, err
@@ -37,7 +37,7 @@ func (d *disk) Found(_ context.Context, body []byte, nick string, key envelope.K
 }
 
 func (d *disk) Append(_ context.Context, id event.Conversation, drafts []room.Draft) ([]*event.Event, error) {
-	err, done := d.begin("Append")
+	done, err := d.begin("Append")
 	defer done()
 	if err != nil {
 		return nil, err
@@ -66,7 +66,7 @@ func (d *disk) Append(_ context.Context, id event.Conversation, drafts []room.Dr
 }
 
 func (d *disk) Commit(_ context.Context, id event.Conversation, b Batch) (time.Time, error) {
-	err, done := d.begin("Commit")
+	done, err := d.begin("Commit")
 	defer done()
 	if err != nil {
 		return time.Time{}, err

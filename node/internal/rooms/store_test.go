@@ -53,7 +53,7 @@ func newDisk(key identity.Key) *disk {
 }
 
 // begin counts a call; what it returns unlocks.
-func (d *disk) begin(method string) (err error, done func()) {
+func (d *disk) begin(method string) (done func(), err error) {
 	d.mu.Lock()
 	if slow := d.slow; slow > 0 && method == "Commit" {
 		d.mu.Unlock()
@@ -61,7 +61,7 @@ func (d *disk) begin(method string) (err error, done func()) {
 		d.mu.Lock()
 	}
 	d.calls[method]++
-	return d.fails[method], d.mu.Unlock
+	return d.mu.Unlock, d.fails[method]
 }
 
 func (d *disk) fail(method string, err error) {
@@ -123,13 +123,13 @@ func (r *stored) frontier() event.Frontier {
 // Store.
 
 func (d *disk) Memberships(context.Context) ([]Membership, error) {
-	err, done := d.begin("Memberships")
+	done, err := d.begin("Memberships")
 	defer done()
 	return slices.Collect(maps.Values(d.members)), err
 }
 
 func (d *disk) PutMembership(_ context.Context, m Membership) error {
-	err, done := d.begin("PutMembership")
+	done, err := d.begin("PutMembership")
 	defer done()
 	if err == nil {
 		m.Present = d.members[m.Room].Present
@@ -139,7 +139,7 @@ func (d *disk) PutMembership(_ context.Context, m Membership) error {
 }
 
 func (d *disk) PutPresent(_ context.Context, id event.Conversation, at time.Time) error {
-	err, done := d.begin("PutPresent")
+	done, err := d.begin("PutPresent")
 	defer done()
 	if m := d.members[id]; err == nil {
 		m.Present = at
@@ -149,7 +149,7 @@ func (d *disk) PutPresent(_ context.Context, id event.Conversation, at time.Time
 }
 
 func (d *disk) Enter(_ context.Context, m Membership, control []*event.Event, keys map[event.ID]envelope.Key, below []Below, joins []*event.Event) error {
-	err, done := d.begin("Enter")
+	done, err := d.begin("Enter")
 	defer done()
 	if err != nil {
 		return err
@@ -171,13 +171,13 @@ func (d *disk) Enter(_ context.Context, m Membership, control []*event.Event, ke
 }
 
 func (d *disk) Controls(_ context.Context, id event.Conversation) ([]*event.Event, error) {
-	err, done := d.begin("Controls")
+	done, err := d.begin("Controls")
 	defer done()
 	return slices.Clone(d.of(id).control), err
 }
 
 func (d *disk) EachMessage(_ context.Context, id event.Conversation, f func(*event.Event, room.Status) error) error {
-	err, done := d.begin("EachMessage")
+	done, err := d.begin("EachMessage")
 	r := d.of(id)
 	all, verdicts := slices.Clone(r.messages), maps.Clone(r.verdicts)
 	done()
@@ -190,7 +190,7 @@ func (d *disk) EachMessage(_ context.Context, id event.Conversation, f func(*eve
 }
 
 func (d *disk) SetVerdicts(_ context.Context, verdicts map[event.ID]room.Status) error {
-	err, done := d.begin("SetVerdicts")
+	done, err := d.begin("SetVerdicts")
 	defer done()
 	for _, r := range d.rooms {
 		for id, v := range verdicts {
@@ -203,7 +203,7 @@ func (d *disk) SetVerdicts(_ context.Context, verdicts map[event.ID]room.Status)
 }
 
 func (d *disk) EventsByID(_ context.Context, ids []event.ID, limit int) ([]*event.Event, error) {
-	err, done := d.begin("EventsByID")
+	done, err := d.begin("EventsByID")
 	defer done()
 	held := map[event.ID]*event.Event{}
 	for _, r := range d.rooms {
@@ -225,7 +225,7 @@ func (d *disk) EventsByID(_ context.Context, ids []event.ID, limit int) ([]*even
 }
 
 func (d *disk) TakesLog(_ context.Context, id event.Conversation, k event.LogKey) (bool, error) {
-	err, done := d.begin("TakesLog")
+	done, err := d.begin("TakesLog")
 	defer done()
 	logs := map[event.LogKey]bool{}
 	for _, e := range d.of(id).messages {
@@ -237,13 +237,13 @@ func (d *disk) TakesLog(_ context.Context, id event.Conversation, k event.LogKey
 }
 
 func (d *disk) Lows(_ context.Context, id event.Conversation) (map[event.LogKey]uint64, error) {
-	err, done := d.begin("Lows")
+	done, err := d.begin("Lows")
 	defer done()
 	return maps.Clone(d.of(id).lows), err
 }
 
 func (d *disk) Newest(_ context.Context, id event.Conversation, n uint64, since time.Time) ([]Below, error) {
-	err, done := d.begin("Newest")
+	done, err := d.begin("Newest")
 	defer done()
 	r := d.of(id)
 	f := r.frontier()
@@ -276,13 +276,13 @@ func (d *disk) Newest(_ context.Context, id event.Conversation, n uint64, since 
 }
 
 func (d *disk) Keys(_ context.Context, id event.Conversation) (map[event.ID]envelope.Key, error) {
-	err, done := d.begin("Keys")
+	done, err := d.begin("Keys")
 	defer done()
 	return maps.Clone(d.of(id).keys), err
 }
 
 func (d *disk) PutKeys(_ context.Context, id event.Conversation, keys map[event.ID]envelope.Key) error {
-	err, done := d.begin("PutKeys")
+	done, err := d.begin("PutKeys")
 	defer done()
 	if err == nil {
 		maps.Copy(d.of(id).keys, keys)
@@ -291,13 +291,13 @@ func (d *disk) PutKeys(_ context.Context, id event.Conversation, keys map[event.
 }
 
 func (d *disk) Admitted(_ context.Context, id event.Conversation) ([]peer.ID, error) {
-	err, done := d.begin("Admitted")
+	done, err := d.begin("Admitted")
 	defer done()
 	return slices.Clone(d.of(id).admitted), err
 }
 
 func (d *disk) PutAdmitted(_ context.Context, id event.Conversation, people []peer.ID) error {
-	err, done := d.begin("PutAdmitted")
+	done, err := d.begin("PutAdmitted")
 	defer done()
 	if err == nil {
 		r := d.of(id)
@@ -307,13 +307,13 @@ func (d *disk) PutAdmitted(_ context.Context, id event.Conversation, people []pe
 }
 
 func (d *disk) Secret(_ context.Context, id event.Conversation) (uint64, []byte, error) {
-	err, done := d.begin("Secret")
+	done, err := d.begin("Secret")
 	defer done()
 	return d.of(id).password, d.of(id).secret, err
 }
 
 func (d *disk) PutSecret(_ context.Context, id event.Conversation, generation uint64, sealed []byte) error {
-	err, done := d.begin("PutSecret")
+	done, err := d.begin("PutSecret")
 	defer done()
 	if err == nil {
 		d.of(id).password, d.of(id).secret = generation, sealed
@@ -322,13 +322,13 @@ func (d *disk) PutSecret(_ context.Context, id event.Conversation, generation ui
 }
 
 func (d *disk) Frontier(_ context.Context, id event.Conversation) (event.Frontier, error) {
-	err, done := d.begin("Frontier")
+	done, err := d.begin("Frontier")
 	defer done()
 	return d.of(id).frontier(), err
 }
 
 func (d *disk) Range(_ context.Context, id event.Conversation, rg event.Range, limit int) ([]*event.Event, error) {
-	err, done := d.begin("Range")
+	done, err := d.begin("Range")
 	defer done()
 	var out []*event.Event
 	for _, e := range d.of(id).messages {
@@ -343,13 +343,13 @@ func (d *disk) Range(_ context.Context, id event.Conversation, rg event.Range, l
 }
 
 func (d *disk) Acks(_ context.Context, id event.Conversation) (map[peer.ID]event.Frontier, error) {
-	err, done := d.begin("Acks")
+	done, err := d.begin("Acks")
 	defer done()
 	return maps.Clone(d.of(id).acks), err
 }
 
 func (d *disk) PutAcks(_ context.Context, id event.Conversation, acks map[peer.ID]event.Frontier) error {
-	err, done := d.begin("PutAcks")
+	done, err := d.begin("PutAcks")
 	defer done()
 	if err == nil {
 		maps.Copy(d.of(id).acks, acks)
