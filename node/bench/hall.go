@@ -122,7 +122,8 @@ type round struct {
 // lost is the share of deliveries that never came, in percent.
 func (r round) lost() float64 { return 100 * (1 - float64(len(r.took))/float64(r.want)) }
 
-// talk has the members talk, and waits until everybody has everything or
+// talk has the members talk, without waiting for what they said to be out unless
+// that is much, and waits until everybody has everything or
 // nothing more can come.
 func (h *hall) talk(ctx context.Context, p pace) (r round, err error) {
 	messages, n := int(float64(p.rate)*p.last.Seconds()), len(h.members)
@@ -131,13 +132,14 @@ func (h *hall) talk(ctx context.Context, p pace) (r round, err error) {
 	g, ctx := errgroup.WithContext(ctx)
 	for k, m := range h.members {
 		g.Go(func() error {
+			var underWay errgroup.Group // saying something may wait for the disk
+			underWay.SetLimit(window)
 			for i := k; i < messages; i += n {
 				time.Sleep(time.Until(start.Add(time.Duration(i) * time.Second / time.Duration(p.rate))))
-				if err := m.publish(ctx, h.message(i, p.size)); err != nil {
-					return err
-				}
+				message := h.message(i, p.size)
+				underWay.Go(func() error { return m.publish(ctx, message) })
 			}
-			return nil
+			return underWay.Wait()
 		})
 	}
 	if err := g.Wait(); err != nil {

@@ -28,7 +28,8 @@ func wholeRooms(ctx context.Context, b *bench) (t table, err error) {
 			"`Watch` yields the message, at every other node. %d bytes of text, %d messages/s by members in turn, for\n"+
 			"%v. Yardstick: GossipSub with our parameters and flood publish on the same topology, which commits a\n"+
 			"row before it publishes and one for each payload before it counts; it signs, seals and judges nothing.\n"+
-			"Nobody speaks often enough at that rate for events to be gathered, so the yardstick does not wait either.",
+			"Nobody speaks often enough at that rate for events to be gathered, so the yardstick does not wait either;\n"+
+			"it never does.",
 			line64, calmRate, calmOf(10)),
 		fmt.Sprintf("Traffic is bytes of streams, for %d messages in %v and what follows within %v; of nodes *all* is with\n"+
 			"receipts, sync and keep-alives. Against stock GossipSub, whose payload is the text alone.",
@@ -36,8 +37,8 @@ func wholeRooms(ctx context.Context, b *bench) (t table, err error) {
 		fmt.Sprintf("Rates were tried once, from %d to %d messages/s, for %v each: everything is to be everywhere within %v.\n"+
 			"The rate that is too much for stock GossipSub is the lowest tried at which it lost something; three times\n"+
 			"that was said for %v, %d times, and what nodes had not shown half a minute later is lost. How much of\n"+
-			"it was said in time is told beside it: `Send` waits for the disk.",
-			fullFrom, fullMost, fullTime, drain, fullTime, storms),
+			"it was said in time is told beside it: `Send` waits for the disk, and %d of a member's may be under way.",
+			fullFrom, fullMost, fullTime, drain, fullTime, storms, window),
 	}
 	return t, err
 }
