@@ -56,7 +56,13 @@ func (r *Room) list(c *control) {
 	}
 	switch c.Kind {
 	case KindGenesis, KindSet:
-		r.people[c.target].settings = append(r.people[c.target].settings, i)
+		p := r.people[c.target]
+		p.settings = append(p.settings, i)
+		if c.self() {
+			p.resigned.add(i)
+		} else {
+			p.given = append(p.given, i)
+		}
 	case KindKick:
 		r.people[c.target].kicks = append(r.people[c.target].kicks, i)
 	case KindVoice, KindDevoice:
@@ -87,7 +93,13 @@ func (r *Room) unlist(c *control) {
 	last(&r.acts[c.auth])
 	switch c.Kind {
 	case KindSet:
-		last(&r.people[c.target].settings)
+		p := r.people[c.target]
+		last(&p.settings)
+		if c.self() {
+			p.resigned.remove(c.index)
+		} else {
+			last(&p.given)
+		}
 	case KindKick:
 		last(&r.people[c.target].kicks)
 	case KindVoice, KindDevoice:
@@ -117,7 +129,9 @@ func (r *Room) unlist(c *control) {
 // person is all that is known of a peer ID in a room.
 type person struct {
 	id                      peer.ID
-	settings, kicks, voices []int // control events about him
+	settings, kicks, voices []int  // control events about him
+	given                   []int  // settings by others
+	resigned                bitset // settings by himself
 	logs                    []*log
 	said                    []*message // his joins, leaves and nicks
 	outside                 int        // his control events that are not covered

@@ -1,6 +1,9 @@
 package room
 
-import "slices"
+import (
+	"math/bits"
+	"slices"
+)
 
 // cuts tells whether setting x, once effective, takes from its target what
 // setting g gave.
@@ -19,16 +22,34 @@ func (r *Room) effective(v view, e *control) bool {
 // before it: one that had not seen e. It is nil if there is none.
 func (r *Room) cutter(v view, e *control) *control {
 	g := r.controls[e.auth]
-	for _, i := range r.people[e.author].settings {
+	author := r.people[e.author]
+	cuts := func(i int) bool {
 		x := r.controls[i]
-		if x == e || !v.eff.has(i) || !r.cuts(x, g) || x.anc.has(e.index) {
-			continue
+		return x != e && v.eff.has(i) && r.cuts(x, g) && !x.anc.has(e.index)
+	}
+	for _, i := range author.given {
+		if cuts(i) {
+			return r.controls[i]
 		}
-		// Resigning twice, unaware, is no contradiction.
-		if x.self() && e.self() && !e.anc.has(i) {
-			continue
+	}
+	if !e.self() {
+		for i := range author.resigned.without(nil) {
+			if cuts(i) {
+				return r.controls[i]
+			}
 		}
-		return x
+		return nil
+	}
+	// Resigning twice, unaware, is no contradiction: of his own only what he had
+	// seen counts, so that resigning a thousand times at once costs nobody much.
+	for w, word := range author.resigned {
+		if w < len(e.anc) {
+			for word &= e.anc[w]; word != 0; word &= word - 1 {
+				if i := w<<6 + bits.TrailingZeros64(word); cuts(i) {
+					return r.controls[i]
+				}
+			}
+		}
 	}
 	return nil
 }
@@ -96,8 +117,12 @@ func (r *Room) resting(c *control) []*control {
 			continue
 		}
 		for _, a := range r.acts[i] {
+			act := r.controls[a]
+			if c.self() && act.self() && !act.anc.has(c.index) {
+				continue // see cutter
+			}
 			if a != c.index && !c.anc.has(a) {
-				out = append(out, r.controls[a])
+				out = append(out, act)
 			}
 		}
 	}
