@@ -149,10 +149,10 @@ func quiet(k event.Kind) bool { return slices.Contains(quietKinds, k) }
 // roomLedger is the ledger as rooms see it.
 type roomLedger struct{ *history.Ledger }
 
-func (l roomLedger) Found(ctx context.Context, body []byte, nick string, key envelope.Key) (*event.Event, error) {
+func (l roomLedger) Found(ctx context.Context, body []byte, nick string, joined bool, key envelope.Key) (*event.Event, error) {
 	return l.Ledger.Found(ctx, room.KindGenesis, body, func(tx history.RoomTx, e *event.Event) error {
 		id := event.Conversation(e.ID)
-		return errors.Join(tx.PutRoom(id, true, nick), tx.PutEpoch(id, e.ID, key))
+		return errors.Join(tx.PutRoom(id, joined, nick), tx.PutEpoch(id, e.ID, key))
 	})
 }
 

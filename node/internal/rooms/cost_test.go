@@ -31,7 +31,7 @@ func newCrowd(b *testing.B, members, acts int) *crowd {
 	if err != nil {
 		b.Fatal(err)
 	}
-	g, err := c.disk.Found(b.Context(), body, "me", [32]byte{1})
+	g, err := c.disk.Found(b.Context(), body, "me", true, [32]byte{1})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -108,7 +108,8 @@ type Ledger interface {
 	OwnLog(ctx context.Context, room event.Conversation) (event.LogKey, error)
 	// Found signs and commits a genesis, with the key of the room's first
 	// epoch.
-	Found(ctx context.Context, body []byte, nick string, key envelope.Key) (*event.Event, error)
+	// joined: we are in it from then on.
+	Found(ctx context.Context, body []byte, nick string, joined bool, key envelope.Key) (*event.Event, error)
 	// Append signs and commits our next events, all or none.
 	Append(ctx context.Context, room event.Conversation, drafts []room.Draft) ([]*event.Event, error)
 	// Commit commits what came from elsewhere and was judged.

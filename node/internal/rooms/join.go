@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -90,20 +92,19 @@ func (s *Service) claim(id event.Conversation) (release func(), err error) {
 // find asks members to let us in, one after the other.
 func (s *Service) find(ctx context.Context, id event.Conversation, w Way, log event.LogID) (*grant, error) {
 	var last error = ErrNobody
-	guesses := 0
 	password := &guess{password: w.Password}
-	for _, p := range w.Via {
+	// In no order that somebody could take a place in: peer IDs can be chosen.
+	via := slices.Clone(w.Via)
+	rand.Shuffle(len(via), func(i, j int) { via[i], via[j] = via[j], via[i] })
+	for _, p := range via {
 		g, err := s.askToEnter(ctx, p, id, w.Nick, password, log)
 		if err == nil {
 			g.from = p
 			return g, nil
 		}
 		last = worse(last, err)
-		var no *room.Refusal
-		if errors.As(err, &no) && no.Code == room.NotAuthorized {
-			if guesses++; guesses == maxAdmitters {
-				break
-			}
+		if password.tried >= maxAdmitters {
+			break
 		}
 	}
 	return nil, last

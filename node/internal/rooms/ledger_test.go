@@ -17,7 +17,7 @@ func (d *disk) OwnLog(_ context.Context, id event.Conversation) (event.LogKey, e
 	return d.of(id).own, err
 }
 
-func (d *disk) Found(_ context.Context, body []byte, nick string, key envelope.Key) (*event.Event, error) {
+func (d *disk) Found(_ context.Context, body []byte, nick string, joined bool, key envelope.Key) (*event.Event, error) {
 	done, err := d.begin("Found")
 	defer done()
 	if err != nil {
@@ -32,7 +32,7 @@ func (d *disk) Found(_ context.Context, body []byte, nick string, key envelope.K
 	r := d.of(id)
 	r.insert(e)
 	r.keys[e.ID] = key
-	d.members[id] = Membership{Room: id, Joined: true, Nick: nick}
+	d.members[id] = Membership{Room: id, Joined: joined, Nick: nick}
 	return e, nil
 }
 

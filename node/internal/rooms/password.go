@@ -125,6 +125,12 @@ func (r *Room) wantSecret() {
 
 // letInNow notes that p may be served without another word for it.
 func (r *Room) letInNow(ctx context.Context, people ...peer.ID) error {
+	if len(r.letInAt) > maxTried {
+		clear(r.letInAt)
+	}
+	for _, p := range people {
+		r.letInAt[p] = time.Now()
+	}
 	people = slices.DeleteFunc(people, func(p peer.ID) bool { return r.letIn[p] })
 	if len(people) == 0 {
 		return nil
@@ -226,6 +232,7 @@ func (r *Room) newSecret(ctx context.Context, password []byte) (secret, error) {
 type guess struct {
 	password []byte
 	secret
+	tried int // how many were given a share, with which a false one can test a guess
 }
 
 func (g *guess) stretched(id event.Conversation, generation uint64) pake.Secret {
@@ -243,6 +250,7 @@ func (s *Service) prove(id event.Conversation, admitter peer.ID, password *guess
 	if err != nil {
 		return err
 	}
+	password.tried++
 	if err := write(&pb.JoinAsk{Room: id[:], Proof: &pb.JoinProof{Share: share}}); err != nil {
 		return err
 	}
@@ -344,7 +352,7 @@ func (s *Service) take(who string, burst float64, now time.Time) bool {
 	return true
 }
 
-// addrOf is the IP address, or the /64 an IPv6 address is in.
+// addrOf is the IP address. A /64 is everybody on a LAN, so it counts for nothing.
 func addrOf(a ma.Multiaddr) string {
 	ip, err := manet.ToIP(a)
 	if err != nil {
@@ -352,11 +360,5 @@ func addrOf(a ma.Multiaddr) string {
 	}
 	addr, _ := netip.AddrFromSlice(ip)
 	addr = addr.Unmap()
-	if addr.Is6() {
-		p, err := addr.Prefix(64)
-		if err == nil {
-			return p.String()
-		}
-	}
 	return addr.String()
 }

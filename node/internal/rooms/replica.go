@@ -31,8 +31,16 @@ func (r *Room) entitled(p peer.ID) bool {
 		return spoke && stands != room.Outcast && (!cfg.MembersOnly() || stands >= room.Member) &&
 			(cfg.Password() == 0 || r.letIn[p] || p == r.rules.Creator())
 	}
-	return r.rules.Admitted(p) || r.letIn[p] && r.rules.MayEnter(p) == nil
+	if r.rules.Admitted(p) {
+		return true
+	}
+	// Whom we let in ourselves, or who let us in, while he is in the room or on
+	// his way: who passes the door and never joins is not to listen for ever.
+	return r.letIn[p] && r.rules.MayEnter(p) == nil && (r.isOccupant(p) || time.Since(r.letInAt[p]) < joinWithin)
 }
+
+// joinWithin is how long the join of somebody who was let in may take to arrive.
+const joinWithin = 2 * time.Minute
 
 // Summary is what is committed of a room.
 type Summary struct {

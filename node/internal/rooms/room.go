@@ -73,8 +73,9 @@ type Room struct {
 	told       map[peer.ID]time.Time // what put them out
 	lastSync   time.Time
 	inStep     map[peer.ID]bool
-	letIn      map[peer.ID]bool // who passed the password step here, or was in before there was one
-	atDoor     map[peer.ID]bool // let in before there is a password, until one comes
+	letIn      map[peer.ID]bool      // who passed the password step here, or was in before there was one
+	letInAt    map[peer.ID]time.Time // when, since this node started
+	atDoor     map[peer.ID]bool      // let in before there is a password, until one comes
 	life       lifetime
 	secret     secret            // of the password
 	guarded    bool              // the room has a password

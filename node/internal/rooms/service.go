@@ -177,13 +177,16 @@ func (s *Service) Create(ctx context.Context, nick string, config []room.Setting
 	if err != nil {
 		return nil, err
 	}
-	e, err := s.cfg.Ledger.Found(ctx, body, nick, key)
+	// With a password we are in the room once its secret is kept: without that
+	// nobody could be let in.
+	joined := len(password) == 0
+	e, err := s.cfg.Ledger.Found(ctx, body, nick, joined, key)
 	if err != nil {
 		return nil, fmt.Errorf("found a room: %w", err)
 	}
 	// From here on the room is there, whatever becomes of the caller.
 	ctx = context.WithoutCancel(ctx)
-	r, err := s.load(ctx, Membership{Room: event.Conversation(e.ID), Joined: true, Nick: nick})
+	r, err := s.load(ctx, Membership{Room: event.Conversation(e.ID), Joined: joined, Nick: nick})
 	if err != nil {
 		return nil, err
 	}

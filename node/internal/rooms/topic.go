@@ -106,6 +106,12 @@ func (h topicHandler) PeerLeft(p peer.ID) { h.r.post(func() { h.r.peerGone(p) })
 // asked for only of epochs that a stored event names; otherwise that event may
 // be missing.
 func (r *Room) keyMissing(s stashed) {
+	if _, held := (*r.keys.Load())[s.epoch]; held { // it came meanwhile
+		if verdict, data := (topicHandler{r}).Validate(s.from, s.payload); verdict == Accept {
+			r.takeContent(s.from, data)
+		}
+		return
+	}
 	r.stash.put(s)
 	if r.named(s.epoch) {
 		r.wantKey(s.epoch, s.from)

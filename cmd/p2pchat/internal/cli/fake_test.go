@@ -211,7 +211,7 @@ func newWorld(name string) world {
 	lan.Join("twin")
 	lan.Join("twin")
 	lan.Join("evil\x1b[2J\u202eliame")
-	for _, r := range []api.CreateRoomRequest{{Name: "dev"}, {Name: "evil\u202eliame"}, {Name: "cellar", Hidden: true}} {
+	for _, r := range []api.CreateRoomRequest{{Name: "dev"}, {Name: "evil\u200eliame"}, {Name: "cellar", Hidden: true}} {
 		if _, err := bob.CreateRoom(context.Background(), r); err != nil {
 			panic(err)
 		}
