@@ -6,6 +6,8 @@ import (
 
 	pubsub "github.com/libp2p/go-libp2p-pubsub"
 	pb "github.com/libp2p/go-libp2p-pubsub/pb"
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
 )
 
 const (
@@ -113,6 +115,9 @@ func options(router *pubsub.GossipSubRouter, cfg Config, log *slog.Logger) []pub
 		pubsub.WithValidateQueueSize(validationQueue),
 		pubsub.WithValidateWorkers(1), // two would swap messages
 		pubsub.WithSeenMessagesTTL(seenFor),
+		pubsub.WithSubscriptionFilter(newSubscribers(func(p peer.ID) bool {
+			return cfg.Host.Network().Connectedness(p) == network.Connected
+		})),
 	}
 	if cfg.Belongs != nil {
 		opts = append(opts, pubsub.WithPeerFilter(cfg.Belongs))
