@@ -303,6 +303,8 @@ func (m *model) scroll(t *talk, w, h, n int) (wantOlder bool) {
 				row++
 			} else if i < len(lg.lines)-1 {
 				i, row = i+1, 0
+			} else {
+				break
 			}
 		}
 	} else {
