@@ -344,18 +344,38 @@ func (n *Node) Members(ctx context.Context, target string) ([]api.Member, error)
 // memberRows lists members, present ones first, then by nick.
 func memberRows(ms []rooms.Member, self peer.ID, who *people) []api.Member {
 	out := make([]api.Member, len(ms))
+	same := map[string]int{}               // how many have a nick
+	nicks := map[string]map[peer.ID]bool{} // whose nick looks so
+	names := map[string]map[peer.ID]bool{} // whose username does
+	note := func(in map[string]map[peer.ID]bool, name string, p peer.ID) {
+		for _, l := range looks(name) {
+			if in[l] == nil {
+				in[l] = map[peer.ID]bool{}
+			}
+			in[l][p] = true
+		}
+	}
+	for _, m := range ms {
+		same[room.NickKey(m.Nick)]++
+		note(nicks, m.Nick, m.Peer)
+		if name := who.name(m.Peer); name != "" {
+			note(names, name, m.Peer)
+		}
+	}
+	another := func(in map[string]map[peer.ID]bool, m rooms.Member) bool {
+		return slices.ContainsFunc(looks(m.Nick), func(l string) bool {
+			return len(in[l]) > 1 || len(in[l]) == 1 && !in[l][m.Peer]
+		})
+	}
 	for i, m := range ms {
 		out[i] = memberRow(m, self, who)
-		for j, o := range ms {
-			switch name := who.name(o.Peer); {
-			case i == j:
-			case room.SameNick(m.Nick, o.Nick):
-				out[i].Warning = "another member has this nick too"
-			case identity.Confusable(m.Nick, o.Nick):
-				out[i].Warning = "the nick looks like that of another member, " + o.Nick
-			case name != "" && identity.Confusable(m.Nick, name):
-				out[i].Warning = "the nick looks like the name of another member"
-			}
+		switch {
+		case same[room.NickKey(m.Nick)] > 1:
+			out[i].Warning = "another member has this nick too"
+		case another(nicks, m):
+			out[i].Warning = "the nick looks like that of another member"
+		case another(names, m):
+			out[i].Warning = "the nick looks like the name of another member"
 		}
 	}
 	slices.SortFunc(out, func(a, b api.Member) int {
@@ -368,6 +388,12 @@ func memberRows(ms []rooms.Member, self peer.ID, who *people) []api.Member {
 		return cmp.Or(cmp.Compare(away(a), away(b)), cmp.Compare(strings.ToLower(a.Nick), strings.ToLower(b.Nick)), cmp.Compare(a.PeerID, b.PeerID))
 	})
 	return out
+}
+
+// looks are what a name looks like to a reader, in forms that are not mixed up.
+func looks(name string) []string {
+	l := identity.Looks(name)
+	return []string{"0" + l[0], "1" + l[1]}
 }
 
 func memberRow(m rooms.Member, self peer.ID, who *people) api.Member {

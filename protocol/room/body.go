@@ -51,9 +51,10 @@ func NormalizeNick(nick string) (string, error) {
 
 // SameNick tells whether two normalized nicks are the same to a reader
 // (RFC 8266, 2.4).
-func SameNick(a, b string) bool { return nickKey(a) == nickKey(b) }
+func SameNick(a, b string) bool { return NickKey(a) == NickKey(b) }
 
-func nickKey(n string) string {
+// NickKey is the same for nicks that are, see [SameNick].
+func NickKey(n string) string {
 	if k, err := precis.Nickname.CompareKey(n); err == nil {
 		return k
 	}

@@ -52,7 +52,7 @@ func (s *Service) Browse(ctx context.Context, id *event.Conversation) []Listing 
 	var (
 		wg    sync.WaitGroup
 		mu    sync.Mutex
-		found = map[event.Conversation]*Listing{}
+		found = map[event.Conversation]map[described]*Listing{}
 		slots = make(chan struct{}, maxAskedAtOnce) // one for each question under way
 	)
 	for _, p := range s.cfg.Host.Network().Peers() {
@@ -70,26 +70,53 @@ func (s *Service) Browse(ctx context.Context, id *event.Conversation) []Listing 
 			mu.Lock()
 			defer mu.Unlock()
 			for _, l := range rooms {
-				if known := found[l.Room]; known != nil {
-					via := append(known.Via, p)
-					if l.Occupants > known.Occupants {
-						*known = l // he has heard of more
-					}
-					known.Via = via
+				if found[l.Room] == nil {
+					found[l.Room] = map[described]*Listing{}
+				}
+				how := l.described()
+				if known := found[l.Room][how]; known != nil {
+					known.Via = append(known.Via, p)
+					known.Occupants = max(known.Occupants, l.Occupants)
 					continue
 				}
 				l.Via = []peer.ID{p}
-				found[l.Room] = &l
+				found[l.Room][how] = &l
 			}
 		})
 	}
 	wg.Wait()
 	out := make([]Listing, 0, len(found))
-	for _, l := range found {
-		slices.Sort(l.Via)
-		out = append(out, *l)
+	for _, variants := range found {
+		out = append(out, agreed(variants))
 	}
 	slices.SortFunc(out, func(a, b Listing) int { return event.ID(a.Room).Compare(event.ID(b.Room)) })
+	return out
+}
+
+// described is what a listing says of a room, but for how many are in it.
+type described struct {
+	name, description, subject                         string
+	visible, membersOnly, moderated, password, logging bool
+}
+
+func (l *Listing) described() described {
+	return described{l.Name, l.Description, l.Subject, l.Visible, l.MembersOnly, l.Moderated, l.Password, l.Logging}
+}
+
+// agreed is the listing that most of those who know the room give, so that one
+// who lies does not rename it; all of them are in it, for all they say.
+func agreed(variants map[described]*Listing) Listing {
+	var best *Listing
+	var via []peer.ID
+	for _, l := range variants {
+		slices.Sort(l.Via)
+		via = append(via, l.Via...)
+		if best == nil || len(l.Via) > len(best.Via) || len(l.Via) == len(best.Via) && l.Via[0] < best.Via[0] {
+			best = l
+		}
+	}
+	out := *best
+	out.Via = slices.Sorted(slices.Values(via))
 	return out
 }
 
