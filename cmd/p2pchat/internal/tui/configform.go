@@ -158,7 +158,7 @@ func (f *configForm) write(m *model, s string) {
 		f.password.put(secretText(s))
 		f.noPassword, f.err, f.sure = false, "", false
 	case spec(k).Free:
-		f.editing.insert(strings.ReplaceAll(s, "\n", " "))
+		f.editing.insert(oneLine(s))
 		f.change(k, f.editing.text)
 	case s == " ":
 		f.cycle(1)

@@ -208,11 +208,11 @@ func (f *form) View() tea.View {
 		put(lipgloss.NewStyle().Bold(true).Foreground(lipgloss.Color("9")), "! "+clean(f.err.Error()))
 	}
 	if f.state > formName && f.state != formLeft {
-		shown, at := f.password.text, f.password.cursor
+		d := unmasked(f.password)
 		if !f.shown {
-			d := masked(mw, f.password)
-			shown, at = d.text, d.cursor
+			d = masked(mw, f.password)
 		}
+		shown, at := d.text, d.cursor
 		switch {
 		case f.state == formDone && shown == "":
 			shown = "none"

@@ -234,5 +234,19 @@ func TestGovernHostile(t *testing.T) {
 				t.Errorf("%s: %s", cmd, wrong)
 			}
 		}
+		// What is pasted into a dialog is one line, and safe to show.
+		for _, cmd := range []string{"/config", "/create x --password", "/destroy"} {
+			h.press("esc", "esc")
+			h.enter(cmd)
+			h.send(tea.PasteMsg{Content: "one\rtwo\u2028three\u202e\x1b[2J"})
+			h.press("tab", "shift+tab")
+			if wrong := checkScreen(h.m); wrong != "" {
+				t.Errorf("%s: %s", cmd, wrong)
+			}
+			h.press("tab")
+			if wrong := checkScreen(h.m); wrong != "" {
+				t.Errorf("%s, shown: %s", cmd, wrong)
+			}
+		}
 	})
 }

@@ -78,7 +78,7 @@ func (q *question) write(s string) {
 		q.draft.put(secretText(s))
 		return
 	}
-	q.draft.insert(s)
+	q.draft.insert(oneLine(s))
 }
 
 // secretText is what of typed text goes into a password: all but control
@@ -90,6 +90,15 @@ func secretText(s string) string {
 		}
 		return r
 	}, s)
+}
+
+// oneLine is typed text without ends of lines.
+func oneLine(s string) string { return strings.ReplaceAll(typeable(s), "\n", " ") }
+
+// unmasked is d as it can be shown.
+func unmasked(d draft) draft {
+	before := clean(d.text[:d.cursor])
+	return draft{text: before + clean(d.text[d.cursor:]), cursor: len(before), column: -1}
 }
 
 // masked is d with a star for each character.
@@ -143,7 +152,7 @@ func (q *question) view(m *model, w, h int) (rows []string, x, y int) {
 	if room := max(h-2-len(below), 0); len(rows) > room { // the line and what went wrong matter most
 		rows = rows[:room]
 	}
-	shown := q.draft
+	shown := unmasked(q.draft)
 	if q.secret && !q.shown {
 		shown = masked(m.width, q.draft)
 	}
