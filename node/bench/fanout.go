@@ -39,7 +39,10 @@ func (o *heard) price(h *hall, t turn) {
 // contest has halls take turns.
 func contest(ctx context.Context, runs int, p pace, halls ...*hall) ([]*heard, error) {
 	out := make([]*heard, len(halls))
-	for i := range halls {
+	for i, h := range halls {
+		if err := h.warm(ctx); err != nil {
+			return nil, err
+		}
 		out[i] = &heard{}
 	}
 	for range runs {

@@ -61,6 +61,18 @@ func openHall(ctx context.Context, open crowded, n int) (*hall, error) {
 	return h, err
 }
 
+// warm has a hall talk until it keeps up: so many that just met have much to
+// tell each other. A machine that is too busy for that is measured as it is.
+func (h *hall) warm(ctx context.Context) error {
+	for range 10 {
+		r, err := h.talk(ctx, pace{calmRate, line64, calmTime})
+		if err != nil || !r.late && quantile(r.took, 0.99) < millis(calmTime/4) {
+			return err
+		}
+	}
+	return nil
+}
+
 // tally keeps what became of the messages of a round. A message's first eight
 // bytes are its number.
 type tally struct {
