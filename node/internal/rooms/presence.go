@@ -123,6 +123,7 @@ func (r *Room) sayPresence(ctx context.Context, t Topic, left bool) {
 
 // tick says what is due and notices who fell silent.
 func (r *Room) tick(now time.Time) {
+	r.stash.expire(now)
 	r.age(r.svc.ctx, now)
 	if r.topic.Load() == nil && r.following() {
 		if err := r.follow(); err != nil {

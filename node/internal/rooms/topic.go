@@ -38,7 +38,7 @@ func (h topicHandler) Validate(from peer.ID, payload []byte) (Verdict, any) {
 	}
 	key, ok := (*h.r.keys.Load())[env.Epoch]
 	if !ok {
-		s := stashed{env.Epoch, from, payload}
+		s := stashed{epoch: env.Epoch, from: from, payload: payload}
 		select {
 		case h.r.work <- func() { h.r.keyMissing(s) }:
 		default: // busy: sync brings what was in it

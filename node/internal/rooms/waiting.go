@@ -123,9 +123,26 @@ type stashed struct {
 	epoch   event.ID
 	from    peer.ID
 	payload []byte
+	at      time.Time // put aside
+}
+
+// stashFor is how long an envelope waits for its key: sync brings what was in it
+// sooner.
+const stashFor = 15 * time.Second
+
+// expire forgets what has waited too long.
+func (s *stash) expire(now time.Time) {
+	s.all = slices.DeleteFunc(s.all, func(x stashed) bool {
+		old := now.Sub(x.at) >= stashFor
+		if old {
+			s.bytes -= len(x.payload)
+		}
+		return old
+	})
 }
 
 func (s *stash) put(x stashed) {
+	x.at = time.Now()
 	n, oldest := 0, -1
 	for i, o := range s.all {
 		if o.from == x.from {
