@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"sync/atomic"
 
 	"p2pchat/node/api"
 )
@@ -25,6 +26,10 @@ type Client struct {
 }
 
 var _ api.Service = (*Client)(nil)
+
+// ErrNotTaken is in the no-node error of a call of which no node heard: nothing
+// can have come of it.
+var ErrNotTaken = errors.New("no node took the request")
 
 // Dial attaches to the running node of data directory dir, which will not stop
 // for want of clients until [Client.Close]. ctx bounds attaching only.
@@ -53,10 +58,11 @@ func dialPath(ctx context.Context, path string) (*Client, error) {
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return dialer.DialContext(ctx, "unix", path)
 		},
-		DisableCompression:  true,
-		MaxIdleConnsPerHost: 4, // a face's usual number of calls at a time
-		IdleConnTimeout:     clientIdle,
-		Protocols:           &protocols,
+		DisableCompression:    true,
+		ExpectContinueTimeout: attachTimeout,
+		MaxIdleConnsPerHost:   4, // a face's usual number of calls at a time
+		IdleConnTimeout:       clientIdle,
+		Protocols:             &protocols,
 	}
 	attached, detach := context.WithCancel(context.WithoutCancel(ctx))
 	c := &Client{
@@ -125,14 +131,18 @@ func (c *Client) post(ctx context.Context, method string, request any) (io.ReadC
 	if len(body) > maxRequest {
 		return nil, api.Errorf(api.CodeTooLong, "the request is %d bytes long, the limit is %d", len(body), maxRequest)
 	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+host+prefix+method, bytes.NewReader(body))
+	gate := &gate{}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+host+prefix+method, gate.body(body))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", method, err)
 	}
+	r.GetBody = func() (io.ReadCloser, error) { return gate.body(body), nil }
+	r.ContentLength = int64(len(body))
 	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Expect", "100-continue") // so that a node takes the request or never saw it: see gate
 	answer, err := c.http.Do(r)
 	if err != nil {
-		return nil, brokenBy(ctx, err)
+		return nil, gate.explain(brokenBy(ctx, err))
 	}
 	if answer.StatusCode == http.StatusOK {
 		return answer.Body, nil
@@ -142,8 +152,44 @@ func (c *Client) post(ctx context.Context, method string, request any) (io.ReadC
 	if err := json.NewDecoder(answer.Body).Decode(&f); err != nil || f.Error == nil {
 		return nil, api.Errorf(api.CodeInternal, "the node answered %s to %s", answer.Status, method)
 	}
-	return nil, f.Error
+	return nil, gate.explain(f.Error)
 }
+
+// gate is what a request's body passes when the node asks for it, which it does
+// when it carries the request out (RFC 9110, section 10.1.1). Once shut it lets
+// nothing pass, so that it is known of every request that failed whether it can
+// have been carried out.
+type gate struct{ state atomic.Int32 }
+
+const (
+	gatePassed = 1 + iota
+	gateShut
+)
+
+func (g *gate) body(b []byte) io.ReadCloser { return &gatedBody{bytes.NewReader(b), g} }
+
+// explain is the error of a request that failed with err: [ErrNotTaken] is in it
+// if no node took the request, nor will.
+func (g *gate) explain(err error) error {
+	if api.IsCode(err, api.CodeNoNode) && g.state.CompareAndSwap(0, gateShut) {
+		return api.Errorf(api.CodeNoNode, "%w", plain{err.Error(), errors.Join(ErrNotTaken, err)})
+	}
+	return err
+}
+
+type gatedBody struct {
+	r *bytes.Reader
+	g *gate
+}
+
+func (b *gatedBody) Read(p []byte) (int, error) {
+	if !b.g.state.CompareAndSwap(0, gatePassed) && b.g.state.Load() == gateShut {
+		return 0, ErrNotTaken
+	}
+	return b.r.Read(p)
+}
+
+func (*gatedBody) Close() error { return nil }
 
 // ask is one call.
 func ask[Answer any](ctx context.Context, c *Client, method string, request any) (answer Answer, err error) {

@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"time"
 
 	"p2pchat/node/api"
+	"p2pchat/node/localapi"
 )
 
 // withService runs f with the running node of the account, or one started for
@@ -139,9 +139,8 @@ func (d *doing) RemovePeer(ctx context.Context, who string) error {
 	return d.did(d.Service.RemovePeer(ctx, who))
 }
 
-// refused tells whether a request never reached a node: there was nobody to
-// connect to. What got an answer, or none, may have been carried out.
+// refused tells whether no node took a request. What got an answer, or none, may
+// have been carried out.
 func refused(err error) bool {
-	var op *net.OpError
-	return api.IsCode(err, api.CodeNoNode) && errors.As(err, &op) && op.Op == "dial"
+	return api.IsCode(err, api.CodeNoNode) && errors.Is(err, localapi.ErrNotTaken)
 }
