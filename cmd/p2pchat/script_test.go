@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -68,15 +69,17 @@ func exitCode(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// until runs a program again and again until its standard output holds a
-// string: until STRING PROGRAM ARGS…
+// until runs a program again and again until its standard output matches a
+// regular expression: until REGEXP PROGRAM ARGS…
 func until(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
-		ts.Fatalf("usage: until string program args...")
+		ts.Fatalf("usage: until regexp program args...")
 	}
+	want, err := regexp.Compile(args[0])
+	ts.Check(err)
 	// Generous: the machine may be busy with everything else.
 	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
-		if err := ts.Exec(args[1], args[2:]...); err == nil && strings.Contains(ts.ReadFile("stdout"), args[0]) {
+		if err := ts.Exec(args[1], args[2:]...); err == nil && want.MatchString(ts.ReadFile("stdout")) {
 			return
 		}
 	}
