@@ -18,21 +18,11 @@ func crowd(t *testing.T, names ...string) []testNode {
 	for _, n := range all {
 		for _, name := range names {
 			if id, _ := n.Whoami(t.Context()); id.Name != name {
-				waitFor(t, name+" online", func() bool { id, err := n.resolve(name); return err == nil && n.people.online(id) })
+				wait(t, name+" online", func() bool { id, err := n.resolve(name); return err == nil && n.people.online(id) })
 			}
 		}
 	}
 	return all
-}
-
-// waitFor waits until ok, as long as a test may hang.
-func waitFor(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(time.Minute); !ok(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("never: %s", what)
-		}
-	}
 }
 
 func (n testNode) create(t *testing.T, r api.CreateRoomRequest) string {
@@ -62,7 +52,7 @@ func (n testNode) says(t *testing.T, room, text string) api.Receipt {
 
 func (n testNode) hears(t *testing.T, room, text string) {
 	t.Helper()
-	waitFor(t, n.self.account().Name+" hears "+text, func() bool { return n.has(t, room, text) })
+	wait(t, n.self.account().Name+" hears "+text, func() bool { return n.has(t, room, text) })
 }
 
 func (n testNode) has(t *testing.T, room, text string) bool {
@@ -135,7 +125,7 @@ func TestNewPassword(t *testing.T) {
 	owner.hears(t, room, "still here")
 	bob.refused(t, room, "", api.CodeNotAuthorized)
 	// Also alice knows the password by now, and lets in.
-	waitFor(t, "alice knows the password", func() bool {
+	wait(t, "alice knows the password", func() bool {
 		s, err := alice.RoomStatus(t.Context(), room)
 		return err == nil && s.Epoch != ""
 	})
@@ -165,7 +155,7 @@ func TestRemovedHearsNothing(t *testing.T) {
 	bob.hears(t, room, "hi all")
 	before := keysOf(t, mallory, room)
 	owner.governs(t, api.GovernRequest{Room: room, Act: api.ActBan, Who: "mallory", Reason: "spam"})
-	waitFor(t, "mallory is told", func() bool {
+	wait(t, "mallory is told", func() bool {
 		rows, err := mallory.Rooms(t.Context(), false)
 		return err == nil && len(rows) == 0
 	})
@@ -219,7 +209,7 @@ func TestDestroyed(t *testing.T) {
 	room := owner.create(t, api.CreateRoomRequest{Name: "old"})
 	next := owner.create(t, api.CreateRoomRequest{Name: "new"})
 	for _, n := range []testNode{alice, bob} {
-		waitFor(t, "the owner is online", func() bool { return n.people.online(owner.key.ID()) })
+		wait(t, "the owner is online", func() bool { return n.people.online(owner.key.ID()) })
 		n.enters(t, room, "")
 	}
 	owner.says(t, room, "last words")
@@ -232,9 +222,9 @@ func TestDestroyed(t *testing.T) {
 			return err == nil && !slices.ContainsFunc(rows, func(r api.Room) bool { return r.RoomID == room })
 		}
 	}
-	waitFor(t, "alice is told", gone(alice))
+	wait(t, "alice is told", gone(alice))
 	bob = start(t, bobDir, owner, alice)
-	waitFor(t, "bob is told when he comes back", gone(bob))
+	wait(t, "bob is told when he comes back", gone(bob))
 	s, err := bob.RoomState(t.Context(), room)
 	if err != nil || !s.Destroyed || s.Reason != "moving" || s.Alternate != next {
 		t.Errorf("bob's state: %+v, %v", s, err)
@@ -254,7 +244,7 @@ func TestKickedAndBack(t *testing.T) {
 	alice.says(t, room, "before")
 	owner.hears(t, room, "before")
 	owner.governs(t, api.GovernRequest{Room: room, Act: api.ActKick, Who: "alice"})
-	waitFor(t, "alice is out", func() bool {
+	wait(t, "alice is out", func() bool {
 		rows, err := alice.Rooms(t.Context(), false)
 		return err == nil && len(rows) == 0
 	})
@@ -278,7 +268,7 @@ func TestInvited(t *testing.T) {
 		}
 	}
 	for _, n := range []testNode{alice, bob} {
-		waitFor(t, "invited", func() bool { list, err := n.Invitations(t.Context()); return err == nil && len(list) == 1 })
+		wait(t, "invited", func() bool { list, err := n.Invitations(t.Context()); return err == nil && len(list) == 1 })
 	}
 	if _, err := alice.AnswerInvitation(t.Context(), api.AnswerRequest{Room: "club", Accept: true, Wait: time.Minute}); err != nil {
 		t.Fatal(err)

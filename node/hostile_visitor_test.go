@@ -103,7 +103,7 @@ func hostileVisitor(t *testing.T, order []int) {
 	quiet("alice", alice)
 	quiet("bob", bob)
 	carol := start(t, newAccount(t, "carol"), alice, bob)
-	waitFor(t, "carol sees alice", func() bool { return carol.people.online(alice.key.ID()) })
+	wait(t, "carol sees alice", func() bool { return carol.people.online(alice.key.ID()) })
 	carol.enters(t, target, "")
 	carol.hears(t, target, fmt.Sprint("after attack ", order[2]))
 	quiet("carol", carol)

@@ -268,7 +268,7 @@ func (n *Node) MarkRead(ctx context.Context, target, id string) error {
 		return nil
 	}
 	if to.room != nil {
-		n.publishRoomConversation(ctx, to.room)
+		n.tellRoom(ctx, to.room)
 		return nil
 	}
 	for k, h := range marks {

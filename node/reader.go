@@ -180,7 +180,7 @@ func (r *Reader) roomLog(ctx context.Context, s *rooms.StoredRoom, q api.LogQuer
 	if err != nil {
 		return nil, apiError(err)
 	}
-	return readLog(ctx, r.store, r.people, s.Info().Room, q, roomStates(r.acc.Peer, rooms.Reached(acks)), func(ids []peer.ID) map[peer.ID]string {
+	return readLog(ctx, r.store, r.people, s.Info().Room, q, roomStates(r.acc.Peer, func() event.Frontier { return rooms.Reached(acks) }), func(ids []peer.ID) map[peer.ID]string {
 		out := map[peer.ID]string{}
 		for _, id := range ids {
 			out[id] = s.Nick(id)

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -38,7 +39,7 @@ func (n *Node) sendToRoom(ctx, wait context.Context, r *rooms.Room, body []byte)
 // roomLog lists messages of a room.
 func (n *Node) roomLog(ctx context.Context, r *rooms.Room, q api.LogQuery) ([]api.Message, error) {
 	var err error
-	out, e := readLog(ctx, n.store, n.people, r.ID(), q, roomStates(n.key.ID(), r.Reached()), func(ids []peer.ID) map[peer.ID]string {
+	out, e := readLog(ctx, n.store, n.people, r.ID(), q, roomStates(n.key.ID(), r.Reached), func(ids []peer.ID) map[peer.ID]string {
 		var nicks map[peer.ID]string
 		nicks, err = r.Nicks(ctx, ids)
 		return nicks
@@ -48,12 +49,13 @@ func (n *Node) roomLog(ctx context.Context, r *rooms.Room, q api.LogQuery) ([]ap
 
 // roomStates tells the state of messages of a room, of which others hold ours up
 // to reached.
-func roomStates(self peer.ID, reached event.Frontier) func(*event.Event) string {
+func roomStates(self peer.ID, reached func() event.Frontier) func(*event.Event) string {
+	reached = sync.OnceValue(reached) // it looks at every member, and only ours need it
 	return func(e *event.Event) string {
 		switch {
 		case e.Author != self:
 			return api.Received
-		case e.Lane == event.LaneMessage && reached.Covers(e.Key(), e.Seq):
+		case e.Lane == event.LaneMessage && reached().Covers(e.Key(), e.Seq):
 			return api.Delivered
 		}
 		return api.Queued
@@ -70,7 +72,7 @@ func (h roomHandler) Messages(id event.Conversation, scene rooms.Scene, ms []roo
 	if err != nil {
 		return // it is being entered; a face reads the log when it opens
 	}
-	state := roomStates(n.key.ID(), r.Reached())
+	state := roomStates(n.key.ID(), r.Reached)
 	var lines []api.Message
 	for _, m := range ms {
 		switch m.Verdict.Status {
@@ -108,7 +110,10 @@ func (h roomHandler) Governed(id event.Conversation, scene rooms.Scene, events [
 	for _, e := range events {
 		row := message(e, at, h.n.people)
 		row.Conversation = id.String()
-		row.State = roomStates(h.n.key.ID(), nil)(e)
+		row.State = api.Received
+		if e.Author == h.n.key.ID() {
+			row.State = api.Queued
+		}
 		h.n.hub.publish(api.Change{Type: api.ChangeMessage, Message: &row})
 		lines = append(lines, row)
 	}
@@ -171,9 +176,6 @@ func (n *Node) tellRoom(ctx context.Context, r *rooms.Room) {
 	conv := n.roomConversation(info)
 	n.hub.publish(api.Change{Type: api.ChangeConversation, Conversation: &conv})
 }
-
-// publishRoomConversation tells the row of a room in the list of conversations.
-func (n *Node) publishRoomConversation(ctx context.Context, r *rooms.Room) { n.tellRoom(ctx, r) }
 
 // roomConversation is a room's row in the list of conversations.
 func (n *Node) roomConversation(i rooms.Info) api.Conversation {
