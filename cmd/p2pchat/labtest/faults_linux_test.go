@@ -317,9 +317,12 @@ func TestTwoCables(t *testing.T) {
 			l.AddHost(both)
 			alice, bob := pair(t, l, "--listen", listen)
 			l.Within(10*time.Second, time.Now(), "one connection over two cables", oneConnectionEach([]*person{alice, bob}))
-			if got := alice.peers(); len(got) != 1 || len(got[0].Addrs) < 2 {
-				t.Errorf("alice lists %+v", got)
-			}
+			l.Within(10*time.Second, time.Now(), "both addresses known", func(context.Context) error {
+				if got := alice.peers(); len(got) != 1 || len(got[0].Addrs) < 2 {
+					return fmt.Errorf("alice lists %+v", got)
+				}
+				return nil
+			})
 			alice.tell(bob, "two cables")
 			want := []string{"two cables"}
 			for i, nic := range bob.NICs {

@@ -3,6 +3,9 @@ package gossip
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -83,4 +86,54 @@ func TestDialledAtOnce(t *testing.T) {
 		_ = a.host.Close()
 	}
 	t.Logf("%d of 20 dialled each other at once", twice)
+}
+
+// TestStreamsLost: the streams of one side or of both end while their connection
+// lives. Each learns the other's topics again.
+func TestStreamsLost(t *testing.T) {
+	t.Parallel()
+	for what, lost := range map[string]network.Direction{
+		"ours": network.DirOutbound, "theirs": network.DirInbound, "both": network.DirUnknown,
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			b := newBoard(t)
+			a, c := join(b, nil), join(b, nil)
+			connect(t, a.host, c.host)
+			for i := range 3 {
+				hear(t, a, c, fmt.Sprint("to the other ", i))
+				hear(t, c, a, fmt.Sprint("to the one ", i))
+				resetStreams(a, c, lost)
+			}
+			hear(t, a, c, "to the other")
+			hear(t, c, a, "to the one")
+		})
+	}
+}
+
+// hear has a member say something now and then until another has heard it.
+func hear(t *testing.T, from, to *member, text string) {
+	t.Helper()
+	for start, i := time.Now(), 0; ; i++ {
+		said := from.own(fmt.Sprint(text, i))
+		from.publish(said)
+		time.Sleep(10 * time.Millisecond)
+		if get(to.board, func() bool { return slices.Contains(to.delivered, said) }) {
+			return
+		}
+		if time.Since(start) > giveUp {
+			t.Fatalf("never heard: %s", text)
+		}
+	}
+}
+
+// resetStreams resets a's gossip streams to c of a direction, or all.
+func resetStreams(a, c *member, dir network.Direction) {
+	for _, conn := range a.host.Network().ConnsToPeer(c.id()) {
+		for _, s := range conn.GetStreams() {
+			if strings.Contains(string(s.Protocol()), "meshsub") && (dir == network.DirUnknown || s.Stat().Direction == dir) {
+				_ = s.Reset()
+			}
+		}
+	}
 }

@@ -72,8 +72,10 @@ func New(ctx context.Context, cfg Config) (*Service, error) {
 		ctx:    ctx, cancel: cancel,
 		topics: map[string]*Topic{},
 	}
+	streams := newStreams(cfg.Host)
+	opts := append(options(s.router, cfg, log), pubsub.WithRawTracer(forgetting{streams.forgot}))
 	var err error
-	s.pubsub, err = pubsub.NewGossipSubWithRouter(ctx, settled{cfg.Host}, s.router, options(s.router, cfg, log)...)
+	s.pubsub, err = pubsub.NewGossipSubWithRouter(ctx, streams, s.router, opts...)
 	if err != nil {
 		cancel()
 		return nil, fmt.Errorf("start gossip: %w", err)
