@@ -149,7 +149,9 @@ func (h helloHandler) PeerUp(p hello.Peer) {
 }
 
 func (h helloHandler) PeerChanged(p hello.Peer) {
-	h.n.people.met(p.Profile, p.Signed, p.Away, time.Now())
+	if h.n.people.met(p.Profile, p.Signed, p.Away, time.Now()) {
+		h.n.rooms.Renamed(p.Profile.Peer)
+	}
 	h.n.persistSoon()
 	h.n.rosterChanged(p.Profile.Peer)
 }

@@ -124,10 +124,14 @@ func TestNewPassword(t *testing.T) {
 	alice.says(t, room, "still here")
 	owner.hears(t, room, "still here")
 	bob.refused(t, room, "", api.CodeNotAuthorized)
-	// Also alice knows the password by now, and lets in.
+	// Once alice knows the password, she lets in.
+	r, err := alice.resolveRoom(t.Context(), room)
+	if err != nil {
+		t.Fatal(err)
+	}
 	wait(t, "alice knows the password", func() bool {
-		s, err := alice.RoomStatus(t.Context(), room)
-		return err == nil && s.Epoch != ""
+		generation, _, err := alice.store.Secret(t.Context(), r.ID())
+		return err == nil && generation > 0
 	})
 	owner.halt()
 	bob.enters(t, room, "new")

@@ -56,7 +56,7 @@ func newPeople(self person, contacts []store.Contact) *people {
 }
 
 // met notes that somebody introduced himself and is here.
-func (r *people) met(p identity.Profile, signed []byte, away bool, now time.Time) {
+func (r *people) met(p identity.Profile, signed []byte, away bool, now time.Time) (renamed bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	e := r.entries[p.Peer]
@@ -70,6 +70,7 @@ func (r *people) met(p identity.Profile, signed []byte, away bool, now time.Time
 	}
 	// Of two profiles the newer counts, whichever arrives last.
 	if !p.Time.Before(e.ProfileTime) {
+		renamed = e.Name != p.Name
 		e.Name, e.Status, e.Profile, e.ProfileTime = p.Name, p.Status, signed, p.Time
 		e.looks = identity.Looks(p.Name)
 	}
@@ -81,6 +82,7 @@ func (r *people) met(p identity.Profile, signed []byte, away bool, now time.Time
 	}
 	e.Away, e.online, e.LastSeen = away, true, now
 	r.dirty[p.Peer] = true
+	return renamed
 }
 
 // remember notes what discovery keeps of somebody. Only those who introduced

@@ -165,6 +165,18 @@ func (r *Room) memberChanged(p peer.ID) {
 	}
 }
 
+// Renamed has the handler told again of p in every room: what it calls p has
+// changed.
+func (s *Service) Renamed(p peer.ID) {
+	for _, r := range s.Rooms() {
+		r.post(func() {
+			if m, shown := r.shown[p]; shown {
+				s.cfg.Handler.MemberChanged(r.id, m, false)
+			}
+		})
+	}
+}
+
 // peopleChanged tells the handler who came, changed and went by the rules.
 func (r *Room) peopleChanged() {
 	now := map[peer.ID]Member{}
