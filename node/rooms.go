@@ -51,7 +51,8 @@ func (n *Node) Rooms(ctx context.Context, all bool) ([]api.Room, error) {
 	listed := func(id string) bool {
 		return slices.ContainsFunc(out, func(r api.Room) bool { return r.RoomID == id })
 	}
-	for _, l := range n.rooms.Browse(ctx, nil) {
+	open, _ := n.rooms.Browse(ctx, nil)
+	for _, l := range open {
 		if !listed(l.Room.String()) {
 			out = append(out, listingRow(l))
 		}
@@ -81,6 +82,9 @@ func sortRooms(rows []api.Room) {
 }
 
 func (n *Node) joinedRooms(ctx context.Context) ([]api.Room, error) {
+	if err := n.convs.count(ctx); err != nil {
+		return nil, apiError(err)
+	}
 	out := []api.Room{}
 	for _, r := range n.rooms.Rooms() {
 		info, err := r.Info(ctx)
@@ -253,12 +257,16 @@ func gone(ctx context.Context, r *rooms.Room) error {
 	if err != nil {
 		return roomError(err)
 	}
+	return destroyed(s.Reason, s.Alternate)
+}
+
+func destroyed(reason string, alternate event.Conversation) error {
 	text := "the room was destroyed"
-	if s.Reason != "" {
-		text += ": " + s.Reason
+	if reason != "" {
+		text += ": " + reason
 	}
-	if s.Alternate != (event.Conversation{}) {
-		text += "; the others went to the room " + s.Alternate.String()
+	if alternate != (event.Conversation{}) {
+		text += "; the others went to the room " + alternate.String()
 	}
 	return api.Errorf(api.CodeDestroyed, "%s", text)
 }
@@ -281,7 +289,8 @@ func (n *Node) findRoom(ctx context.Context, target string) (id event.Conversati
 		// The name of a room that is no more may be another's by now.
 		if !info.Destroyed || notID == nil {
 			id := known.ID()
-			for _, l := range n.rooms.Browse(ctx, &id) {
+			open, _ := n.rooms.Browse(ctx, &id)
+			for _, l := range open {
 				via = l.Via
 			}
 			return id, via, known, nil
@@ -289,18 +298,19 @@ func (n *Node) findRoom(ctx context.Context, target string) (id event.Conversati
 	}
 	if notID == nil {
 		conv := event.Conversation(eid)
-		for _, l := range n.rooms.Browse(ctx, &conv) {
+		open, ended := n.rooms.Browse(ctx, &conv)
+		for _, l := range open {
 			return conv, l.Via, nil, nil
+		}
+		for _, l := range ended {
+			return conv, nil, nil, destroyed(l.Reason, l.Alternate)
 		}
 		// It may be hidden, and its members away.
 		return conv, nil, nil, api.Errorf(api.CodeNotJoined, "nobody who is connected is in a room with the ID %s", name)
 	}
-	var found []rooms.Listing
-	for _, l := range n.rooms.Browse(ctx, nil) {
-		if sameRoomName(l.Name, name) {
-			found = append(found, l)
-		}
-	}
+	open, ended := n.rooms.Browse(ctx, nil)
+	other := func(l rooms.Listing) bool { return !sameRoomName(l.Name, name) }
+	found := slices.DeleteFunc(open, other)
 	switch {
 	case len(found) == 1:
 		return found[0].Room, found[0].Via, nil, nil
@@ -312,6 +322,9 @@ func (n *Node) findRoom(ctx context.Context, target string) (id event.Conversati
 		return id, nil, nil, ambiguousRoom(name, ids)
 	case known != nil:
 		return known.ID(), nil, known, nil
+	}
+	for _, l := range slices.DeleteFunc(ended, other) {
+		return id, nil, nil, destroyed(l.Reason, l.Alternate)
 	}
 	return id, nil, nil, noRoom(name)
 }

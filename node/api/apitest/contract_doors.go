@@ -108,6 +108,18 @@ func testRoomDestroyed(p *party) {
 			p.Errorf("%s sends to a destroyed room: %v", name, err)
 		}
 	}
+	// Also who was never in it is told, whatever he calls it.
+	carol := p.Join("carol")
+	for _, target := range []string{room, "dev"} {
+		err := p.tryJoin(carol, target, "")
+		p.refused("a stranger joins a destroyed room", err, api.CodeDestroyed)
+		if err != nil && (!strings.Contains(err.Error(), "moved") || !strings.Contains(err.Error(), next)) {
+			p.Errorf("a stranger is told %v", err)
+		}
+	}
+	if rows, err := carol.Rooms(p.ctx, true); err != nil || slices.ContainsFunc(rows, func(r api.Room) bool { return r.RoomID == room }) {
+		p.Errorf("carol is shown %+v, %v", rows, err)
+	}
 }
 
 func testRoomSlow(p *party) {

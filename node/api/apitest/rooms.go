@@ -260,7 +260,11 @@ func nickConflict(nick string) *api.Error {
 func (n *FakeNode) findRoom(target string) (own, admitter *place, err error) {
 	name := roomName(target)
 	if isRoomID(name) {
-		return n.place(name), n.admitter(name), nil
+		own, admitter = n.place(name), n.admitter(name)
+		if own == nil && admitter == nil {
+			admitter = n.ended(func(p *place) bool { return p.room.id == name })
+		}
+		return own, admitter, nil
 	}
 	own, err = n.resolvePlace(target)
 	if !api.IsCode(err, api.CodeNotFound) && (err != nil || own.joined) {
@@ -277,7 +281,14 @@ func (n *FakeNode) findRoom(target string) (own, admitter *place, err error) {
 	}
 	switch found := slices.Collect(maps.Keys(ids)); len(found) {
 	case 0:
-		return nil, nil, api.Errorf(api.CodeNotFound, "no room called %q is known", target)
+		ended := n.ended(func(p *place) bool {
+			config := p.rules.Config()
+			return config.Visible() && strings.EqualFold(p.name(), name)
+		})
+		if ended == nil {
+			return nil, nil, api.Errorf(api.CodeNotFound, "no room called %q is known", target)
+		}
+		return nil, ended, nil
 	case 1:
 		return n.place(found[0]), n.admitter(found[0]), nil
 	default:
@@ -291,6 +302,22 @@ func (n *FakeNode) admitter(id string) *place {
 		c := n.contacts[peerID]
 		if p := c.peer.place(id); c.connected && p != nil && p.joined {
 			return p
+		}
+	}
+	return nil
+}
+
+// ended is the copy that somebody connected has of a room that is no more.
+func (n *FakeNode) ended(is func(*place) bool) *place {
+	for _, peerID := range slices.Sorted(maps.Keys(n.contacts)) {
+		c := n.contacts[peerID]
+		if !c.connected {
+			continue
+		}
+		for _, p := range c.peer.places {
+			if ended, _, _ := p.rules.Ended(); ended && is(p) {
+				return p
+			}
 		}
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -42,11 +43,19 @@ type Listing struct {
 	Logging     bool
 	Occupants   int
 	Via         []peer.ID // who told, and so is in the room
+
+	// Of a room that is no more: why, and the one to go to instead, zero if none
+	// was named.
+	Destroyed bool
+	Reason    string
+	Alternate event.Conversation
 }
 
 // Browse asks everybody connected which visible rooms they are in, or, if id is
-// given, for that room alone, hidden or not. It takes up to [browseWithin].
-func (s *Service) Browse(ctx context.Context, id *event.Conversation) []Listing {
+// given, for that room alone, hidden or not. Rooms that are no more come apart,
+// for whoever looks for one; those that somebody is still in are not among them.
+// It takes up to [browseWithin].
+func (s *Service) Browse(ctx context.Context, id *event.Conversation) (open, ended []Listing) {
 	ctx, cancel := context.WithTimeout(ctx, browseWithin)
 	defer cancel()
 	var (
@@ -85,22 +94,37 @@ func (s *Service) Browse(ctx context.Context, id *event.Conversation) []Listing 
 		})
 	}
 	wg.Wait()
-	out := make([]Listing, 0, len(found))
-	for _, variants := range found {
-		out = append(out, agreed(variants))
+	for _, id := range slices.SortedFunc(maps.Keys(found), func(a, b event.Conversation) int { return event.ID(a).Compare(event.ID(b)) }) {
+		gone := map[described]*Listing{}
+		for how, l := range found[id] {
+			if l.Destroyed {
+				gone[how] = l
+				delete(found[id], how)
+			}
+		}
+		if len(found[id]) > 0 {
+			open = append(open, agreed(found[id]))
+		} else {
+			ended = append(ended, agreed(gone))
+		}
 	}
-	slices.SortFunc(out, func(a, b Listing) int { return event.ID(a.Room).Compare(event.ID(b.Room)) })
-	return out
+	return open, ended
 }
 
 // described is what a listing says of a room, but for how many are in it.
 type described struct {
 	name, description, subject                         string
 	visible, membersOnly, moderated, password, logging bool
+	destroyed                                          bool
+	reason                                             string
+	alternate                                          event.Conversation
 }
 
 func (l *Listing) described() described {
-	return described{l.Name, l.Description, l.Subject, l.Visible, l.MembersOnly, l.Moderated, l.Password, l.Logging}
+	return described{
+		l.Name, l.Description, l.Subject, l.Visible, l.MembersOnly, l.Moderated, l.Password, l.Logging,
+		l.Destroyed, l.Reason, l.Alternate,
+	}
 }
 
 // agreed is the listing that most of those who know the room give, so that one
@@ -173,14 +197,20 @@ func listing(w *pb.RoomEntry) (Listing, error) {
 	if _, err := room.New(e); err != nil {
 		return Listing{}, err
 	}
-	for _, t := range []string{w.GetName(), w.GetDescription(), w.GetSubject()} {
+	for _, t := range []string{w.GetName(), w.GetDescription(), w.GetSubject(), w.GetReason()} {
 		if len(t) > room.MaxDescription || !utf8.ValidString(t) {
 			return Listing{}, errors.New("a text of a listing is malformed")
 		}
 	}
+	var alternate event.Conversation
+	if len(w.GetAlternate()) > 0 && len(w.Alternate) != len(alternate) {
+		return Listing{}, errors.New("the alternate room of a listing is malformed")
+	}
+	copy(alternate[:], w.Alternate)
 	return Listing{
 		Room: event.Conversation(e.ID), Name: w.Name, Description: w.Description, Subject: w.Subject, Visible: w.Visible,
 		MembersOnly: w.MembersOnly, Moderated: w.Moderated, Password: w.Password, Logging: w.Logging, Occupants: int(w.Occupants),
+		Destroyed: w.Destroyed, Reason: w.Reason, Alternate: alternate,
 	}, nil
 }
 
@@ -223,13 +253,22 @@ func (s *Service) serveDirectory(st network.Stream) {
 
 // entry is the room as the directory tells of it, nil if it does not.
 func (r *Room) entry(ctx context.Context, named bool) (*pb.RoomEntry, error) {
-	info, err := r.Info(ctx)
-	if err != nil || !info.In || info.Destroyed || info.Dying || !named && !info.Config.Visible() {
-		return nil, err
-	}
-	return &pb.RoomEntry{
-		Genesis: r.genesis.Wire(), Name: info.Config.Name(), Description: info.Config.Description(), Subject: info.Subject,
-		Visible: info.Config.Visible(), MembersOnly: info.Config.MembersOnly(), Moderated: info.Config.Moderated(),
-		Password: info.Config.Password() > 0, Occupants: uint32(info.Occupants), Logging: info.Config.Logging(),
-	}, nil
+	var entry *pb.RoomEntry
+	err := r.do(ctx, func() {
+		info := r.info()
+		ended, reason, alternate := r.rules.Ended()
+		if !named && !info.Config.Visible() || !ended && (!info.In || info.Dying) {
+			return
+		}
+		entry = &pb.RoomEntry{
+			Genesis: r.genesis.Wire(), Name: info.Config.Name(), Description: info.Config.Description(), Subject: info.Subject,
+			Visible: info.Config.Visible(), MembersOnly: info.Config.MembersOnly(), Moderated: info.Config.Moderated(),
+			Password: info.Config.Password() > 0, Occupants: uint32(info.Occupants), Logging: info.Config.Logging(),
+			Destroyed: ended, Reason: reason,
+		}
+		if alternate != (event.Conversation{}) {
+			entry.Alternate = alternate[:]
+		}
+	})
+	return entry, err
 }

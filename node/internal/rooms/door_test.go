@@ -270,7 +270,8 @@ func TestDirectory(t *testing.T) {
 		seen := w.found([]room.Setting{{Field: room.FieldName, Text: "seen"}}, a)
 		hidden := w.found([]room.Setting{{Field: room.FieldName, Text: "hidden"}, {Field: room.FieldVisible}}, a)
 		list := func(id *event.Conversation) (out []string) {
-			for _, l := range b.Browse(t.Context(), id) {
+			open, _ := b.Browse(t.Context(), id)
+			for _, l := range open {
 				if len(l.Via) != 1 || l.Via[0] != a.id() {
 					t.Errorf("told by %v", l.Via)
 				}
