@@ -23,6 +23,9 @@ type convs struct {
 	byPeer map[peer.ID]*conversation
 	byID   map[event.Conversation]peer.ID
 	rooms  map[event.Conversation]*conversation
+
+	counting  sync.Mutex                   // held while uncounted is emptied
+	uncounted *mailbox[event.Conversation] // rooms of which something was committed or read
 }
 
 type conversation struct {
@@ -44,7 +47,7 @@ func newConvs(ctx context.Context, self peer.ID, st *store.Store) (*convs, error
 	if err != nil {
 		return nil, err
 	}
-	c := &convs{self: self, store: st, byPeer: map[peer.ID]*conversation{}, byID: map[event.Conversation]peer.ID{}, rooms: map[event.Conversation]*conversation{}}
+	c := &convs{self: self, store: st, byPeer: map[peer.ID]*conversation{}, byID: map[event.Conversation]peer.ID{}, rooms: map[event.Conversation]*conversation{}, uncounted: newMailbox[event.Conversation]()}
 	for _, r := range rows {
 		if r.Kind == store.KindRoom {
 			c.rooms[r.Conv] = &conversation{r.Conv, r.Unread, r.Last}
@@ -123,15 +126,24 @@ func (c *convs) list() []summary {
 	return out
 }
 
-// refreshRoom reads what is committed of a room.
-func (c *convs) refreshRoom(ctx context.Context, id event.Conversation) error {
-	now, err := c.store.Conversation(ctx, id)
-	if err != nil {
-		return err
+// count reads what was committed of rooms since it was last called. Whoever
+// wants to know has it counted; what is said in a room does not wait for it.
+func (c *convs) count(ctx context.Context) error {
+	c.counting.Lock()
+	defer c.counting.Unlock()
+	due := c.uncounted.take()
+	for i, id := range due {
+		now, err := c.store.Conversation(ctx, id)
+		if err != nil {
+			for _, left := range due[i:] {
+				c.uncounted.put(left)
+			}
+			return err
+		}
+		c.mu.Lock()
+		c.rooms[id] = &conversation{id, now.Unread, now.Last}
+		c.mu.Unlock()
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.rooms[id] = &conversation{id, now.Unread, now.Last}
 	return nil
 }
 
@@ -180,10 +192,10 @@ func (c *convs) markRead(ctx context.Context, id event.Conversation, upTo event.
 		tx.OnCommit(func() {
 			c.mu.Lock()
 			defer c.mu.Unlock()
-			if row := c.rooms[id]; row != nil {
+			if row := c.byPeer[c.byID[id]]; row != nil {
 				row.unread = now.Unread
-			} else if row := c.byPeer[c.byID[id]]; row != nil {
-				row.unread = now.Unread
+			} else {
+				c.uncounted.put(id)
 			}
 		})
 		return nil

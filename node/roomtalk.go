@@ -93,16 +93,8 @@ func (h roomHandler) Messages(id event.Conversation, scene rooms.Scene, ms []roo
 		}
 	}
 	n.roomFiles.write(id, scene, lines)
-	h.counted(id)
-}
-
-// counted reads what is unread now. It is told with the room's row, which the
-// room's own goroutine cannot be asked for here.
-func (h roomHandler) counted(id event.Conversation) {
-	if err := h.n.convs.refreshRoom(h.n.ctx, id); err != nil && h.n.ctx.Err() == nil {
-		h.n.log.Warn("count what is unread", "err", err)
-	}
-	h.n.roomsDue.put(id)
+	n.convs.uncounted.put(id)
+	n.roomsDue.put(id)
 }
 
 func (h roomHandler) Governed(id event.Conversation, scene rooms.Scene, events []*event.Event, at time.Time) {
@@ -141,8 +133,9 @@ func (h roomHandler) Failed(id event.Conversation, err error) {
 	}
 }
 
-// tellRooms tells faces the rows of rooms that changed, and what others ask of us
-// about rooms, until ctx ends.
+// tellRooms tells faces the rows of rooms that changed, with what is unread in
+// them, and what others ask of us about rooms, until ctx ends. It may take its
+// time: nothing that is said waits for it.
 func (n *Node) tellRooms(ctx context.Context) error {
 	for {
 		select {
@@ -166,6 +159,9 @@ func (n *Node) tellRoom(ctx context.Context, r *rooms.Room) {
 	info, err := r.Info(ctx)
 	if err != nil {
 		return // it ends
+	}
+	if err := n.convs.count(ctx); err != nil && ctx.Err() == nil {
+		n.log.Warn("count what is unread", "err", err)
 	}
 	row := infoRow(info, n.convs.roomUnread(info.Room))
 	if !info.Joined {
@@ -192,6 +188,9 @@ func roomConversation(i rooms.Info, c conversation) api.Conversation {
 
 // roomConversations lists the rooms we are in.
 func (n *Node) roomConversations(ctx context.Context) ([]api.Conversation, error) {
+	if err := n.convs.count(ctx); err != nil {
+		return nil, apiError(err)
+	}
 	var out []api.Conversation
 	for _, r := range n.rooms.Rooms() {
 		info, err := r.Info(ctx)
