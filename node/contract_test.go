@@ -7,6 +7,7 @@ import (
 	"sync"
 	"testing"
 
+	pubsub "github.com/libp2p/go-libp2p-pubsub"
 	ma "github.com/multiformats/go-multiaddr"
 
 	"p2pchat/node/api"
@@ -27,6 +28,12 @@ func newAccount(t testing.TB, name string) (dir string) {
 // without multicast. It stops with the test if not before.
 func start(t testing.TB, dir string, peers ...testNode) testNode {
 	t.Helper()
+	return startTraced(t, dir, nil, peers...)
+}
+
+// startTraced is start with somebody who sees what GossipSub sends and gets.
+func startTraced(t testing.TB, dir string, tracer pubsub.RawTracer, peers ...testNode) testNode {
+	t.Helper()
 	lock, key, err := Unlock(dir, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -36,7 +43,7 @@ func start(t testing.TB, dir string, peers ...testNode) testNode {
 		static = append(static, p.testAddr(t))
 	}
 	n, err := Start(t.Context(), Config{
-		Dir: dir, Key: key, Version: "test", NoMDNS: true, Peers: static, Logger: testLog(),
+		Dir: dir, Key: key, Version: "test", NoMDNS: true, Peers: static, Logger: testLog(), Seams: Seams{Gossip: tracer},
 		Listen: []ma.Multiaddr{ma.StringCast("/ip4/127.0.0.1/udp/0/quic-v1")},
 	})
 	if err != nil {

@@ -1,11 +1,19 @@
 package node
 
 import (
+	"bytes"
+	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
+	pubsub "github.com/libp2p/go-libp2p-pubsub"
+
 	"p2pchat/node/api"
+	"p2pchat/node/internal/gossip"
+	"p2pchat/protocol/envelope"
+	"p2pchat/protocol/event"
 )
 
 // crowd starts n nodes that know each other; the first is the room's creator.
@@ -184,6 +192,119 @@ func TestRemovedHearsNothing(t *testing.T) {
 	if _, err := mallory.Send(t.Context(), api.SendRequest{Target: room, Text: "let me in"}); !api.IsCode(err, api.CodeBanned) {
 		t.Errorf("the removed speaks on: %v", err)
 	}
+}
+
+// tap is a capture of what arrives at a node on GossipSub, as one has it who also
+// has the keys of the connections.
+type tap struct {
+	gossip.Untraced
+	mu       sync.Mutex
+	payloads [][]byte
+}
+
+func (c *tap) RecvRPC(rpc *pubsub.RPC) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, m := range rpc.GetPublish() {
+		c.payloads = append(c.payloads, bytes.Clone(m.GetData()))
+	}
+}
+
+func (c *tap) take() [][]byte {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	out := c.payloads
+	c.payloads = nil
+	return out
+}
+
+// TestCaptureAfterRemoval: with a capture of everything that is said in a room,
+// and all keys he has, who was removed reads what was said before, and nothing
+// that was said after he was gone.
+func TestCaptureAfterRemoval(t *testing.T) {
+	t.Parallel()
+	for what, how := range map[string]struct {
+		room     api.CreateRoomRequest
+		password string
+	}{
+		"members-only": {api.CreateRoomRequest{Name: "board", MembersOnly: true}, ""},
+		"password":     {api.CreateRoomRequest{Name: "den", Password: []byte("correct horse")}, "correct horse"},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			owner := start(t, newAccount(t, "owner"))
+			capture := &tap{}
+			alice := startTraced(t, newAccount(t, "alice"), capture, owner)
+			bob := start(t, newAccount(t, "bob"), owner, alice)
+			mallory := start(t, newAccount(t, "mallory"), owner, alice, bob)
+			room := owner.create(t, how.room)
+			for _, n := range []testNode{alice, bob, mallory} {
+				if how.room.MembersOnly {
+					wait(t, "the owner knows him", func() bool { _, err := owner.resolve(n.self.account().Name); return err == nil })
+					owner.governs(t, api.GovernRequest{Room: room, Act: api.ActGrant, Who: n.self.account().Name, Standing: api.StandingMember})
+				}
+				n.enters(t, room, how.password)
+			}
+			owner.says(t, room, "before")
+			for _, n := range []testNode{alice, bob, mallory} {
+				n.hears(t, room, "before")
+			}
+			if opened(t, mallory, room, capture.take()) == 0 {
+				t.Error("the capture holds nothing that his keys open; this test shows nothing")
+			}
+			owner.governs(t, api.GovernRequest{Room: room, Act: api.ActBan, Who: "mallory"})
+			wait(t, "mallory is told", func() bool {
+				rows, err := mallory.Rooms(t.Context(), false)
+				return err == nil && len(rows) == 0
+			})
+			for _, n := range []testNode{alice, bob} {
+				wait(t, "the others know", func() bool {
+					rows, err := n.Members(t.Context(), room)
+					return err == nil && len(rows) == 3
+				})
+			}
+			capture.take()
+			for i, n := range []testNode{owner, bob} {
+				text := fmt.Sprint("after ", i)
+				n.says(t, room, text)
+				alice.hears(t, room, text)
+			}
+			after := capture.take()
+			if n := opened(t, alice, room, after); n < 2 {
+				t.Errorf("a member's keys open %d of %d envelopes, 2 were said", n, len(after))
+			}
+			if n := opened(t, mallory, room, after); n > 0 {
+				t.Errorf("the keys of the removed open %d of %d envelopes", n, len(after))
+			}
+		})
+	}
+}
+
+// opened counts the payloads that any of a node's keys for a room opens, under
+// whatever epoch.
+func opened(t *testing.T, n testNode, room string, payloads [][]byte) (count int) {
+	t.Helper()
+	id, err := event.ParseID(room)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, err := n.store.Epochs(t.Context(), event.Conversation(id))
+	if err != nil || len(keys) == 0 {
+		t.Fatalf("no keys: %v", err)
+	}
+	for _, p := range payloads {
+		e, err := envelope.Decode(p)
+		if err != nil {
+			continue // of another topic
+		}
+		for _, k := range keys {
+			if _, err := e.Open(event.Conversation(id), k); err == nil {
+				count++
+				break
+			}
+		}
+	}
+	return count
 }
 
 func keysOf(t *testing.T, n testNode, room string) []string {

@@ -83,7 +83,7 @@ func joinStock(b *board, with ...*member) *stock {
 	ps, err := pubsub.NewGossipSub(b.t.Context(), h,
 		pubsub.WithMessageSignaturePolicy(pubsub.StrictNoSign), pubsub.WithNoAuthor(),
 		pubsub.WithMessageIdFn(func(m *pb.Message) string { return MessageID(m.GetTopic(), m.GetData()) }),
-		pubsub.WithRawTracer(tracer{s.member}))
+		pubsub.WithRawTracer(tracer{member: s.member}))
 	if err != nil {
 		b.t.Fatal(err)
 	}

@@ -15,7 +15,6 @@ import (
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
-	"github.com/libp2p/go-libp2p/core/protocol"
 	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
 )
 
@@ -121,7 +120,7 @@ func newMember(b *board, h host.Host) *member {
 func join(b *board, change func(*Config)) *member {
 	b.t.Helper()
 	m := newMember(b, newHost(b.t))
-	cfg := Config{Host: m.host, Flooded: flooded, Tracer: tracer{m}, Logger: slog.New(slog.DiscardHandler)}
+	cfg := Config{Host: m.host, Flooded: flooded, Tracer: tracer{member: m}, Logger: slog.New(slog.DiscardHandler)}
 	if change != nil {
 		change(&cfg)
 	}
@@ -192,7 +191,10 @@ func (m *member) grafted(others ...*member) {
 }
 
 // tracer notes the mesh, and payloads sent and received.
-type tracer struct{ *member }
+type tracer struct {
+	Untraced
+	*member
+}
 
 func (m tracer) Graft(p peer.ID, _ string) { m.note(func() { m.mesh[p] = true }) }
 func (m tracer) Prune(p peer.ID, _ string) { m.note(func() { delete(m.mesh, p) }) }
@@ -223,17 +225,6 @@ func (m tracer) RecvRPC(rpc *pubsub.RPC) {
 	}
 }
 
-func (tracer) OnNewOutboundStream(peer.ID, protocol.ID) {}
-func (tracer) OnClosedOutboundStream(peer.ID)           {}
-func (tracer) Join(string)                              {}
-func (tracer) Leave(string)                             {}
-func (tracer) ValidateMessage(*pubsub.Message)          {}
-func (tracer) DeliverMessage(*pubsub.Message)           {}
-func (tracer) RejectMessage(*pubsub.Message, string)    {}
-func (tracer) DuplicateMessage(*pubsub.Message)         {}
-func (tracer) ThrottlePeer(peer.ID)                     {}
-func (tracer) DropRPC(*pubsub.RPC, peer.ID)             {}
-func (tracer) UndeliverableMessage(*pubsub.Message)     {}
 
 // own is a payload that tells of itself who published it.
 func (m *member) own(text string) string { return text + " " + string(m.id()) }

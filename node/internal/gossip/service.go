@@ -73,7 +73,7 @@ func New(ctx context.Context, cfg Config) (*Service, error) {
 		topics: map[string]*Topic{},
 	}
 	streams := newStreams(cfg.Host)
-	opts := append(options(s.router, cfg, log), pubsub.WithRawTracer(forgetting{streams.forgot}))
+	opts := append(options(s.router, cfg, log), pubsub.WithRawTracer(forgetting{forgot: streams.forgot}))
 	var err error
 	s.pubsub, err = pubsub.NewGossipSubWithRouter(ctx, streams, s.router, opts...)
 	if err != nil {

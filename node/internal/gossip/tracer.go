@@ -7,22 +7,32 @@ import (
 )
 
 // forgetting is told by pubsub's loop which peers it forgets.
-type forgetting struct{ forgot func(peer.ID) }
+type forgetting struct {
+	Untraced
+	forgot func(peer.ID)
+}
 
 // OnClosedOutboundStream implements [pubsub.RawTracer].
 func (f forgetting) OnClosedOutboundStream(p peer.ID) { f.forgot(p) }
 
-func (forgetting) OnNewOutboundStream(peer.ID, protocol.ID) {}
-func (forgetting) Join(string)                              {}
-func (forgetting) Leave(string)                             {}
-func (forgetting) Graft(peer.ID, string)                    {}
-func (forgetting) Prune(peer.ID, string)                    {}
-func (forgetting) ValidateMessage(*pubsub.Message)          {}
-func (forgetting) DeliverMessage(*pubsub.Message)           {}
-func (forgetting) RejectMessage(*pubsub.Message, string)    {}
-func (forgetting) DuplicateMessage(*pubsub.Message)         {}
-func (forgetting) ThrottlePeer(peer.ID)                     {}
-func (forgetting) RecvRPC(*pubsub.RPC)                      {}
-func (forgetting) SendRPC(*pubsub.RPC, peer.ID)             {}
-func (forgetting) DropRPC(*pubsub.RPC, peer.ID)             {}
-func (forgetting) UndeliverableMessage(*pubsub.Message)     {}
+// Untraced is a [pubsub.RawTracer] that wants to know nothing, for others to be
+// built on.
+type Untraced struct{}
+
+var _ pubsub.RawTracer = Untraced{}
+
+func (Untraced) OnNewOutboundStream(peer.ID, protocol.ID) {}
+func (Untraced) OnClosedOutboundStream(peer.ID)           {}
+func (Untraced) Join(string)                              {}
+func (Untraced) Leave(string)                             {}
+func (Untraced) Graft(peer.ID, string)                    {}
+func (Untraced) Prune(peer.ID, string)                    {}
+func (Untraced) ValidateMessage(*pubsub.Message)          {}
+func (Untraced) DeliverMessage(*pubsub.Message)           {}
+func (Untraced) RejectMessage(*pubsub.Message, string)    {}
+func (Untraced) DuplicateMessage(*pubsub.Message)         {}
+func (Untraced) ThrottlePeer(peer.ID)                     {}
+func (Untraced) RecvRPC(*pubsub.RPC)                      {}
+func (Untraced) SendRPC(*pubsub.RPC, peer.ID)             {}
+func (Untraced) DropRPC(*pubsub.RPC, peer.ID)             {}
+func (Untraced) UndeliverableMessage(*pubsub.Message)     {}

@@ -6,8 +6,9 @@ import (
 
 	pubsub "github.com/libp2p/go-libp2p-pubsub"
 	"github.com/libp2p/go-libp2p/core/peer"
-	"github.com/libp2p/go-libp2p/core/protocol"
 	"google.golang.org/protobuf/proto"
+
+	"p2pchat/node/internal/gossip"
 )
 
 // Traffic counts what GossipSub did on a node, or on several.
@@ -36,6 +37,7 @@ func (t *Traffic) Add(o Traffic) {
 
 // tracer counts, and can make validation slow.
 type tracer struct {
+	gossip.Untraced
 	mu   sync.Mutex
 	self peer.ID
 	got  Traffic
@@ -87,12 +89,3 @@ func (t *tracer) ValidateMessage(m *pubsub.Message) {
 	t.mu.Unlock()
 	time.Sleep(wait)
 }
-
-func (*tracer) OnNewOutboundStream(peer.ID, protocol.ID) {}
-func (*tracer) OnClosedOutboundStream(peer.ID)           {}
-func (*tracer) Join(string)                              {}
-func (*tracer) Leave(string)                             {}
-func (*tracer) Graft(peer.ID, string)                    {}
-func (*tracer) Prune(peer.ID, string)                    {}
-func (*tracer) ThrottlePeer(peer.ID)                     {}
-func (*tracer) SendRPC(*pubsub.RPC, peer.ID)             {}
