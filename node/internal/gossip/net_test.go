@@ -225,7 +225,6 @@ func (m tracer) RecvRPC(rpc *pubsub.RPC) {
 	}
 }
 
-
 // own is a payload that tells of itself who published it.
 func (m *member) own(text string) string { return text + " " + string(m.id()) }
 
