@@ -220,6 +220,11 @@ func TestStalled(t *testing.T) {
 		}
 		stalled = append(stalled, l)
 	}
+	for start := time.Now(); n.servedTo(o.h.ID()) < maxServed-1; time.Sleep(time.Millisecond) {
+		if time.Since(start) > time.Minute {
+			t.Fatal("the streams that stall are not served")
+		}
+	}
 	last := o.stream()
 	if _, err := last.stream.Write(open); err != nil {
 		t.Fatal(err)
@@ -370,4 +375,14 @@ func FuzzFrame(f *testing.F) {
 			}
 		}
 	})
+}
+
+// servedTo is how many streams of p are served.
+func (s *Service) servedTo(p peer.ID) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if q := s.served[p]; q != nil {
+		return q.open
+	}
+	return 0
 }

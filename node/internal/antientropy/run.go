@@ -37,6 +37,7 @@ type run struct {
 	asked    map[event.ID]bool       // control events asked for, once each
 	whole    map[event.LogKey]bool   // logs with two branches, sent from the beginning
 	digest   [32]byte                // as we last stated it
+	took     bool                    // events, new ones most likely
 	equal    bool                    // at the end
 }
 
@@ -266,6 +267,7 @@ func (r *run) readTurn(ctx context.Context, mayBring bool) (*turn, error) {
 			if err := r.replica.Ingest(ctx, r.peer, events); err != nil {
 				return nil, fmt.Errorf("commit %d events: %w", len(events), err)
 			}
+			r.took = true
 			for _, e := range events {
 				if e.Lane == event.LaneMessage {
 					if len(t.touched) < maxHeads {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
@@ -23,6 +24,8 @@ const (
 	// maxFailures times; then the next interval or kick does.
 	firstRetry  = 100 * time.Millisecond
 	maxFailures = 8
+	// passOnAfter gathers what several runs bring, before others hear of it.
+	passOnAfter = 50 * time.Millisecond
 	// Of those served to a peer.
 	maxServed   = 4
 	servedBurst = 64
@@ -152,8 +155,24 @@ func (s *Service) dial(ctx context.Context, k pairKey) error {
 		return fmt.Errorf("open stream: %w", err)
 	}
 	r := s.newRun(k, replica, newLink(st))
-	defer func() { replica.Synced(k.peer, r.equal) }()
+	defer func() { s.ran(r) }()
 	return over(ctx, st, func() error { return r.open(ctx) })
+}
+
+// ran draws the conclusions from a run of either side. What it brought is passed
+// on: where two parts of a room meet, not everybody may be served by somebody of
+// the other part, or connected to one.
+func (s *Service) ran(r *run) {
+	r.replica.Synced(r.peer, r.equal)
+	if !r.took {
+		return
+	}
+	others := slices.DeleteFunc(slices.Clone(s.cfg.Rooms.Partners(r.room)), func(p peer.ID) bool { return p == r.peer })
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range choose(others, partnersEach) {
+		s.kickLocked(pairKey{r.room, p}, time.Now().Add(passOnAfter))
+	}
 }
 
 // dialled draws the conclusions from a run of ours.
@@ -204,7 +223,7 @@ func (s *Service) serve(ctx context.Context, cancel context.CancelFunc, st netwo
 		}
 		r := s.newRun(k, replica, link)
 		defer func() {
-			replica.Synced(k.peer, r.equal)
+			s.ran(r)
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			s.endLocked(k)

@@ -3,6 +3,7 @@ package antientropy
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"sync"
 	"testing"
@@ -205,5 +206,28 @@ func TestNobody(t *testing.T) {
 	a.stop()
 	if err := a.Sync(t.Context(), c.room, b.id()); !errors.Is(err, errStopped) {
 		t.Errorf("sync: %v", err)
+	}
+}
+
+// TestPassedOn: what a run brings reaches those whom only the middle of three is
+// connected to, without anybody asking for it, whoever opened the run.
+func TestPassedOn(t *testing.T) {
+	t.Parallel()
+	for _, opens := range []string{"the middle", "the end"} {
+		c, genesis := newRoom(t, 9)
+		a, b, far := newNode(t, 1, c.room, genesis), newNode(t, 2, c.room, genesis), newNode(t, 3, c.room, genesis)
+		b.rooms.partners = []peer.ID{a.id(), far.id()}
+		a.connect(t, b)
+		b.connect(t, far)
+		a.put(c.say(1, 20)...)
+		if opens == "the middle" {
+			b.sync(t, c.room, a)
+		} else {
+			a.sync(t, c.room, b)
+		}
+		far.until(t, opens+" opened a run, and the other end has everything", func() bool { return far.ingested >= 20 })
+		if all := a.contents(); !maps.Equal(all, far.contents()) {
+			t.Errorf("%s opened: the ends differ", opens)
+		}
 	}
 }

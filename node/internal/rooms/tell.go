@@ -117,10 +117,31 @@ func (r *Room) tell(ctx context.Context, in *intake, b Batch, at time.Time) {
 		h.RoomChanged(r.id)
 	}
 	epochs := slices.ContainsFunc(b.Messages, func(e *event.Event) bool { return e.Kind == room.KindEpoch })
+	if governed {
+		r.regained(in.effects)
+	}
 	if governed || epochs {
 		r.guard()
 		r.putOut()
 		mine := slices.ContainsFunc(b.Control, func(e *event.Event) bool { return e.Author == r.svc.self })
 		r.newEpochs(mine)
+	}
+}
+
+// regained has those synced with who may be served now and perhaps might not be
+// before: they were turned away when they came.
+func (r *Room) regained(effects []room.Effects) {
+	touched := map[peer.ID]bool{}
+	everyone := false
+	for _, e := range effects {
+		everyone = everyone || e.Everyone
+		for _, p := range e.People {
+			touched[p] = true
+		}
+	}
+	for _, p := range r.TopicPeers() {
+		if (everyone || touched[p]) && r.entitled(p) {
+			r.svc.cfg.Sync.Kick(r.id, p)
+		}
 	}
 }
