@@ -108,6 +108,17 @@ func CreateAccount(ctx context.Context, dir, name string, password []byte) (api.
 	return api.Identity{PeerID: key.ID().String(), Name: name, Fingerprint: identity.Fingerprint(key.ID())}, nil
 }
 
+// ChangePassword has the key of the account in dir encrypted to password, or not
+// encrypted if that is empty; old is the password until now. A node may run
+// meanwhile. Errors: no-account, wrong-password, damaged, disk-full.
+func ChangePassword(dir string, old, password []byte) error {
+	_, err := account.Rewrite(dir, old, password)
+	if err != nil {
+		return dirError(dir, err)
+	}
+	return nil
+}
+
 // Lock is the right to run the account of a data directory.
 type Lock struct{ f *flock.Flock }
 

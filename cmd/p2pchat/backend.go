@@ -26,6 +26,10 @@ func (backend) CreateAccount(ctx context.Context, dir, name string, password []b
 	return node.CreateAccount(ctx, dir, name, password)
 }
 
+func (backend) ChangePassword(dir string, old, password []byte) error {
+	return node.ChangePassword(dir, old, password)
+}
+
 func (backend) OpenReader(ctx context.Context, dir string) (cli.Reader, error) {
 	return node.OpenReader(ctx, dir, version)
 }

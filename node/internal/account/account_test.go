@@ -122,3 +122,50 @@ func TestLock(t *testing.T) {
 	}
 	_ = again.Unlock()
 }
+
+// TestRewrite: a password is set, changed and taken away; what goes wrong leaves
+// the file as it is, and no other file is left.
+func TestRewrite(t *testing.T) {
+	t.Parallel()
+	dir, key := t.TempDir(), testKey(t)
+	if _, err := Rewrite(dir, nil, nil); !errors.Is(err, ErrNoAccount) {
+		t.Errorf("no key: %v", err)
+	}
+	if err := Write(dir, key, nil); err != nil {
+		t.Fatal(err)
+	}
+	old := ""
+	for _, next := range []string{"one", "two", "", "three"} {
+		if old != "" {
+			if _, err := Rewrite(dir, []byte("wrong"), []byte(next)); !errors.Is(err, ErrWrongPassword) {
+				t.Errorf("from a wrong password to %q: %v", next, err)
+			}
+		}
+		if _, err := Unlock(dir, []byte(old)); err != nil {
+			t.Fatalf("before the change to %q: %v", next, err)
+		}
+		got, err := Rewrite(dir, []byte(old), []byte(next))
+		if err != nil || got.ID() != key.ID() {
+			t.Fatalf("to %q: %v, %v", next, got.ID(), err)
+		}
+		if _, locked, err := State(dir); locked != (next != "") || err != nil {
+			t.Errorf("after %q: locked %v, %v", next, locked, err)
+		}
+		if got, err := Unlock(dir, []byte(next)); err != nil || got.ID() != key.ID() {
+			t.Errorf("unlock with %q: %v", next, err)
+		}
+		if next != "" {
+			if _, err := Unlock(dir, []byte(old)); !errors.Is(err, ErrWrongPassword) {
+				t.Errorf("unlock with the old %q: %v", old, err)
+			}
+		}
+		old = next
+	}
+	info, err := os.Stat(filepath.Join(dir, keyFile))
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v", info.Mode(), err)
+	}
+	if files, err := os.ReadDir(dir); err != nil || len(files) != 1 {
+		t.Errorf("left in the directory: %v, %v", files, err)
+	}
+}

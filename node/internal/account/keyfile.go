@@ -79,21 +79,55 @@ func Unlock(dir string, password []byte) (identity.Key, error) {
 // Write keeps key in dir, encrypted to password unless that is empty. It never
 // replaces a key: ErrExists.
 func Write(dir string, key identity.Key, password []byte) error {
-	plain := []byte(keyPrefix + base64.StdEncoding.EncodeToString(key.Seed()) + "\n")
-	if len(password) > 0 {
-		var err error
-		if plain, err = encrypt(plain, password); err != nil {
-			return fmt.Errorf("encrypt the key: %w", err)
-		}
+	data, err := encode(key, password)
+	if err != nil {
+		return err
 	}
-	if err := create(filepath.Join(dir, keyFile), plain); err != nil {
+	// The caller holds the directory's lock, so nobody comes between.
+	if _, err := os.Lstat(filepath.Join(dir, keyFile)); !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("write the key: %w", ErrExists)
+	}
+	return write(dir, data)
+}
+
+// Rewrite replaces the file of dir's key with one encrypted to password, or not
+// encrypted if that is empty; old is the password until now. It needs no lock: a
+// node that runs has read its key, and what is read is one file or the other.
+// Errors: those of Unlock.
+func Rewrite(dir string, old, password []byte) (identity.Key, error) {
+	key, err := Unlock(dir, old)
+	if err != nil {
+		return key, err
+	}
+	data, err := encode(key, password)
+	if err != nil {
+		return key, err
+	}
+	return key, write(dir, data)
+}
+
+// encode makes the content of a key file.
+func encode(key identity.Key, password []byte) ([]byte, error) {
+	plain := []byte(keyPrefix + base64.StdEncoding.EncodeToString(key.Seed()) + "\n")
+	if len(password) == 0 {
+		return plain, nil
+	}
+	data, err := encrypt(plain, password)
+	if err != nil {
+		return nil, fmt.Errorf("encrypt the key: %w", err)
+	}
+	return data, nil
+}
+
+func write(dir string, data []byte) error {
+	if err := replace(filepath.Join(dir, keyFile), data); err != nil {
 		return fmt.Errorf("write the key: %w", err)
 	}
 	return nil
 }
 
-// create makes a file that is whole or absent and replaces none.
-func create(path string, data []byte) error {
+// replace makes a file that is whole, or leaves what is there.
+func replace(path string, data []byte) error {
 	tmp, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*") // 0600
 	if err != nil {
 		return err
@@ -108,10 +142,6 @@ func create(path string, data []byte) error {
 	}
 	if err != nil {
 		return err
-	}
-	// The caller holds the directory's lock, so nobody comes between.
-	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
-		return ErrExists
 	}
 	if err := os.Rename(tmp.Name(), path); err != nil {
 		return err

@@ -63,6 +63,10 @@ type Backend interface {
 	// needed; nil password: the key is not encrypted. Errors: account-exists
 	// (nothing is touched), bad-text, too-long.
 	CreateAccount(ctx context.Context, dir, name string, password []byte) (api.Identity, error)
+	// ChangePassword has the key encrypted to password, nil for not at all; old is
+	// the password until now. A node may run meanwhile. Errors: no-account,
+	// wrong-password, damaged.
+	ChangePassword(dir string, old, password []byte) error
 	// OpenReader opens the store alone, without key or node, also while a node
 	// runs on it. Errors: no-account, newer-database, damaged.
 	OpenReader(ctx context.Context, dir string) (Reader, error)

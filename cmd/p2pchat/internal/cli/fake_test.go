@@ -113,6 +113,22 @@ func (fakeBackend) CreateAccount(_ context.Context, dir, name string, password [
 	return newWorld(name).me.Whoami(context.Background())
 }
 
+func (fakeBackend) ChangePassword(dir string, old, password []byte) error {
+	acc, _, err := load(dir)
+	if err != nil {
+		return err
+	}
+	if acc.Password != string(old) {
+		return api.Errorf(api.CodeWrongPassword, "wrong password")
+	}
+	acc.Password = string(password)
+	b, err := json.Marshal(acc)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, "account.json"), b, 0o600)
+}
+
 func (fakeBackend) OpenReader(_ context.Context, dir string) (cli.Reader, error) {
 	acc, exists, err := load(dir)
 	if err != nil {
