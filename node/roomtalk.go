@@ -133,6 +133,9 @@ func (h roomHandler) Failed(id event.Conversation, err error) {
 	}
 }
 
+// tellGather is how long a changed row waits for further changes.
+const tellGather = 25 * time.Millisecond
+
 // tellRooms tells faces the rows of rooms that changed, with what is unread in
 // them, and what others ask of us about rooms, until ctx ends. It may take its
 // time: nothing that is said waits for it.
@@ -143,6 +146,12 @@ func (n *Node) tellRooms(ctx context.Context) error {
 			return nil
 		case <-n.roomsDue.news:
 		case <-n.asked.news:
+		}
+		// What is said comes first, and several changes are one.
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(tellGather):
 		}
 		for _, e := range n.asked.take() {
 			n.tellAsked(ctx, e)
