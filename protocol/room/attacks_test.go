@@ -161,7 +161,12 @@ func checkJuniors(h *history, set events, held, vis map[int]bool, ref summary, f
 		if m.author != v {
 			continue
 		}
-		if why, by := h.hidden(after, m, kept); why != shown && w.stands(m.past, v).rank >= stands.rank {
+		stood := w.stands(m.past, v)
+		why, by := h.hidden(after, m, kept)
+		if why == narrowed && by != nil && set.has(by.n) && (by.self() || plainAbove(by.key, stood)) {
+			continue // what he or a senior had done; a switch by an equal only adds to it
+		}
+		if why != shown && !plainAbove(stands, stood) {
 			found(propVictim, fmt.Sprint(h.tellLine(i), " hidden: ", why, " ", h.tell(by)))
 		}
 	}

@@ -12,30 +12,47 @@ import (
 func (h *history) random(a *act, rank Standing, among int) {
 	rng := h.rng
 	a.target = rng.IntN(among)
-	switch x := rng.IntN(20); {
-	case x < 8:
-		a.kind, a.standing = KindSet, Outcast+Standing(rng.IntN(6))
-		if rng.IntN(10) == 0 {
+	a.kind = []event.Kind{
+		KindSet, KindSet, KindSet, KindSet, KindKick, KindDevoice, KindVoice, KindConfigure, KindConfigure, KindRetract,
+	}[rng.IntN(10)]
+	if rng.IntN(150) == 0 {
+		a.kind = KindDestroy
+	}
+	themselves := 10
+	if rng.IntN(3) == 0 {
+		switch h.fashion {
+		case resigning:
+			a.kind, themselves = KindSet, 2
+			if rng.IntN(3) == 0 {
+				a.kind = KindConfigure
+			}
+		case kicking:
+			a.kind = KindKick
+		case retracting:
+			a.kind = KindRetract
+		case configuring:
+			a.kind = KindConfigure
+		case destroying:
+			if rng.IntN(5) == 0 {
+				a.kind = KindDestroy
+			}
+		}
+	}
+	switch a.kind {
+	case KindSet:
+		a.standing = []Standing{Outcast, Outcast, None, None, Member, Moderator, Admin, Owner}[rng.IntN(8)]
+		if rng.IntN(themselves) == 0 {
 			a.target = a.author
 		}
-	case x < 11:
-		a.kind = KindKick
-	case x < 13:
-		a.kind = KindDevoice
-	case x < 15:
-		a.kind = KindVoice
-	case x < 19:
-		a.kind = KindConfigure
+	case KindConfigure:
 		a.field = []Field{FieldAccess, FieldModerated, FieldModerated, FieldName, FieldSubjectBy}[rng.IntN(5)]
 		a.value, a.text = uint64(rng.IntN(2)), ""
+		if h.fashion == resigning && rng.IntN(2) == 0 {
+			a.value = 1
+		}
 		if a.field == FieldName {
 			a.text, a.value = fmt.Sprint("room ", a.value), 0
 		}
-	default:
-		a.kind = KindRetract
-	}
-	if rng.IntN(150) == 0 {
-		a.kind = KindDestroy
 	}
 	if (a.kind == KindConfigure || a.kind == KindDestroy) && rank != 0 && rank < Owner {
 		a.kind = KindKick
@@ -45,6 +62,9 @@ func (h *history) random(a *act, rank Standing, among int) {
 	}
 	if a.kind != KindSet {
 		a.standing = 0
+	}
+	if a.kind != KindConfigure {
+		a.field, a.value, a.text = 0, 0, ""
 	}
 }
 
@@ -57,12 +77,36 @@ func (h *history) aboutMessage(a *act, held map[int]bool) bool {
 	if len(ids) == 0 {
 		return false
 	}
-	a.about = ids[h.rng.IntN(len(ids))]
+	for range 4 { // best something of somebody who stood high
+		a.about = ids[h.rng.IntN(len(ids))]
+		if m := h.lines[a.about]; h.world(m.past).stands(m.past, m.author).rank >= Moderator {
+			break
+		}
+	}
 	a.target = h.lines[a.about].author
-	if a.honest || h.rng.IntN(4) > 0 {
+	if a.honest || h.rng.IntN(2) > 0 {
 		return true
 	}
 	a.target = h.rng.IntN(citizens) // names somebody else
+	return true
+}
+
+// restore makes a give somebody back what he had; false if nobody lost anything.
+func (h *history) restore(a *act, set events) bool {
+	var lost []*act
+	for i := range set.all() {
+		if g := h.acts[i]; g.kind == KindSet && g.target != a.author && h.world(set).stands(set, g.target).rank < g.standing {
+			lost = append(lost, g)
+		}
+	}
+	if len(lost) == 0 {
+		return false
+	}
+	g := lost[h.rng.IntN(len(lost))]
+	if x := lost[h.rng.IntN(len(lost))]; x.standing > g.standing {
+		g = x
+	}
+	a.kind, a.target, a.standing = KindSet, g.target, g.standing
 	return true
 }
 
@@ -90,7 +134,13 @@ func (h *history) govern(p int) {
 	past := h.cite(p)
 	for range 6 {
 		a := &act{author: p, auth: auth, anc: past, honest: true, heard: maps.Clone(n.held)}
-		h.random(a, stands.rank, citizens)
+		again := 4
+		if h.fashion == resigning {
+			again = 2
+		}
+		if h.rng.IntN(again) > 0 || !h.restore(a, n.knows) {
+			h.random(a, stands.rank, citizens)
+		}
 		if !h.aboutMessage(a, n.held) {
 			continue
 		}
@@ -308,6 +358,9 @@ func (h *history) babble(p int, set events, held map[int]bool) *line {
 		m.past = h.lines[m.prev].past
 	case rng.IntN(4) == 0:
 		m.past = set
+	case rng.IntN(3) == 0 && len(h.grants(set, p)) > 0: // when he was given something
+		g := h.grants(set, p)
+		m.past = h.closed(one(g[rng.IntN(len(g))]) | one(0))
 	default:
 		m.past = h.some(set, 1+rng.IntN(4))
 	}
@@ -315,6 +368,35 @@ func (h *history) babble(p int, set events, held map[int]bool) *line {
 		return nil
 	}
 	return m
+}
+
+// elbow puts two joins before one with which somebody came, best after a kick,
+// to crowd it out.
+func (h *history) elbow(set events, held map[int]bool) {
+	var joins, back []*line
+	for _, i := range keys(held) {
+		m := h.lines[i]
+		if m.kind != KindJoin || !h.actors[m.author].hostile {
+			continue
+		}
+		joins = append(joins, m)
+		if h.kicks(m) != 0 {
+			back = append(back, m)
+		}
+	}
+	if len(back) > 0 {
+		joins = back
+	}
+	if len(joins) == 0 {
+		return
+	}
+	j := joins[h.rng.IntN(len(joins))]
+	for range 2 {
+		m := &line{id: h.id(true), kind: KindJoin, author: j.author, log: j.log, seq: j.seq, prev: j.prev, past: h.some(set, h.rng.IntN(2))}
+		if h.say(m, set) {
+			held[m.n] = true
+		}
+	}
 }
 
 // pull lets p take over what from has, or some of it. An honest node takes logs
@@ -341,6 +423,7 @@ func (h *history) pull(p, from *actor, all bool) {
 func (h *history) run() {
 	rng := h.rng
 	begun := len(h.acts)
+	doubles := rng.IntN(3) == 0
 	var part [crowd]int
 	for step := 0; len(h.acts) < begun+24 && step < 400; step++ {
 		if step%40 == 0 {
@@ -349,6 +432,9 @@ func (h *history) run() {
 			}
 		}
 		p := rng.IntN(crowd)
+		if doubles && rng.IntN(8) == 0 {
+			h.actors[p], h.others[p] = h.others[p], h.actors[p]
+		}
 		n := h.actors[p]
 		switch x := rng.IntN(10); {
 		case x < 4:
@@ -370,6 +456,27 @@ func (h *history) run() {
 			if a := h.abuse(p, n.knows, n.held, citizens+1, false); a != nil {
 				n.knows |= one(a.n) | a.anc
 			}
+		}
+	}
+	h.lie()
+}
+
+// lie lets those who keep to no rule, once all is over and known to them, say
+// that they had not heard of it; and some second installations, which have not.
+func (h *history) lie() {
+	for p := range citizens {
+		if h.rng.IntN(3) == 0 {
+			h.actors[p], h.others[p] = h.others[p], h.actors[p]
+			h.speak(p)
+		}
+	}
+	set, held := h.deliver(h.items(), one(0), map[int]bool{})
+	h.elbow(set, held)
+	for range 14 {
+		if p := h.rng.IntN(crowd); !h.actors[p].hostile {
+			continue
+		} else if m := h.babble(p, set, held); m != nil {
+			held[m.n] = true
 		}
 	}
 }

@@ -55,12 +55,27 @@ type history struct {
 	*oracle
 	rng     *rand.Rand
 	actors  [crowd]*actor
+	others  [crowd]*actor // their second installations, that know of themselves what they hear
 	logs    int
 	genesis *event.Event
 	refused int
 	// fewHeads: 3 heads are cited instead of 16, so that not all fit.
 	fewHeads bool
+	fashion  fashion
 }
+
+// fashion is what the people of a history do more often than others.
+type fashion int
+
+const (
+	noFashion fashion = iota
+	resigning         // there are several owners, who resign and are made owners again
+	kicking
+	retracting
+	configuring
+	destroying
+	fashions // their number
+)
 
 func keys(m map[int]bool) []int { return slices.Sorted(maps.Keys(m)) }
 
@@ -115,7 +130,13 @@ func newHistory(seed uint64, no mutation) *history {
 		a.hostile = i >= citizens || i > 0 && rng.IntN(5) < 2
 	}
 	h.fewHeads = rng.IntN(3) == 0
+	h.fashion = fashion(rng.IntN(int(fashions)))
 	h.found()
+	for i, a := range h.actors {
+		other := *a
+		other.held = map[int]bool{}
+		h.others[i] = &other
+	}
 	return h
 }
 
@@ -148,8 +169,11 @@ func (h *history) found() {
 		if t == 0 || h.rng.IntN(5) == 0 {
 			continue
 		}
+		if h.fashion == resigning && s == Admin {
+			s = Owner
+		}
 		by := 0
-		if t >= 3 && h.rng.IntN(2) == 0 {
+		if t >= 3 && h.rng.IntN(2) == 0 && h.fashion != resigning {
 			by = 1
 		}
 		auths := h.grants(h.actors[0].knows, by)

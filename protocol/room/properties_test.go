@@ -3,6 +3,8 @@ package room
 import (
 	"fmt"
 	"maps"
+
+	"p2pchat/protocol/event"
 )
 
 // The properties of the constitution, asked of the oracle: so that a mutation
@@ -14,13 +16,29 @@ const (
 	propGrounded  = "effectiveness never rests on itself"
 	propCreator   = "the creator stays"
 	propTable     = "nobody does what the table of privileges denies him"
-	propUsable    = "nobody uses more power than his standing shows"
+	propHolds     = "a grant holds until a senior, or he himself, takes it back"
+	propLowered   = "whom a senior lowers, or who lowers himself, stands lower"
+	propNearer    = "of equal grants the nearer the creator counts, then the lowest ID"
+	propSeen      = "what one had done, seen by him who lowered one, stays"
+	propEnd       = "a room ends by an act that has effect, and by nothing else"
 	propResigned  = "who resigned and knows it does not raise himself again"
+	propTwice     = "resigning twice, unaware, is no contradiction"
+	propKnowing   = "who changes what he has heard of changes it"
+	propHigher    = "of changes at once the higher one's holds"
+	propLowestID  = "of changes at once by equals that with the lowest ID holds"
 	propStored    = "honest text is never refused"
+	propAsked     = "nothing is stored that its author, as he cites, may not say"
+	propPlace     = "two joins and two others of each place are kept"
+	propForks     = "more than that is kept only if a cut reaches it"
+	propReached   = "what a cut reaches is kept"
 	propHeard     = "honest text the revoker had heard stays"
 	propJunior    = "no junior hides a senior's text"
 	propUnbanned  = "what a ban had not heard stays hidden after an unban"
+	propUnheard   = "who had not heard is seen only if he may speak under all of it"
+	propRetracted = "what a senior retracts is not seen"
+	propNamed     = "a retraction hides only text of the one it names"
 	propAgain     = "who may speak is heard, also after kick, ban and devoice"
+	propListen    = "who may enter comes"
 	propPowerless = "back-dated acts of those without power change nothing"
 	propBackdated = "back-dated text of the silenced is not seen"
 	propReturn    = "hidden text of the silenced does not return"
@@ -30,6 +48,7 @@ const (
 	propEntitled  = "what is visible, its author was entitled to say"
 	propSubject   = "a visible subject is of somebody who might set it"
 	propCame      = "nobody speaks who did not come, or was kicked and did not come back"
+	propWaits     = "nobody waits who came, and came back after each kick that counts"
 	propClosed    = "a destroyed room stays closed"
 	propEffects   = "the effects tell of all that changes"
 	propEngine    = "the Room decides as the oracle"
@@ -92,8 +111,11 @@ func check(h *history, found finding) {
 
 	checkOrder(h, items, ref, vis, found)
 	checkState(h, set, found)
+	checkRegisters(h, set, found)
 	checkTable(h, found)
+	checkKept(h, set, held, kept, found)
 	checkTexts(h, set, held, kept, found)
+	checkShown(h, set, kept, found)
 	checkAgain(h, set, held, found)
 	checkPrune(h, set, held, kept, vis, found)
 
@@ -131,71 +153,12 @@ func checkOrder(h *history, items []item, ref summary, vis map[int]bool, found f
 	}
 }
 
-func checkState(h *history, set events, found finding) {
-	w := h.world(set)
-	if s := w.stands(set, 0); s.rank != Owner || s.depth != 0 {
-		found(propCreator, fmt.Sprint(s))
-	}
-	for i := range set.all() {
-		g := h.acts[i]
-		if g.kind != KindSet || !w.holds(i) {
-			continue
-		}
-		if stands := w.stands(set, g.target); g.conf.rank > stands.rank {
-			dead := false
-			for j := range set.all() {
-				dead = dead || h.cuts(h.acts[j], g) && w.holds(j)
-			}
-			if !dead {
-				found(propUsable, h.tell(g))
-			}
-		}
-		if !g.self() {
-			continue
-		}
-		for j := range g.anc.all() {
-			if r := h.acts[j]; r.self() && r.target == g.target && r.standing < g.standing && w.holds(j) && h.cuts(r, h.acts[g.auth]) {
-				found(propResigned, h.tell(r)+"; "+h.tell(g))
-			}
-		}
-	}
-}
-
-// checkTable asks the table, and who stands above whom, of what is stored.
-func checkTable(h *history, found finding) {
-	for _, a := range h.acts[1:] {
-		key := h.acts[a.auth].conf
-		lower := a.target >= 0 && plainAbove(key, h.world(a.anc).stands(a.anc, a.target))
-		may := a.anc.has(a.auth) && a.target != 0
-		switch {
-		case a.kind == KindConfigure:
-			may = may && governs(key.rank, Configure)
-		case a.kind == KindDestroy:
-			may = may && governs(key.rank, Destroy)
-		case a.self():
-			may = may && a.standing < key.rank
-		case a.kind == KindSet:
-			may = may && lower && governs(key.rank, privilegeOf(a.standing))
-		default:
-			may = may && lower && governs(key.rank, Kick)
-		}
-		if !may {
-			found(propTable, h.tell(a))
-		}
-	}
-}
-
 // heard tells whether r's author had heard m when he issued r.
 func (h *history) heard(m *line, r *act, kept map[int]bool) bool {
 	if r.honest {
 		return r.heard[m.n]
 	}
 	return h.inside(m, r, kept)
-}
-
-// plainAbove is above without any mutation.
-func plainAbove(a, b power) bool {
-	return a.rank > b.rank || a.rank == Owner && b.rank == Owner && a.depth < b.depth
 }
 
 func personal(a *act) bool {
@@ -220,8 +183,10 @@ func checkTexts(h *history, set events, held, kept map[int]bool, found finding) 
 		case withdrawn:
 			unheard := false
 			for j := range (set &^ m.past).all() {
+				// In a crowded ctl a revoker cannot cite all that he has heard.
 				a := h.acts[j]
-				unheard = unheard || a.kind == KindSet && w.holds(j) && !h.heard(m, a, kept)
+				cited := h.heard(m, a, kept) && m.past&^a.anc == 0
+				unheard = unheard || a.kind == KindSet && w.holds(j) && !cited
 			}
 			if !unheard {
 				found(propHeard, h.tellLine(i))
@@ -243,34 +208,136 @@ func checkTexts(h *history, set events, held, kept map[int]bool, found finding) 
 			}
 		}
 	}
+}
+
+// checkShown asks why what is kept is shown, and why not, whoever said it.
+func checkShown(h *history, set events, kept map[int]bool, found finding) {
+	w := h.world(set)
 	for i := range kept {
 		m := h.lines[i]
-		if why, _ := h.hidden(set, m, kept); why != shown {
+		why, by := h.hidden(set, m, kept)
+		if came := h.came(m, kept); came && why == waits {
+			found(propWaits, h.tellLine(i))
+		} else if !came && why == shown {
+			found(propCame, h.tellLine(i))
+		}
+		senior := h.seniorsOf(m, set)
+		if why == retracted {
+			if !senior(by) {
+				found(propJunior, h.tellLine(i)+" by "+h.tell(by))
+			}
+			if by.target != m.author {
+				found(propNamed, h.tellLine(i)+" by "+h.tell(by))
+			}
+		}
+		if why != shown {
 			continue
 		}
 		// On P, of what is effective, he must have been let.
-		d := plainDoor(w, m.past, m.author)
-		if !d.entered || m.kind != KindJoin && m.kind != KindLeave && !d.spoke {
-			found(propEntitled, h.tellLine(i))
+		if d := w.door(m.past, m.author); !plainSays(d, m.kind) {
+			p := propEntitled
+			if m.kind == KindSubject && plainSays(d, event.KindText) {
+				p = propSubject
+			}
+			found(p, h.tellLine(i))
 		}
-		if m.kind == KindSubject && d.standing < Moderator && w.field(m.past, FieldSubjectBy) == 0 {
-			found(propSubject, h.tellLine(i))
+		d, ban := h.worst(set, m, kept)
+		if ban != nil {
+			found(propUnbanned, h.tellLine(i)+" past "+h.tell(ban))
 		}
-		if !h.came(m, kept) {
-			found(propCame, h.tellLine(i))
+		if !plainSays(d, m.kind) {
+			found(propUnheard, h.tellLine(i))
 		}
-		for j := range (set &^ m.past).all() {
-			a := h.acts[j]
-			if a.kind == KindSet && a.target == m.author && a.standing == Outcast && w.holds(j) && !a.self() &&
-				plainAbove(a.key, w.stands(m.past, m.author)) && !h.inside(m, a, kept) {
-				found(propUnbanned, h.tellLine(i)+" past "+h.tell(a))
+		for j := range set.all() {
+			if a := h.acts[j]; a.kind == KindRetract && a.about == i && a.target == m.author && w.holds(j) && senior(a) {
+				found(propRetracted, h.tellLine(i)+" by "+h.tell(a))
 			}
 		}
 	}
 }
 
+// seniorsOf tells of acts whether they are of somebody above what m's author
+// stood as m cites, or above what he stands.
+func (h *history) seniorsOf(m *line, set events) func(*act) bool {
+	w := h.world(set)
+	stood, stands := w.stands(m.past, m.author), w.stands(set, m.author)
+	return func(a *act) bool { return plainAbove(a.key, stood) || plainAbove(a.key, stands) }
+}
+
+// worst is what lets m's author speak, or not, when all counts that m had not
+// heard of and that had not heard m; and a ban among that.
+func (h *history) worst(set events, m *line, kept map[int]bool) (d door, ban *act) {
+	w := h.world(set)
+	d = w.door(m.past, m.author)
+	stood, senior := d.standing, h.seniorsOf(m, set)
+	with := m.past // and what lowers him
+	for i := range (set &^ m.past).all() {
+		a := h.acts[i]
+		if !w.holds(i) || h.inside(m, a, kept) {
+			continue
+		}
+		mine := a.target == m.author
+		switch {
+		case a.kind == KindSet && mine && (a.self() || senior(a)):
+			d.standing = min(d.standing, a.standing)
+			if a.standing < stood {
+				with |= one(i)
+			}
+			if a.standing == Outcast && !a.self() {
+				ban = a
+			}
+		case a.kind == KindDevoice && mine && senior(a):
+			d.voice = Devoiced
+		case (a.kind == KindKick && mine || a.kind == KindDestroy) && senior(a):
+			d.destroyed = true // which lets nobody say anything
+		case a.kind == KindConfigure && a.value == 1:
+			d.membersOnly = d.membersOnly || a.field == FieldAccess
+			d.moderated = d.moderated || a.field == FieldModerated
+		}
+	}
+	d.standing = min(d.standing, w.stands(with, m.author).rank)
+	return d, ban
+}
+
+// checkKept asks whether just that is kept which has to be.
+func checkKept(h *history, set events, held, kept map[int]bool, found finding) {
+	for i := range held {
+		m := h.lines[i]
+		if !plainSays(h.world(m.past).door(m.past, m.author), m.kind) {
+			found(propAsked, h.tellLine(i))
+		}
+		if !h.third(m, held) {
+			if !kept[i] {
+				found(propPlace, h.tellLine(i))
+			}
+			continue
+		}
+		reached := false
+		for j := range set.all() {
+			reached = reached || len(h.acts[j].cut[m.name()]) > 0 && h.inside(m, h.acts[j], held)
+		}
+		if reached && !kept[i] {
+			found(propReached, h.tellLine(i))
+		} else if kept[i] && !reached {
+			found(propForks, h.tellLine(i))
+		}
+	}
+}
+
+// third tells whether two of m's sort stand in its place with lower IDs.
+func (h *history) third(m *line, held map[int]bool) bool {
+	lower := 0
+	for j := range held {
+		x := h.lines[j]
+		if x.name() == m.name() && x.seq == m.seq && (x.kind == KindJoin) == (m.kind == KindJoin) && x.id.Compare(m.id) < 0 {
+			lower++
+		}
+	}
+	return lower >= 2
+}
+
 // came tells whether m's author came before he said m, and again after each kick
-// of a superior that m knows of.
+// of a superior that m knows of. Of a place two joins count.
 func (h *history) came(m *line, kept map[int]bool) bool {
 	w := h.world(m.past)
 	var kicks events
@@ -280,7 +347,7 @@ func (h *history) came(m *line, kept map[int]bool) bool {
 		}
 	}
 	for i := range kept {
-		if j := h.lines[i]; j.kind == KindJoin && j.name() == m.name() && j.seq <= m.seq && kicks&^j.past == 0 {
+		if j := h.lines[i]; j.kind == KindJoin && j.name() == m.name() && j.seq <= m.seq && kicks&^j.past == 0 && !h.third(j, kept) {
 			return true
 		}
 	}
@@ -292,14 +359,21 @@ type plain struct {
 	entered, spoke bool
 }
 
-// plainDoor is what enter and speak say without any mutation of these two.
-func plainDoor(w *world, set events, p int) plain {
-	d := w.door(set, p)
-	c := climate{d.standing, d.voice, d.destroyed, d.membersOnly, d.moderated, d.subject}
-	return plain{d.standing, c.mayEnter(), c.maySpeak()}
+func (d door) climate() climate {
+	return climate{d.standing, d.voice, d.destroyed, d.membersOnly, d.moderated, d.subject}
 }
 
-// checkAgain lets everybody honest who may speak do so, once all know all.
+// plainDoor is what enter and speak say without any mutation of these two.
+func plainDoor(w *world, set events, p int) plain {
+	c := w.door(set, p).climate()
+	return plain{c.standing, c.mayEnter(), c.maySpeak()}
+}
+
+// plainSays is says without any mutation.
+func plainSays(d door, k event.Kind) bool { return d.climate().may(needOf(k)) }
+
+// checkAgain lets everybody honest who may speak do so, once all know all, and
+// those who may only enter come.
 func checkAgain(h *history, set events, held map[int]bool, found finding) {
 	f := h.fork()
 	w := f.world(set)
@@ -312,17 +386,22 @@ func checkAgain(h *history, set events, held map[int]bool, found finding) {
 		if d.spoke != w.speak(set, p) {
 			found(propAgain, "the right to speak is not what it should be: "+string(rune('A'+p)))
 		}
-		if !d.spoke {
+		if !d.entered {
 			continue
 		}
 		saved := *n
 		begun := len(f.lines)
 		n.knows, n.held = set, maps.Clone(held)
-		i := f.speak(p)
+		property, i := propAgain, -1
+		if d.spoke {
+			i = f.speak(p)
+		} else {
+			property, i = propListen, f.emit(p, KindJoin)
+		}
 		if i < 0 {
-			found(propAgain, string(rune('A'+p))+" may speak and cannot")
+			found(property, string(rune('A'+p))+" may and cannot")
 		} else if why, by := f.hidden(set, f.lines[i], n.held); why != shown {
-			found(propAgain, fmt.Sprint(f.tellLine(i), " hidden: ", why, " ", f.tell(by)))
+			found(property, fmt.Sprint(f.tellLine(i), " hidden: ", why, " ", f.tell(by)))
 		}
 		f.lines = f.lines[:begun]
 		*n = saved
