@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"sync"
 	"syscall"
@@ -28,6 +29,10 @@ func (backend) CreateAccount(ctx context.Context, dir, name string, password []b
 
 func (backend) ChangePassword(dir string, old, password []byte) error {
 	return node.ChangePassword(dir, old, password)
+}
+
+func (backend) VerifyTranscript(file io.Reader) (api.Transcript, error) {
+	return node.VerifyTranscript(file)
 }
 
 func (backend) OpenReader(ctx context.Context, dir string) (cli.Reader, error) {

@@ -237,6 +237,22 @@ func (m Message) MarshalJSON() ([]byte, error) {
 	}{m.ID, m.Conversation, m.Author, known(m.Name), plain(m)})
 }
 
+// Transcript is what the check of an exported conversation found good: every
+// signature, and that all that can be read is what was signed.
+type Transcript struct {
+	Format       string `json:"format"` // text, jsonl or html
+	Conversation string `json:"conversation"`
+	Name         string `json:"name"`     // as the exporter calls it, as the two below
+	Exported     Time   `json:"exported"` // when
+	By           string `json:"by"`       // peer ID of who exported it
+	Events       int    `json:"events"`
+	Authors      int    `json:"authors"`
+	// Missing is how many places in logs, between the first and the last in the
+	// file, are not in it: hidden, or not for this member.
+	Missing uint64 `json:"missing"`
+	Forks   int    `json:"forks"` // places with more than one event of an author
+}
+
 // Receipt is what became of a message that was sent.
 type Receipt struct {
 	ID           string `json:"id"`

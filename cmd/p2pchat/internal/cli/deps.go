@@ -67,6 +67,8 @@ type Backend interface {
 	// the password until now. A node may run meanwhile. Errors: no-account,
 	// wrong-password, damaged.
 	ChangePassword(dir string, old, password []byte) error
+	// VerifyTranscript checks what Export wrote. Errors: damaged.
+	VerifyTranscript(file io.Reader) (api.Transcript, error)
 	// OpenReader opens the store alone, without key or node, also while a node
 	// runs on it. Errors: no-account, newer-database, damaged.
 	OpenReader(ctx context.Context, dir string) (Reader, error)
@@ -82,6 +84,9 @@ type Reader interface {
 	// Status describes the account as stored: Running is false, Addrs and
 	// Connections are empty.
 	Status(ctx context.Context) (api.Status, error)
+	// Export writes what is kept of a conversation, with its signatures: format is
+	// text, jsonl or html.
+	Export(ctx context.Context, target, format string, w io.Writer) error
 	io.Closer
 }
 

@@ -5,11 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -243,6 +245,29 @@ func newWorld(name string) world {
 type fixture struct{ world }
 
 func (fixture) Close() error { return nil }
+
+func (f fixture) Export(ctx context.Context, target, format string, w io.Writer) error {
+	messages, err := f.me.Log(ctx, api.LogQuery{Target: target})
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(w, "%s with %d messages\n", format, len(messages))
+	return err
+}
+
+func (fakeBackend) VerifyTranscript(file io.Reader) (api.Transcript, error) {
+	b, err := io.ReadAll(file)
+	if err != nil {
+		return api.Transcript{}, err
+	}
+	format, rest, _ := strings.Cut(string(b), " ")
+	if !strings.HasPrefix(rest, "with ") {
+		return api.Transcript{}, api.Errorf(api.CodeDamaged, "altered: line 1 is not what was signed")
+	}
+	return api.Transcript{
+		Format: format, Conversation: "c0", Name: "evil\x1b[2J", Exported: api.Time{Time: day}, By: "12D3", Events: 3, Authors: 2, Missing: 1,
+	}, nil
+}
 
 var day = time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
 

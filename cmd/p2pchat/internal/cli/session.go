@@ -82,6 +82,15 @@ func (a *app) withNodeOrStore(ctx context.Context,
 	if !api.IsCode(err, api.CodeNoNode) {
 		return err
 	}
+	return a.withStore(ctx, store)
+}
+
+// withStore runs f with the store alone, whether a node runs or not.
+func (a *app) withStore(ctx context.Context, f func(context.Context, Reader) error) error {
+	dir, err := a.dataDir()
+	if err != nil {
+		return err
+	}
 	if err := a.needAccount(dir); err != nil {
 		return err
 	}
@@ -89,7 +98,7 @@ func (a *app) withNodeOrStore(ctx context.Context,
 	if err != nil {
 		return err
 	}
-	return first(store(ctx, r), r.Close())
+	return first(f(ctx, r), r.Close())
 }
 
 // needAccount refuses a directory without an account.

@@ -1,0 +1,272 @@
+package transcript
+
+import (
+	"bufio"
+	_ "embed"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"html/template"
+	"io"
+	"strings"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"p2pchat/protocol/event"
+	"p2pchat/protocol/room"
+)
+
+const (
+	stamp = "2006-01-02T15:04:05.000Z"
+	title = "p2pchat transcript 1"
+	more  = "  | "
+	proof = "  ~ "
+)
+
+// line is an entry as an object of the jsonl form, and what the others show of it.
+type line struct {
+	ID        string `json:"id"`
+	Time      string `json:"time"`
+	Author    string `json:"author"` // peer ID
+	Name      string `json:"name"`
+	Log       string `json:"log"`
+	Seq       uint64 `json:"seq"`
+	Kind      string `json:"kind"` // text, action, join, leave, nick, subject, govern, epoch or other
+	Text      string `json:"text"`
+	Retracted bool   `json:"retracted"`
+	Event     string `json:"event"` // protobuf Event, base64
+}
+
+func (d *Document) line(e *event.Event) (line, error) {
+	raw, err := encode(e)
+	if err != nil {
+		return line{}, err
+	}
+	l := line{
+		ID: e.ID.String(), Time: e.Time.Wall().Format(stamp), Author: e.Author.String(), Name: d.name(e.Author),
+		Seq: e.Seq, Retracted: !e.HasBody(), Event: base64.StdEncoding.EncodeToString(raw),
+	}
+	if e.Lane == event.LaneMessage {
+		l.Log = e.Log.String()
+	}
+	if l.Kind = "text"; e.HasBody() {
+		l.Kind, l.Text = d.says(e)
+	}
+	return l, nil
+}
+
+// name is how somebody is called, the end of his peer ID if nobody says.
+func (d *Document) name(p peer.ID) string {
+	id := p.String()
+	if n := d.Header.Names[id]; n != "" {
+		return n
+	}
+	return "…" + id[max(0, len(id)-8):]
+}
+
+// says gives the kind of an event and what it says.
+func (d *Document) says(e *event.Event) (kind, text string) {
+	if e.Lane == event.LaneControl {
+		return "govern", room.Describe(e, d.name)
+	}
+	if e.Kind == event.KindText {
+		text, err := event.DecodeText(e.Body)
+		if err != nil {
+			return "other", ""
+		}
+		if act, ok := strings.CutPrefix(text, "/me "); ok {
+			return "action", act
+		}
+		return "text", text
+	}
+	body, err := room.DecodeBody(e.Kind, e.Body)
+	if err != nil {
+		return "other", ""
+	}
+	switch b := body.(type) {
+	case *room.Join:
+		return "join", b.Nick
+	case *room.Leave:
+		return "leave", ""
+	case *room.Nick:
+		return "nick", b.Nick
+	case *room.Subject:
+		return "subject", b.Text
+	case *room.Epoch:
+		return "epoch", ""
+	case *room.Private:
+		return "text", b.Text
+	case *room.Invitation:
+		return "invite", strings.TrimSuffix(b.Name+": "+b.Reason, ": ")
+	}
+	return "other", ""
+}
+
+// sentence is what a line says to people.
+func (l line) sentence() string {
+	switch {
+	case l.Retracted:
+		return l.Name + ": [retracted]"
+	case l.Kind == "text":
+		return l.Name + ": " + l.Text
+	case l.Kind == "action":
+		return "* " + l.Name + " " + l.Text
+	case l.Kind == "join":
+		return "* " + l.Name + " joined as " + l.Text
+	case l.Kind == "leave":
+		return "* " + l.Name + " left"
+	case l.Kind == "nick":
+		return "* " + l.Name + " is now called " + l.Text
+	case l.Kind == "subject":
+		return "* " + l.Name + " set the subject: " + l.Text
+	case l.Kind == "govern":
+		return "* " + l.Name + " " + l.Text
+	case l.Kind == "epoch":
+		return "* " + l.Name + " announced a new key"
+	case l.Kind == "invite":
+		return "* " + l.Name + " invited to a room: " + l.Text
+	}
+	return "* " + l.Name + " said something that this version does not know"
+}
+
+// Render writes the document in a form.
+func (d *Document) Render(w io.Writer, f Format) error {
+	out := bufio.NewWriter(w)
+	var err error
+	switch f {
+	case Text:
+		err = d.text(out)
+	case Lines:
+		err = d.lines(out)
+	case HTML:
+		err = d.page(out)
+	default:
+		err = fmt.Errorf("the format %q is none of text, jsonl, html", f)
+	}
+	if err != nil {
+		return err
+	}
+	return out.Flush()
+}
+
+func (d *Document) text(w io.Writer) error {
+	head, err := marshal(d.Header)
+	if err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintf(w, "%s\n%s\n\n", title, head); err != nil {
+		return err
+	}
+	for _, e := range d.Events {
+		l, err := d.line(e)
+		if err != nil {
+			return err
+		}
+		said := strings.ReplaceAll(visible(l.sentence()), "\n", "\n"+more)
+		if _, err := fmt.Fprintf(w, "%s %s\n%s%s\n", l.Time, said, proof, l.Event); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *Document) lines(w io.Writer) error {
+	head, err := marshal(d.Header)
+	if err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintf(w, "%s\n", head); err != nil {
+		return err
+	}
+	for _, e := range d.Events {
+		l, err := d.line(e)
+		if err != nil {
+			return err
+		}
+		b, err := marshal(l)
+		if err != nil {
+			return err
+		}
+		if _, err := fmt.Fprintf(w, "%s\n", b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+//go:embed page.html
+var pageSource string
+
+var pageTemplate = template.Must(template.New("page").Parse(pageSource))
+
+// page is the form for browsers. The document in it is one line of base64, in
+// which nothing can end the element it stands in.
+func (d *Document) page(w io.Writer) error {
+	var doc strings.Builder
+	if err := d.lines(&doc); err != nil {
+		return err
+	}
+	type row struct{ Day, Clock, Class, Author, Said string }
+	data := struct {
+		Header        Header
+		When, Logging string
+		Rows          []row
+		Doc           string
+	}{Header: d.Header, When: d.Header.Exported.Format("2006-01-02 15:04 UTC"), Doc: base64.StdEncoding.EncodeToString([]byte(doc.String()))}
+	if on := d.Header.Logging; on != nil && *on {
+		data.Logging = "; the room was logged by its members"
+	} else if on != nil {
+		data.Logging = "; the room was not logged by its members"
+	}
+	day := ""
+	for _, e := range d.Events {
+		l, err := d.line(e)
+		if err != nil {
+			return err
+		}
+		r := row{Clock: l.Time[11:19], Author: l.Author, Said: visible(l.sentence()), Class: "said"}
+		if l.Kind != "text" || l.Retracted {
+			r.Class = "note"
+		}
+		if l.Time[:10] != day {
+			day = l.Time[:10]
+			r.Day = day
+		}
+		data.Rows = append(data.Rows, r)
+	}
+	return pageTemplate.Execute(w, data)
+}
+
+// visible shows what would otherwise act on a terminal or turn the direction of
+// text; lines stay.
+func visible(s string) string {
+	var b strings.Builder
+	for _, r := range s {
+		switch {
+		case r == '\n' || r == '\t':
+			b.WriteRune(r)
+		case r < 0x20, r >= 0x7f && r < 0xa0, r >= 0x202a && r <= 0x202e, r >= 0x2066 && r <= 0x2069, r == 0x2028, r == 0x2029, r == 0x200e, r == 0x200f, r == 0x61c:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		default:
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+// marshal is JSON in which no control character stands as itself.
+func marshal(v any) (string, error) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return "", err
+	}
+	var out strings.Builder
+	for _, r := range string(b) {
+		if r >= 0x7f && r < 0xa0 {
+			fmt.Fprintf(&out, `\u%04x`, r)
+			continue
+		}
+		out.WriteRune(r)
+	}
+	return out.String(), nil
+}

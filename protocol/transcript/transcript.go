@@ -1,0 +1,183 @@
+package transcript
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+	"google.golang.org/protobuf/proto"
+
+	"p2pchat/protocol/event"
+	"p2pchat/protocol/pb"
+	"p2pchat/protocol/room"
+)
+
+// Version is that of the format.
+const Version = 1
+
+// Format is one of the three forms.
+type Format string
+
+const (
+	Text  Format = "text"
+	Lines Format = "jsonl"
+	HTML  Format = "html"
+)
+
+// Formats lists them.
+var Formats = []Format{Text, Lines, HTML}
+
+// ErrAltered: a file is not what was exported.
+var ErrAltered = errors.New("altered")
+
+// Header is what the exporter says of the document.
+type Header struct {
+	Version      int       `json:"p2pchat_transcript"`
+	Conversation string    `json:"conversation"` // hex
+	Kind         string    `json:"kind"`         // direct or room
+	Name         string    `json:"name"`         // of the room, or of the other person
+	Logging      *bool     `json:"logging"`      // whether the room was logged; null for two people
+	Exported     time.Time `json:"exported"`     // UTC, whole milliseconds
+	By           string    `json:"by"`           // peer ID
+	// Names says how the authors and people acted on are called, by peer ID.
+	Names map[string]string `json:"names"`
+}
+
+// Document is a conversation as exported: its events in the order of display. One
+// without its body was taken back.
+type Document struct {
+	Header Header
+	Events []*event.Event
+}
+
+// Report is what a check found good.
+type Report struct {
+	Format  Format
+	Header  Header
+	Events  int
+	Authors int
+	Missing uint64 // places of logs between the first and the last in the file that are not
+	Forks   int    // places that hold more than one event of an author
+}
+
+// New makes a document, which keeps events.
+func New(h Header, events []*event.Event) *Document {
+	h.Version, h.Exported = Version, h.Exported.UTC().Truncate(time.Millisecond)
+	return &Document{h, events}
+}
+
+// Retracted is an event without its body: it shows that something was said.
+func Retracted(e *event.Event) *event.Event {
+	bare := *e
+	bare.Body = nil
+	return &bare
+}
+
+// Check reads a file and tells what is in it, if every signature is good, no log
+// contradicts itself, and everything that can be read in it is what was signed.
+// Errors wrap [ErrAltered], but for those of r.
+func Check(r io.Reader) (Report, error) {
+	file, err := io.ReadAll(r)
+	if err != nil {
+		return Report{}, err
+	}
+	d, format, err := Parse(file)
+	if err != nil {
+		return Report{}, fmt.Errorf("%w: %w", ErrAltered, err)
+	}
+	report, err := d.Verify()
+	if err != nil {
+		return Report{}, fmt.Errorf("%w: %w", ErrAltered, err)
+	}
+	report.Format = format
+	var again bytes.Buffer
+	if err := d.Render(&again, format); err != nil {
+		return Report{}, fmt.Errorf("%w: %w", ErrAltered, err)
+	}
+	if line, same := difference(file, again.Bytes()); !same {
+		return Report{}, fmt.Errorf("%w: line %d is not what was signed, or not as it was exported", ErrAltered, line)
+	}
+	return report, nil
+}
+
+// difference gives the first line, from 1, in which two files differ.
+func difference(a, b []byte) (line int, same bool) {
+	la, lb := bytes.Split(a, []byte("\n")), bytes.Split(b, []byte("\n"))
+	for i := range min(len(la), len(lb)) {
+		if !bytes.Equal(la[i], lb[i]) {
+			return i + 1, false
+		}
+	}
+	return min(len(la), len(lb)) + 1, len(la) == len(lb)
+}
+
+// Verify checks the events: signatures, that they are of this conversation and in
+// order, and that within a log each names the one before as its predecessor where
+// that is here. What it cannot know: whether something was left out at either end,
+// and what the header says.
+func (d *Document) Verify() (Report, error) {
+	h := d.Header
+	if h.Version != Version {
+		return Report{}, fmt.Errorf("version %d of the format is not known", h.Version)
+	}
+	r := Report{Header: h, Events: len(d.Events)}
+	authors := map[peer.ID]bool{}
+	logs := map[event.LogKey][]*event.Event{}
+	seen := map[event.ID]bool{}
+	for i, e := range d.Events {
+		in := e.Conversation
+		if e.Lane == event.LaneControl && e.Kind == room.KindGenesis {
+			in = event.Conversation(e.ID) // it is what names the room
+		}
+		switch {
+		case in.String() != h.Conversation:
+			return Report{}, fmt.Errorf("event %s is of another conversation", e.ID)
+		case seen[e.ID]:
+			return Report{}, fmt.Errorf("event %s is here twice", e.ID)
+		case i > 0 && e.Before(d.Events[i-1]):
+			return Report{}, fmt.Errorf("event %s is out of order", e.ID)
+		}
+		if err := e.Verify(); err != nil {
+			return Report{}, err
+		}
+		seen[e.ID], authors[e.Author] = true, true
+		if e.Lane == event.LaneMessage {
+			logs[e.Key()] = append(logs[e.Key()], e)
+		}
+	}
+	r.Authors = len(authors)
+	for _, log := range logs {
+		slices.SortFunc(log, func(a, b *event.Event) int {
+			if a.Seq != b.Seq {
+				return int(int64(a.Seq) - int64(b.Seq))
+			}
+			return a.ID.Compare(b.ID)
+		})
+		for i, e := range log[1:] {
+			before := log[i]
+			switch {
+			case e.Seq == before.Seq:
+				r.Forks++
+			case e.Seq > before.Seq+1:
+				r.Missing += e.Seq - before.Seq - 1
+			case !slices.ContainsFunc(log[:i+1], func(p *event.Event) bool { return p.Seq == before.Seq && p.ID == e.Prev }):
+				return Report{}, fmt.Errorf("event %s does not follow the one before it in its log", e.ID)
+			}
+		}
+	}
+	return r, nil
+}
+
+func encode(e *event.Event) ([]byte, error) { return proto.Marshal(e.Wire()) }
+
+func decode(b []byte) (*event.Event, error) {
+	var m pb.Event
+	if err := proto.Unmarshal(b, &m); err != nil {
+		return nil, fmt.Errorf("an event is malformed: %w", err)
+	}
+	return event.FromWire(&m)
+}

@@ -1,0 +1,213 @@
+package transcript
+
+import (
+	"bytes"
+	"encoding/base64"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"p2pchat/protocol/event"
+	"p2pchat/protocol/identity"
+	"p2pchat/protocol/room"
+)
+
+func testKey(t testing.TB, n byte) identity.Key {
+	t.Helper()
+	k, err := identity.KeyFromSeed(bytes.Repeat([]byte{n}, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+// author writes a log.
+type author struct {
+	t    testing.TB
+	key  identity.Key
+	conv event.Conversation
+	seq  uint64
+	prev event.ID
+	at   time.Time
+}
+
+func (a *author) writes(kind event.Kind, body []byte) *event.Event {
+	a.t.Helper()
+	a.seq++
+	a.at = a.at.Add(time.Second)
+	e, err := event.Sign(a.key, event.Header{
+		Conversation: a.conv, Lane: event.LaneMessage, Log: event.LogID{byte(a.seq>>8) + 1}, Seq: a.seq, Prev: a.prev, Time: event.At(a.at), Kind: kind,
+	}, body)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	a.prev = e.ID
+	return e
+}
+
+func (a *author) says(text string) *event.Event {
+	a.t.Helper()
+	b, err := event.EncodeText(text)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return a.writes(event.KindText, b)
+}
+
+// sample is a conversation with everything in it that could go wrong in a file.
+func sample(t testing.TB) *Document {
+	t.Helper()
+	conv := event.Conversation{7}
+	alice := &author{t: t, key: testKey(t, 1), conv: conv, at: time.UnixMilli(1_800_000_000_000)}
+	bob := &author{t: t, key: testKey(t, 2), conv: conv, at: time.UnixMilli(1_800_000_000_500)}
+	unknown, err := event.EncodeText("of a later version")
+	if err != nil {
+		t.Fatal(err)
+	}
+	events := []*event.Event{
+		alice.says("hello"), bob.says("two\nlines\n  ~ AAAA"), alice.says("/me waves"),
+		Retracted(bob.says("taken back")), alice.says("\x1b[2J\u202Eevil\u009b <script>alert(1)</script> </template> &amp; \u2028"),
+		bob.writes(9999, unknown), alice.writes(room.KindLeave, nil),
+	}
+	events = append(events, alice.says("skipped")) // and then left out
+	events = append(events[:len(events)-1], alice.says("after what is not here"))
+	slices.SortFunc(events, func(a, b *event.Event) int {
+		if a.Before(b) {
+			return -1
+		}
+		return 1
+	})
+	logging := true
+	return New(Header{
+		Conversation: conv.String(), Kind: "room", Name: "dev </title>\n", Logging: &logging, Exported: time.UnixMilli(1_800_000_009_123), By: alice.key.ID().String(),
+		Names: map[string]string{alice.key.ID().String(): "alice"},
+	}, events)
+}
+
+func render(t testing.TB, d *Document, f Format) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	if err := d.Render(&b, f); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+func TestRoundTrip(t *testing.T) {
+	t.Parallel()
+	d := sample(t)
+	for _, f := range Formats {
+		file := render(t, d, f)
+		r, err := Check(bytes.NewReader(file))
+		if err != nil {
+			t.Fatalf("%s: %v\n%s", f, err, file)
+		}
+		if r.Format != f || r.Events != 8 || r.Authors != 2 || r.Missing != 1 || r.Forks != 0 || r.Header.By != d.Header.By || r.Header.Exported != d.Header.Exported {
+			t.Errorf("%s: %+v", f, r)
+		}
+		if bytes.Contains(file, []byte("taken back")) {
+			t.Errorf("%s shows what was retracted", f)
+		}
+		for _, r := range string(file) {
+			if r == 0x1b || r == 0x9b || f != Lines && (r == 0x202e || r == 0x2028) {
+				t.Errorf("%s holds %U", f, r)
+			}
+		}
+	}
+	page := string(render(t, d, HTML))
+	if !strings.Contains(page, "; the room was logged by") {
+		t.Error("the page does not say that the room was logged")
+	}
+	if strings.Contains(page, "<script") || strings.Count(page, "</template>") != 1 || strings.Count(page, "</title>") != 1 {
+		t.Errorf("what people said is not escaped:\n%s", page)
+	}
+	text := string(render(t, d, Text))
+	for _, want := range []string{"Z alice: hello\n", ": two\n  | lines\n  |   ~ AAAA\n", "Z * alice waves\n", ": [retracted]\n", "Z * alice left\n", `alice: \u001b[2J\u202eevil\u009b <script>`} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the text lacks %q:\n%s", want, text)
+		}
+	}
+}
+
+// TestAltered: no byte of what was said, or is shown of it, can be changed, taken
+// away or added.
+func TestAltered(t *testing.T) {
+	t.Parallel()
+	d := sample(t)
+	for _, f := range Formats {
+		file := render(t, d, f)
+		from := bytes.Index(file, []byte("hello")) - 1 // what is before is the header
+		if f == HTML {
+			from = bytes.Index(file, []byte("<main>"))
+		}
+		doc := bytes.Index(file, []byte(docStart)) + len(docStart)
+		for i := from; i < len(file); i += 3 {
+			if f == HTML && i >= doc && i < doc+600 {
+				continue // the header again
+			}
+			altered := bytes.Clone(file)
+			altered[i] ^= 1
+			if _, err := Check(bytes.NewReader(altered)); !errors.Is(err, ErrAltered) {
+				t.Fatalf("%s, byte %d, %q for %q: %v", f, i, altered[i], file[i], err)
+			}
+		}
+		for _, altered := range [][]byte{file[:len(file)-1], append(bytes.Clone(file), '\n'), file[:from], nil, []byte("hello")} {
+			if _, err := Check(bytes.NewReader(altered)); !errors.Is(err, ErrAltered) {
+				t.Errorf("%s, cut or longer: %v", f, err)
+			}
+		}
+	}
+}
+
+// TestContradictions: events that are good each, and not together.
+func TestContradictions(t *testing.T) {
+	t.Parallel()
+	d := sample(t)
+	with := func(change func(*Document)) *Document {
+		c := New(d.Header, slices.Clone(d.Events))
+		change(c)
+		return c
+	}
+	other := &author{t: t, key: testKey(t, 1), conv: event.Conversation{8}, at: time.UnixMilli(1_800_000_100_000)}
+	broken := &author{t: t, key: testKey(t, 1), conv: event.Conversation{7}, at: time.UnixMilli(1_800_000_100_000), seq: 6, prev: event.ID{1}}
+	forged := *d.Events[0]
+	forged.Signature = bytes.Clone(forged.Signature)
+	forged.Signature[3] ^= 1
+	for what, c := range map[string]*Document{
+		"twice":                   with(func(c *Document) { c.Events = append(c.Events, c.Events[len(c.Events)-1]) }),
+		"another order":           with(func(c *Document) { c.Events[0], c.Events[1] = c.Events[1], c.Events[0] }),
+		"another conversation":    with(func(c *Document) { c.Events = append(c.Events, other.says("x")) }),
+		"a predecessor that lies": with(func(c *Document) { c.Events = append(c.Events, broken.says("x")) }),
+		"a signature":             with(func(c *Document) { c.Events[0] = &forged }),
+		"a later version":         with(func(c *Document) { c.Header.Version = 2 }),
+	} {
+		if _, err := c.Verify(); err == nil {
+			t.Errorf("%s: goes through", what)
+		}
+		for _, f := range Formats {
+			if _, err := Check(bytes.NewReader(render(t, c, f))); !errors.Is(err, ErrAltered) {
+				t.Errorf("%s as %s: %v", what, f, err)
+			}
+		}
+	}
+	fork := &author{t: t, key: testKey(t, 1), conv: event.Conversation{7}, at: time.UnixMilli(1_800_000_100_000), seq: 5, prev: event.ID{1}}
+	if r, err := with(func(c *Document) { c.Events = append(c.Events, fork.says("x")) }).Verify(); err != nil || r.Forks != 1 {
+		t.Errorf("a fork: %+v, %v", r, err)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	d := sample(f)
+	for _, form := range Formats {
+		f.Add(render(f, d, form))
+	}
+	f.Add([]byte(title + "\n{}\n\n" + proof + base64.StdEncoding.EncodeToString([]byte{1}) + "\n"))
+	f.Fuzz(func(t *testing.T, file []byte) {
+		r, err := Check(bytes.NewReader(file))
+		if err == nil && !slices.Contains(Formats, r.Format) {
+			t.Errorf("%+v", r)
+		}
+	})
+}
