@@ -16,6 +16,7 @@ import (
 	"p2pchat/node/internal/rooms"
 	"p2pchat/node/internal/store"
 	"p2pchat/protocol/event"
+	"p2pchat/protocol/identity"
 	"p2pchat/protocol/room"
 )
 
@@ -157,6 +158,9 @@ func (n *Node) retraction(ctx context.Context, r *rooms.Room, op room.Op, id str
 	if err != nil || e.Conversation != r.ID() || e.Lane != event.LaneMessage {
 		return op, api.Errorf(api.CodeNotFound, "there is no message %s in this room", id)
 	}
+	if e.Author == n.key.ID() {
+		return op, api.Errorf(api.CodeForbidden, "this is your own message: only a moderator who stands higher can take it back")
+	}
 	op.Kind, op.Target, op.Message = room.KindRetract, e.Author, eid
 	return op, nil
 }
@@ -177,6 +181,9 @@ func (n *Node) resolveMember(ctx context.Context, r *rooms.Room, who string) (pe
 
 func resolveMember(who string, members []person, self peer.ID, anybody func(string) (peer.ID, error)) (peer.ID, error) {
 	if id, err := peer.Decode(trimPerson(who)); err == nil {
+		if _, err := identity.PublicKey(id); err != nil {
+			return "", api.Errorf(api.CodeNotFound, "%s is no peer ID: a part of it is missing, perhaps", who)
+		}
 		return id, nil
 	}
 	known, err := anybody(who)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -340,6 +341,12 @@ func TestDestroyed(t *testing.T) {
 	owner.says(t, room, "last words")
 	bob.hears(t, room, "last words")
 	bob.halt()
+	carol := start(t, newAccount(t, "carol"), owner, alice)
+	carol.enters(t, room, "")
+	if _, err := carol.LeaveRoom(t.Context(), room); err != nil {
+		t.Fatal(err)
+	}
+	owner.hearsLeave(t, room)
 	owner.governs(t, api.GovernRequest{Room: room, Act: api.ActDestroy, Reason: "moving", Alternate: next})
 	gone := func(n testNode) func() bool {
 		return func() bool {
@@ -356,6 +363,66 @@ func TestDestroyed(t *testing.T) {
 	}
 	if !bob.has(t, room, "last words") {
 		t.Error("what was said before is gone")
+	}
+	// Who had left is told when he wants in again, and is not offered it.
+	_, err = carol.JoinRoom(t.Context(), api.JoinRoomRequest{Room: "old", Wait: time.Minute})
+	if !api.IsCode(err, api.CodeDestroyed) || !strings.Contains(err.Error(), "moving") || !strings.Contains(err.Error(), next) {
+		t.Errorf("who had left is told %v", err)
+	}
+	if rows, err := carol.Rooms(t.Context(), true); err != nil || slices.ContainsFunc(rows, func(r api.Room) bool { return r.RoomID == room }) {
+		t.Errorf("who had left is shown %+v, %v", rows, err)
+	}
+}
+
+// hearsLeave waits until somebody's leave is in the log.
+func (n testNode) hearsLeave(t *testing.T, room string) {
+	t.Helper()
+	wait(t, "the leave", func() bool {
+		rows, err := n.Log(t.Context(), api.LogQuery{Target: room, All: true})
+		return err == nil && slices.ContainsFunc(rows, func(m api.Message) bool { return m.Kind == api.MessageLeave })
+	})
+}
+
+// TestPace: slow mode binds across a restart, and a nick stays with what was said
+// under it; an ID of which a part is missing is nobody's.
+func TestPace(t *testing.T) {
+	t.Parallel()
+	bobDir := newAccount(t, "bob")
+	owner := start(t, newAccount(t, "owner"))
+	bob := start(t, bobDir, owner)
+	room := owner.create(t, api.CreateRoomRequest{Name: "slow"})
+	wait(t, "the owner is online", func() bool { return bob.people.online(owner.key.ID()) })
+	bob.enters(t, room, "")
+	if _, err := owner.Configure(t.Context(), api.ConfigureRequest{Room: room, Set: []api.Setting{{Key: "slow_mode", Value: "1h"}}}); err != nil {
+		t.Fatal(err)
+	}
+	wait(t, "bob knows", func() bool {
+		s, err := bob.RoomState(t.Context(), room)
+		return err == nil && s.Config["slow_mode"] == "1h0m0s"
+	})
+	bob.says(t, room, "one")
+	bob.halt()
+	bob = start(t, bobDir, owner)
+	if _, err := bob.Send(t.Context(), api.SendRequest{Target: room, Text: "two"}); !api.IsCode(err, api.CodeTooFast) {
+		t.Errorf("after a restart: %v", err)
+	}
+	if _, err := bob.JoinRoom(t.Context(), api.JoinRoomRequest{Room: room, Nick: "robert", Wait: time.Minute}); err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range []testNode{bob, owner} {
+		wait(t, "bob is robert", func() bool {
+			rows, err := n.Log(t.Context(), api.LogQuery{Target: room, All: true})
+			return err == nil && slices.ContainsFunc(rows, func(m api.Message) bool { return m.Kind == api.MessageNick && m.Nick == "robert" })
+		})
+		rows, err := n.Log(t.Context(), api.LogQuery{Target: room})
+		if err != nil || len(rows) != 1 || rows[0].Nick != "bob" {
+			t.Errorf("what bob said as bob: %+v, %v", rows, err)
+		}
+	}
+	for _, who := range []string{"12D3KooWXXXX", bob.key.ID().String()[:30]} {
+		if _, err := owner.Govern(t.Context(), api.GovernRequest{Room: room, Act: api.ActBan, Who: who}); !api.IsCode(err, api.CodeNotFound) {
+			t.Errorf("a ban of %s: %v", who, err)
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -37,7 +38,10 @@ func (n *Node) Invite(ctx context.Context, target, who, reason string) (api.Entr
 			return err
 		}
 		if info.Config.MembersOnly() {
-			if err := n.makeMember(ctx, r, p); err != nil {
+			var no *room.Refusal
+			if err := n.makeMember(ctx, r, p); errors.As(err, &no) && no.Code == room.Forbidden {
+				return api.Errorf(api.CodeForbidden, "an invitation into a members-only room makes its guest a member, which takes an admin or owner (%w)", err)
+			} else if err != nil {
 				return err
 			}
 		}

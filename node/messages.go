@@ -10,6 +10,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"p2pchat/node/api"
+	"p2pchat/node/internal/rooms"
 	"p2pchat/node/internal/store"
 	"p2pchat/protocol/event"
 	"p2pchat/protocol/room"
@@ -100,10 +101,13 @@ func (n *Node) Log(ctx context.Context, q api.LogQuery) ([]api.Message, error) {
 	if err != nil {
 		return nil, apiError(err)
 	}
-	return readLog(ctx, n.store, n.people, event.Direct(n.key.ID(), to.peer), q, state, noNicks)
+	return readLog(ctx, n.store, n.people, event.Direct(n.key.ID(), to.peer), q, state, noAsides)
 }
 
-func noNicks([]peer.ID) map[peer.ID]string { return nil }
+// noAsides is for two people, who have no rules.
+func noAsides(events []*event.Event) ([]rooms.Aside, error) {
+	return make([]rooms.Aside, len(events)), nil
+}
 
 // skipped are the kinds that are listed on demand only.
 var skipped = append(slices.Clone(quietKinds), room.KindInvite, room.KindInviteAnswer, room.KindVoiceRequest)
@@ -111,7 +115,7 @@ var skipped = append(slices.Clone(quietKinds), room.KindInvite, room.KindInviteA
 // readLog lists messages of conversation conv; nicks says how people call
 // themselves in it.
 func readLog(ctx context.Context, st *store.Store, who *people, conv event.Conversation, q api.LogQuery,
-	state func(*event.Event) string, nicks func([]peer.ID) map[peer.ID]string,
+	state func(*event.Event) string, asides func([]*event.Event) ([]rooms.Aside, error),
 ) ([]api.Message, error) {
 	if q.Last < 0 {
 		return nil, api.Errorf(api.CodeUsage, "the number of messages is %d, and must not be negative", q.Last)
@@ -128,11 +132,19 @@ func readLog(ctx context.Context, st *store.Store, who *people, conv event.Conve
 	if err != nil {
 		return nil, apiError(err)
 	}
-	called := nicks(authors(rows))
+	events := make([]*event.Event, len(rows))
+	for i, row := range rows {
+		events[i] = row.Event
+	}
+	said, err := asides(events)
+	if err != nil {
+		return nil, err
+	}
 	out := make([]api.Message, 0, len(rows))
-	for _, row := range rows {
+	for i, row := range rows {
 		m := message(row.Event, row.Received, who)
-		m.Conversation, m.Nick = conv.String(), called[row.Author]
+		m.Conversation = conv.String()
+		aside(&m, said[i])
 		m.State, m.Forked = state(row.Event), row.Forked
 		if row.Verdict == store.VerdictRetracted {
 			retract(&m)
@@ -142,17 +154,16 @@ func readLog(ctx context.Context, st *store.Store, who *people, conv event.Conve
 	return out, nil
 }
 
+// aside adds what the rules say of a message.
+func aside(m *api.Message, a rooms.Aside) {
+	m.Nick = a.Nick
+	if a.Idle {
+		m.Text += " (this has no effect)"
+	}
+}
+
 // retract leaves a tombstone of a message.
 func retract(m *api.Message) { m.Kind, m.Text, m.Retracted = api.MessageText, "", true }
-
-func authors(rows []store.Stored) []peer.ID {
-	var out []peer.ID
-	for _, row := range rows {
-		out = append(out, row.Author)
-	}
-	slices.Sort(out)
-	return slices.Compact(out)
-}
 
 // message is e as faces see it, but for its delivery state.
 func message(e *event.Event, received time.Time, who *people) api.Message {

@@ -172,7 +172,7 @@ func (r *Reader) Log(ctx context.Context, q api.LogQuery) ([]api.Message, error)
 	if err != nil {
 		return nil, apiError(err)
 	}
-	return readLog(ctx, r.store, r.people, event.Direct(r.acc.Peer, p), q, state, noNicks)
+	return readLog(ctx, r.store, r.people, event.Direct(r.acc.Peer, p), q, state, noAsides)
 }
 
 func (r *Reader) roomLog(ctx context.Context, s *rooms.StoredRoom, q api.LogQuery) ([]api.Message, error) {
@@ -180,11 +180,7 @@ func (r *Reader) roomLog(ctx context.Context, s *rooms.StoredRoom, q api.LogQuer
 	if err != nil {
 		return nil, apiError(err)
 	}
-	return readLog(ctx, r.store, r.people, s.Info().Room, q, roomStates(r.acc.Peer, func() event.Frontier { return rooms.Reached(acks) }), func(ids []peer.ID) map[peer.ID]string {
-		out := map[peer.ID]string{}
-		for _, id := range ids {
-			out[id] = s.Nick(id)
-		}
-		return out
+	return readLog(ctx, r.store, r.people, s.Info().Room, q, roomStates(r.acc.Peer, func() event.Frontier { return rooms.Reached(acks) }), func(events []*event.Event) ([]rooms.Aside, error) {
+		return s.Asides(events), nil
 	})
 }

@@ -81,6 +81,9 @@ func readable(m api.Message) string {
 		who = m.Name
 	}
 	who, text := plain(who), plain(m.Text)
+	if m.Retracted {
+		return "<" + who + "> [retracted]"
+	}
 	switch m.Kind {
 	case api.MessageAction:
 		return "* " + who + " " + text

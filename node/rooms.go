@@ -34,7 +34,7 @@ func roomError(err error) error {
 	case errors.Is(err, rooms.ErrNotHere):
 		return api.Errorf(api.CodeNotFound, "whom you mean is not in the room")
 	case errors.Is(err, rooms.ErrNobody):
-		return api.Errorf(api.CodeNotJoined, "nobody is connected who could let you in: %w", err)
+		return api.Errorf(api.CodeNotJoined, "%w; somebody who is in it has to be connected", err)
 	case errors.Is(err, rooms.ErrClosed):
 		return api.Errorf(api.CodeNoNode, "%w", err)
 	}
@@ -51,7 +51,7 @@ func (n *Node) Rooms(ctx context.Context, all bool) ([]api.Room, error) {
 	listed := func(id string) bool {
 		return slices.ContainsFunc(out, func(r api.Room) bool { return r.RoomID == id })
 	}
-	open, _ := n.rooms.Browse(ctx, nil)
+	open, ended := n.rooms.Browse(ctx, nil)
 	for _, l := range open {
 		if !listed(l.Room.String()) {
 			out = append(out, listingRow(l))
@@ -60,7 +60,7 @@ func (n *Node) Rooms(ctx context.Context, all bool) ([]api.Room, error) {
 	// Of a room we left, who is in it knows more; of one that is over, or was
 	// temporary, nobody need be reminded.
 	for _, r := range n.rooms.Rooms() {
-		if listed(r.ID().String()) {
+		if listed(r.ID().String()) || slices.ContainsFunc(ended, func(l rooms.Listing) bool { return l.Room == r.ID() }) {
 			continue
 		}
 		info, err := r.Info(ctx)
@@ -289,11 +289,14 @@ func (n *Node) findRoom(ctx context.Context, target string) (id event.Conversati
 		// The name of a room that is no more may be another's by now.
 		if !info.Destroyed || notID == nil {
 			id := known.ID()
-			open, _ := n.rooms.Browse(ctx, &id)
+			open, ended := n.rooms.Browse(ctx, &id)
 			for _, l := range open {
-				via = l.Via
+				return id, l.Via, known, nil
 			}
-			return id, via, known, nil
+			for _, l := range ended { // since we left
+				return id, nil, nil, destroyed(l.Reason, l.Alternate)
+			}
+			return id, nil, known, nil
 		}
 	}
 	if notID == nil {

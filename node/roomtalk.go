@@ -20,7 +20,10 @@ import (
 func (n *Node) sendToRoom(ctx, wait context.Context, r *rooms.Room, body []byte) (api.Receipt, error) {
 	e, err := r.Say(ctx, event.KindText, body)
 	if err != nil {
-		return api.Receipt{}, roomError(err)
+		if err = roomError(err); api.IsCode(err, api.CodeDestroyed) {
+			err = gone(ctx, r)
+		}
+		return api.Receipt{}, err
 	}
 	// Running out of time is no error: the state says how far it came.
 	_ = r.WaitAcked(wait, e)
@@ -38,13 +41,10 @@ func (n *Node) sendToRoom(ctx, wait context.Context, r *rooms.Room, body []byte)
 
 // roomLog lists messages of a room.
 func (n *Node) roomLog(ctx context.Context, r *rooms.Room, q api.LogQuery) ([]api.Message, error) {
-	var err error
-	out, e := readLog(ctx, n.store, n.people, r.ID(), q, roomStates(n.key.ID(), r.Reached), func(ids []peer.ID) map[peer.ID]string {
-		var nicks map[peer.ID]string
-		nicks, err = r.Nicks(ctx, ids)
-		return nicks
+	return readLog(ctx, n.store, n.people, r.ID(), q, roomStates(n.key.ID(), r.Reached), func(events []*event.Event) ([]rooms.Aside, error) {
+		out, err := r.Asides(ctx, events)
+		return out, roomError(err)
 	})
-	return out, errors.Join(e, roomError(err))
 }
 
 // roomStates tells the state of messages of a room, of which others hold ours up
@@ -97,11 +97,12 @@ func (h roomHandler) Messages(id event.Conversation, scene rooms.Scene, ms []roo
 	n.roomsDue.put(id)
 }
 
-func (h roomHandler) Governed(id event.Conversation, scene rooms.Scene, events []*event.Event, at time.Time) {
+func (h roomHandler) Governed(id event.Conversation, scene rooms.Scene, events []*event.Event, asides []rooms.Aside, at time.Time) {
 	var lines []api.Message
-	for _, e := range events {
+	for i, e := range events {
 		row := message(e, at, h.n.people)
 		row.Conversation = id.String()
+		aside(&row, asides[i])
 		row.State = api.Received
 		if e.Author == h.n.key.ID() {
 			row.State = api.Queued

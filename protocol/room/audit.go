@@ -116,5 +116,8 @@ func (c *control) sentence(name func(peer.ID) string) string {
 	if c.Reason != "" {
 		s += ": " + c.Reason
 	}
+	if c.Kind == KindDestroy && c.Alternate != (event.Conversation{}) {
+		s += "; in its place there is the room " + c.Alternate.String()
+	}
 	return s
 }

@@ -54,6 +54,31 @@ func (r *Room) Nick(p peer.ID) string {
 	return last.nick()
 }
 
+// NickAt is how the author of e called himself when he said it, by his own clock:
+// his nick now if what gave him that one is not here.
+func (r *Room) NickAt(e *event.Event) string {
+	i := r.find(e.Author)
+	if i < 0 {
+		return ""
+	}
+	var last *message
+	for _, m := range r.people[i].said {
+		if m.kind != KindLeave && m.counts() && m.time <= e.Time && (last == nil || last.earlier(m)) {
+			last = m
+		}
+	}
+	if last == nil || last.nick() == "" {
+		return r.Nick(e.Author)
+	}
+	return last.nick()
+}
+
+// Idle tells whether a control event that is stored has no effect.
+func (r *Room) Idle(id event.ID) bool {
+	c := r.byID[id]
+	return c == nil || !r.all.eff.has(c.index)
+}
+
 // nick is the nick that m, a join or nick, gives its author.
 func (m *message) nick() string {
 	switch b := m.body.(type) {

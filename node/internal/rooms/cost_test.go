@@ -113,7 +113,7 @@ type nobody struct{ *heard }
 
 func (nobody) Messages(event.Conversation, Scene, []Message)                 {}
 func (nobody) MemberChanged(event.Conversation, Member, bool)                {}
-func (nobody) Governed(event.Conversation, Scene, []*event.Event, time.Time) {}
+func (nobody) Governed(event.Conversation, Scene, []*event.Event, []Aside, time.Time) {}
 
 // BenchmarkIngest is what the room's goroutine does for one message of a member,
 // without the store.

@@ -180,8 +180,9 @@ type Scene struct {
 type Handler interface {
 	// Messages: these entered the history, or their verdict changed.
 	Messages(room event.Conversation, s Scene, ms []Message)
-	// Governed: control events that entered the history.
-	Governed(room event.Conversation, s Scene, events []*event.Event, at time.Time)
+	// Governed: control events that entered the history, and of each what the rules
+	// say now.
+	Governed(room event.Conversation, s Scene, events []*event.Event, asides []Aside, at time.Time)
 	// RoomChanged: name, subject, occupants, our standing … may have changed.
 	RoomChanged(room event.Conversation)
 	// MemberChanged: somebody came, changed or went.

@@ -42,7 +42,7 @@ func (h *heard) Messages(_ event.Conversation, _ Scene, ms []Message) {
 	h.messages = append(h.messages, ms...)
 }
 
-func (h *heard) Governed(_ event.Conversation, _ Scene, events []*event.Event, _ time.Time) {
+func (h *heard) Governed(_ event.Conversation, _ Scene, events []*event.Event, _ []Aside, _ time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.governed = append(h.governed, events...)

@@ -84,6 +84,9 @@ func (r *Room) reload(ctx context.Context) error {
 	}
 	err = st.EachMessage(ctx, r.id, func(e *event.Event, v room.Status) error {
 		stored[e.ID] = v
+		if e.Author == r.svc.self && e.Kind == event.KindText && e.Time.Wall().After(r.lastSaid) {
+			r.lastSaid = e.Time.Wall()
+		}
 		if batch = append(batch, e); len(batch) == loadBatch {
 			take()
 		}
@@ -93,6 +96,9 @@ func (r *Room) reload(ctx context.Context) error {
 		return err
 	}
 	take()
+	if now := time.Now(); r.lastSaid.After(now) { // the clock was put back
+		r.lastSaid = now
+	}
 	if err := takeForks(ctx, st, rules); err != nil {
 		return err
 	}

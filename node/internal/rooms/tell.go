@@ -66,15 +66,9 @@ func (r *Room) tell(ctx context.Context, in *intake, b Batch, at time.Time) {
 	h := r.svc.cfg.Handler
 	var ms []Message
 	said := false // something people say of themselves, or the subject
-	nicks := map[peer.ID]string{}
 	message := func(e *event.Event, at time.Time, fresh bool) {
 		v, _ := r.rules.Verdict(e.ID)
-		nick, known := nicks[e.Author]
-		if !known {
-			nick = r.rules.Nick(e.Author)
-			nicks[e.Author] = nick
-		}
-		ms = append(ms, Message{Event: e, At: at, Nick: nick, Verdict: v, Fresh: fresh})
+		ms = append(ms, Message{Event: e, At: at, Nick: r.rules.NickAt(e), Verdict: v, Fresh: fresh})
 		switch e.Kind {
 		case room.KindJoin, room.KindLeave, room.KindNick, room.KindSubject:
 			said = true
@@ -110,7 +104,7 @@ func (r *Room) tell(ctx context.Context, in *intake, b Batch, at time.Time) {
 	r.tellMessages(ms)
 	governed := slices.ContainsFunc(in.effects, func(e room.Effects) bool { return len(e.Governed) > 0 || e.Everyone || len(e.People) > 0 })
 	if len(b.Control) > 0 {
-		h.Governed(r.id, r.scene(), b.Control, at)
+		h.Governed(r.id, r.scene(), b.Control, asides(r.rules, b.Control), at)
 	}
 	if said || governed {
 		r.peopleChanged()

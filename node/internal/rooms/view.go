@@ -79,15 +79,25 @@ func (r *Room) State(ctx context.Context) (room.State, error) {
 	return s, err
 }
 
-// Nicks says how people call themselves here.
-func (r *Room) Nicks(ctx context.Context, people []peer.ID) (map[peer.ID]string, error) {
-	out := map[peer.ID]string{}
-	err := r.do(ctx, func() {
-		for _, p := range people {
-			out[p] = r.rules.Nick(p)
-		}
-	})
+// Aside is what the rules say of an event that is shown.
+type Aside struct {
+	Nick string // its author's when he said it
+	Idle bool   // a control event without effect
+}
+
+// Asides says it of each of events.
+func (r *Room) Asides(ctx context.Context, events []*event.Event) ([]Aside, error) {
+	var out []Aside
+	err := r.do(ctx, func() { out = asides(r.rules, events) })
 	return out, err
+}
+
+func asides(rules *room.Room, events []*event.Event) []Aside {
+	out := make([]Aside, len(events))
+	for i, e := range events {
+		out[i] = Aside{Nick: rules.NickAt(e), Idle: e.Lane == event.LaneControl && rules.Idle(e.ID)}
+	}
+	return out
 }
 
 // Status is how the room is doing.
@@ -219,6 +229,9 @@ func (s *StoredRoom) State() room.State { return s.r.rules.State() }
 
 // Nick says how p calls himself here.
 func (s *StoredRoom) Nick(p peer.ID) string { return s.r.rules.Nick(p) }
+
+// Asides says of each of events what the rules do.
+func (s *StoredRoom) Asides(events []*event.Event) []Aside { return asides(s.r.rules, events) }
 
 // Audit lists what was done in the room.
 func (s *StoredRoom) Audit(name func(peer.ID) string) []room.Decision { return s.r.rules.Audit(name) }

@@ -57,8 +57,8 @@ file is what was signed. FILE - is standard input. No account is needed.
 What it cannot tell is in the exporter's word: how people are called, when the file
 was made, and whether messages were left out. A file that was changed ends it with
 exit code 1 and says where.`,
-		Example: `  p2pchat verify-log dev.html
-  p2pchat verify-log --json - < dev.jsonl`,
+		Example: `  p2pchat verify-log 'dev.html'
+  p2pchat verify-log --json - < 'dev.jsonl'`,
 		Args: exactly("FILE"),
 		RunE: a.run(func(_ context.Context, args []string) error {
 			var file io.Reader = a.in

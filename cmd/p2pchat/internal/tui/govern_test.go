@@ -195,7 +195,7 @@ func TestVoice(t *testing.T) {
 		b.enter("/voice-request")
 		b.shows("the moderators are asked for voice")
 		c.settle()
-		c.shows("bruno asks for voice; /voice bruno gives it", "● bruno         asks")
+		c.shows("bruno asks for voice in #dev; /voice bruno gives it", "● bruno         asks")
 		c.typed("/voice ")
 		c.press("tab")
 		if got := c.m.draft().text; got != "/voice bruno " {

@@ -73,7 +73,7 @@ func (m *model) takeVoiceRequest(q api.VoiceRequest) tea.Cmd {
 		label = clean(q.Name)
 	}
 	if t == m.people.focus {
-		return m.announce(label + " asks for voice; /voice " + label + " gives it")
+		return m.announce(label + " asks for voice in " + t.label() + "; /voice " + label + " gives it")
 	}
 	return m.announce(label + " asks for voice in " + t.label() + "; there, /voice " + label + " gives it")
 }

@@ -36,7 +36,7 @@ func TestTerminalGovern(t *testing.T) {
 	if _, err := bruno.RequestVoice(t.Context(), board); err != nil {
 		t.Fatal(err)
 	}
-	term.shows("bruno asks for voice; /voice bruno gives it", "asks")
+	term.shows("bruno asks for voice in #board; /voice bruno gives it", "asks")
 	term.write("\x1bOQ\x1b[B\r") // F2, Down, Enter
 	term.shows("bruno in #board", "▌ write privately")
 	term.write("\x1b[B\x1b[B\r")
