@@ -111,8 +111,8 @@ func (quick) Frontier(context.Context, event.Conversation) (event.Frontier, erro
 
 type nobody struct{ *heard }
 
-func (nobody) Messages(event.Conversation, Scene, []Message)                 {}
-func (nobody) MemberChanged(event.Conversation, Member, bool)                {}
+func (nobody) Messages(event.Conversation, Scene, []Message)                          {}
+func (nobody) MemberChanged(event.Conversation, Member, bool)                         {}
 func (nobody) Governed(event.Conversation, Scene, []*event.Event, []Aside, time.Time) {}
 
 // BenchmarkIngest is what the room's goroutine does for one message of a member,

@@ -52,7 +52,7 @@ func (q *question) close() {
 func (q *question) refused(_ *model, msg joinedMsg) {
 	q.busy, q.err = "", clean(msg.err.Error())
 	if api.IsCode(msg.err, api.CodeNotAuthorized) {
-		q.draft = draft{column: -1} // nobody edits what he cannot read
+		q.draft = draft{column: -1}                    // nobody edits what he cannot read
 		q.err = "not let in: that is not the password" // whatever went wrong, nobody is told more
 	}
 }
