@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/rand"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -112,6 +113,50 @@ func TestHostileDirectory(t *testing.T) {
 	}
 	if _, err := alice.JoinRoom(t.Context(), api.JoinRoomRequest{Room: "honest", Wait: time.Minute}); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestOneVoice: who tells of a room many times is one among those who tell of it,
+// and a room is not at its end because somebody says so.
+func TestOneVoice(t *testing.T) {
+	t.Parallel()
+	alice := start(t, newAccount(t, "alice"))
+	bob := start(t, newAccount(t, "bob"), alice)
+	carol := start(t, newAccount(t, "carol"), alice, bob)
+	wait(t, "carol sees bob", func() bool { return carol.people.online(bob.key.ID()) })
+	roomOf(t, api.CreateRoomRequest{Name: "honest"}, bob, carol)
+	k := keepDoor(t, alice, "mallory")
+	answers, _ := asks[pb.DirectoryAnswer](meet(t, bob, "spy"), rooms.DirectoryProtocol, framed(t, &pb.DirectoryAsk{}))
+	if len(answers) != 1 || len(answers[0].Rooms) != 1 {
+		t.Fatalf("bob tells of %v", answers)
+	}
+	genesis, err := event.FromWire(answers[0].Rooms[0].Genesis)
+	if err != nil {
+		t.Fatal(err)
+	}
+	hacked := slices.Repeat([]*pb.RoomEntry{told(genesis, "hacked")}, 500)
+	body, err := (&room.Op{Kind: room.KindDestroy, Auth: genesis.ID, Reason: "over"}).Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	destroy, err := event.Sign(k.outsider.key, event.Header{
+		Conversation: event.Conversation(genesis.ID), Lane: event.LaneControl, Ctl: []event.ID{genesis.ID}, Time: event.At(time.Now()), Kind: room.KindDestroy,
+	}, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := told(genesis, "honest")
+	ended.Ending = []*pb.Event{destroy.Wire()}
+	for name, what := range map[string][]byte{"many times": directory(t, hacked...), "the end": directory(t, ended)} {
+		k.answers(rooms.DirectoryProtocol, what)
+		if got := listedNames(t, alice); got["honest"] != 1 || len(got) != 1 {
+			t.Errorf("told %s alice lists %v", name, got)
+		}
+	}
+	bob.halt()
+	carol.halt()
+	if _, err := alice.JoinRoom(t.Context(), api.JoinRoomRequest{Room: genesis.ID.String()}); !api.IsCode(err, api.CodeNotJoined) {
+		t.Errorf("told of an end that was none alice gets %v", err)
 	}
 }
 

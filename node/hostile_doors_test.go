@@ -195,7 +195,7 @@ func TestBanned(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := r.Ingest(t.Context(), bob.key.ID(), []*event.Event{e}); err != nil {
+		if _, err := r.Ingest(t.Context(), bob.key.ID(), []*event.Event{e}); err != nil {
 			t.Fatal(err)
 		}
 		wait(t, "he is out", func() bool { return len(membersOf(t, n, id.String())) == 2 })

@@ -225,12 +225,12 @@ func (r replica) Summary(ctx context.Context) (antientropy.Summary, error) {
 	return antientropy.Summary(s), err
 }
 
-func (r replica) Ingest(ctx context.Context, from peer.ID, events []*event.Event) error {
-	err := r.Room.Ingest(ctx, from, events)
+func (r replica) Ingest(ctx context.Context, from peer.ID, events []*event.Event) (int, error) {
+	fresh, err := r.Room.Ingest(ctx, from, events)
 	if errors.Is(err, rooms.ErrRefused) || errors.Is(err, store.ErrTooManyLogs) {
-		return fmt.Errorf("%w: %w", antientropy.ErrRefused, err)
+		return fresh, fmt.Errorf("%w: %w", antientropy.ErrRefused, err)
 	}
-	return err
+	return fresh, err
 }
 
 func (r replica) Committed(from peer.ID, f event.Frontier) {

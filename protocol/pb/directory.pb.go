@@ -124,11 +124,9 @@ type RoomEntry struct {
 	MembersOnly   bool                   `protobuf:"varint,6,opt,name=members_only,json=membersOnly,proto3" json:"members_only,omitempty"`
 	Moderated     bool                   `protobuf:"varint,7,opt,name=moderated,proto3" json:"moderated,omitempty"`
 	Password      bool                   `protobuf:"varint,8,opt,name=password,proto3" json:"password,omitempty"`
-	Occupants     uint32                 `protobuf:"varint,9,opt,name=occupants,proto3" json:"occupants,omitempty"`  // who joined and did not leave
-	Logging       bool                   `protobuf:"varint,10,opt,name=logging,proto3" json:"logging,omitempty"`     // members keep readable logs
-	Destroyed     bool                   `protobuf:"varint,11,opt,name=destroyed,proto3" json:"destroyed,omitempty"` // nobody enters it any more
-	Reason        string                 `protobuf:"bytes,12,opt,name=reason,proto3" json:"reason,omitempty"`        // why it was destroyed, may be empty
-	Alternate     []byte                 `protobuf:"bytes,13,opt,name=alternate,proto3" json:"alternate,omitempty"`  // the ID of the room to go to instead, may be absent
+	Occupants     uint32                 `protobuf:"varint,9,opt,name=occupants,proto3" json:"occupants,omitempty"` // who joined and did not leave
+	Logging       bool                   `protobuf:"varint,10,opt,name=logging,proto3" json:"logging,omitempty"`    // members keep readable logs
+	Ending        []*Event               `protobuf:"bytes,11,rep,name=ending,proto3" json:"ending,omitempty"`       // of a room that is no more: what ended it, each after those it cites
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -233,23 +231,9 @@ func (x *RoomEntry) GetLogging() bool {
 	return false
 }
 
-func (x *RoomEntry) GetDestroyed() bool {
+func (x *RoomEntry) GetEnding() []*Event {
 	if x != nil {
-		return x.Destroyed
-	}
-	return false
-}
-
-func (x *RoomEntry) GetReason() string {
-	if x != nil {
-		return x.Reason
-	}
-	return ""
-}
-
-func (x *RoomEntry) GetAlternate() []byte {
-	if x != nil {
-		return x.Alternate
+		return x.Ending
 	}
 	return nil
 }
@@ -262,7 +246,7 @@ const file_directory_proto_rawDesc = "" +
 	"\fDirectoryAsk\x12\x12\n" +
 	"\x04room\x18\x01 \x01(\fR\x04room\";\n" +
 	"\x0fDirectoryAnswer\x12(\n" +
-	"\x05rooms\x18\x01 \x03(\v2\x12.p2pchat.RoomEntryR\x05rooms\"\x88\x03\n" +
+	"\x05rooms\x18\x01 \x03(\v2\x12.p2pchat.RoomEntryR\x05rooms\"\xdc\x02\n" +
 	"\tRoomEntry\x12(\n" +
 	"\agenesis\x18\x01 \x01(\v2\x0e.p2pchat.EventR\agenesis\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12 \n" +
@@ -274,10 +258,8 @@ const file_directory_proto_rawDesc = "" +
 	"\bpassword\x18\b \x01(\bR\bpassword\x12\x1c\n" +
 	"\toccupants\x18\t \x01(\rR\toccupants\x12\x18\n" +
 	"\alogging\x18\n" +
-	" \x01(\bR\alogging\x12\x1c\n" +
-	"\tdestroyed\x18\v \x01(\bR\tdestroyed\x12\x16\n" +
-	"\x06reason\x18\f \x01(\tR\x06reason\x12\x1c\n" +
-	"\talternate\x18\r \x01(\fR\talternateB\x15Z\x13p2pchat/protocol/pbb\x06proto3"
+	" \x01(\bR\alogging\x12&\n" +
+	"\x06ending\x18\v \x03(\v2\x0e.p2pchat.EventR\x06endingB\x15Z\x13p2pchat/protocol/pbb\x06proto3"
 
 var (
 	file_directory_proto_rawDescOnce sync.Once
@@ -301,11 +283,12 @@ var file_directory_proto_goTypes = []any{
 var file_directory_proto_depIdxs = []int32{
 	2, // 0: p2pchat.DirectoryAnswer.rooms:type_name -> p2pchat.RoomEntry
 	3, // 1: p2pchat.RoomEntry.genesis:type_name -> p2pchat.Event
-	2, // [2:2] is the sub-list for method output_type
-	2, // [2:2] is the sub-list for method input_type
-	2, // [2:2] is the sub-list for extension type_name
-	2, // [2:2] is the sub-list for extension extendee
-	0, // [0:2] is the sub-list for field type_name
+	3, // 2: p2pchat.RoomEntry.ending:type_name -> p2pchat.Event
+	3, // [3:3] is the sub-list for method output_type
+	3, // [3:3] is the sub-list for method input_type
+	3, // [3:3] is the sub-list for extension type_name
+	3, // [3:3] is the sub-list for extension extendee
+	0, // [0:3] is the sub-list for field type_name
 }
 
 func init() { file_directory_proto_init() }

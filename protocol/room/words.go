@@ -150,8 +150,18 @@ func (r *Room) Against(p peer.ID) []event.ID {
 	if i < 0 {
 		return nil
 	}
+	return r.grounds(r.people[i].settings, r.people[i].kicks, r.setters[FieldAccess], r.destroys)
+}
+
+// Ending lists the effective acts that ended the room, with their ancestors, each
+// after those it cites.
+func (r *Room) Ending() []event.ID { return r.grounds(r.destroys) }
+
+// grounds gives those of the control events listed that have effect, with their
+// ancestors, each after those it cites.
+func (r *Room) grounds(lists ...[]int) []event.ID {
 	var all bitset
-	for _, list := range [][]int{r.people[i].settings, r.people[i].kicks, r.setters[FieldAccess], r.destroys} {
+	for _, list := range lists {
 		for _, c := range list {
 			if r.all.eff.has(c) {
 				all.union(r.controls[c].anc)

@@ -2,6 +2,7 @@ package antientropy
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"slices"
 
@@ -177,8 +178,11 @@ func (r *run) sendLogs(ctx context.Context, p *page, t *turn) (forked bool, err 
 			case before.Seq == theirs.Seq:
 				// Both see it, both send all. The head being the same, a
 				// branch below it may be what makes the bucket differ.
-				_, branches := r.mine.Forks[k]
-				whole = before.ID != theirs.ID || branches
+				forks, branches := r.mine.Forks[k]
+				state := sha256.Sum256(slices.Concat(before.ID[:], forks[:]))
+				if whole = (before.ID != theirs.ID || branches) && r.resend(k, state); whole {
+					r.resent[k] = state
+				}
 			case m.Seq > theirs.Seq:
 				if whole, err = r.branched(ctx, k, theirs); err != nil {
 					return false, err

@@ -213,15 +213,16 @@ func (m *memory) Range(_ context.Context, r event.Range, limit int) ([]*event.Ev
 	return out, nil
 }
 
-func (m *memory) Ingest(_ context.Context, _ peer.ID, events []*event.Event) error {
+func (m *memory) Ingest(_ context.Context, _ peer.ID, events []*event.Event) (int, error) {
 	if err := m.hook("ingest"); err != nil {
-		return err
+		return 0, err
 	}
 	if err := event.VerifyRange(events); err != nil {
-		return fmt.Errorf("%w: %w", ErrRefused, err)
+		return 0, fmt.Errorf("%w: %w", ErrRefused, err)
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	before := m.sizeLocked()
 	for _, e := range events {
 		if e.Lane == event.LaneMessage && e.Seq < m.low[e.Key()] {
 			continue
@@ -231,7 +232,18 @@ func (m *memory) Ingest(_ context.Context, _ peer.ID, events []*event.Event) err
 	m.ingested += len(events)
 	m.batches++
 	m.changedLocked()
-	return nil
+	return m.sizeLocked() - before, nil
+}
+
+// sizeLocked is how many events are held.
+func (m *memory) sizeLocked() int {
+	n := len(m.controls)
+	for _, log := range m.logs {
+		for _, events := range log {
+			n += len(events)
+		}
+	}
+	return n
 }
 
 func (m *memory) Committed(from peer.ID, f event.Frontier) {

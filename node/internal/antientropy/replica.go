@@ -45,9 +45,10 @@ type Replica interface {
 	// limitBytes, but gives one seq at least.
 	Range(ctx context.Context, r event.Range, limitBytes int) ([]*event.Event, error)
 	// Ingest verifies, judges and commits events of the room; those already
-	// held are passed over. It returns when they are on disk or parked. An error
-	// that wraps ErrRefused is the sender's fault and ends the run.
-	Ingest(ctx context.Context, from peer.ID, events []*event.Event) error
+	// held are passed over. It returns when they are on disk or parked, with the
+	// number of those that are kept and were not here. An error that wraps
+	// ErrRefused is the sender's fault and ends the run.
+	Ingest(ctx context.Context, from peer.ID, events []*event.Event) (fresh int, err error)
 	// Committed: from says that it has committed everything up to f, a part of
 	// its frontier. That is its word; f may name what is not here.
 	Committed(from peer.ID, f event.Frontier)

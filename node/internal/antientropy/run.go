@@ -37,8 +37,13 @@ type run struct {
 	asked    map[event.ID]bool       // control events asked for, once each
 	whole    map[event.LogKey]bool   // logs with two branches, sent from the beginning
 	digest   [32]byte                // as we last stated it
-	took     bool                    // events, new ones most likely
-	equal    bool                    // at the end
+	took     bool                    // something that was not here
+	// resend tells whether all of a log in this state is to be sent: what it is for
+	// came with the first time, or nothing brings it.
+	resend func(k event.LogKey, state [32]byte) bool
+	resent map[event.LogKey][32]byte // such logs that were sent
+	ended  bool                      // in order
+	equal  bool                      // at the end
 }
 
 func (r *run) summarize(ctx context.Context) error {
@@ -235,6 +240,7 @@ func (r *run) turns(ctx context.Context, serving bool) error {
 
 // end concludes the run after the last turn of the other side.
 func (r *run) end(t *turn) {
+	r.ended = true
 	if t.digest == r.digest {
 		r.nowEqual()
 	}
@@ -264,10 +270,11 @@ func (r *run) readTurn(ctx context.Context, mayBring bool) (*turn, error) {
 		case !mayBring:
 			return nil, refused("events before the differences are known")
 		default:
-			if err := r.replica.Ingest(ctx, r.peer, events); err != nil {
+			fresh, err := r.replica.Ingest(ctx, r.peer, events)
+			r.took = r.took || fresh > 0
+			if err != nil {
 				return nil, fmt.Errorf("commit %d events: %w", len(events), err)
 			}
-			r.took = true
 			for _, e := range events {
 				if e.Lane == event.LaneMessage {
 					if len(t.touched) < maxHeads {

@@ -164,6 +164,16 @@ func (s *Service) dial(ctx context.Context, k pairKey) error {
 // the other part, or connected to one.
 func (s *Service) ran(r *run) {
 	r.replica.Synced(r.peer, r.equal)
+	if r.ended {
+		s.mu.Lock()
+		if len(s.resent) >= maxResent {
+			clear(s.resent)
+		}
+		for k, state := range r.resent {
+			s.resent[resentKey{pairKey{r.room, r.peer}, k}] = state
+		}
+		s.mu.Unlock()
+	}
 	if !r.took {
 		return
 	}
@@ -268,7 +278,27 @@ func (s *Service) newRun(k pairKey, replica Replica, l *link) *run {
 		allowed: func() bool { _, ok := s.cfg.Rooms.Replica(k.room, k.peer); return ok },
 		has:     event.Frontier{}, low: map[event.LogKey]uint64{}, stated: event.Frontier{},
 		asked: map[event.ID]bool{}, whole: map[event.LogKey]bool{},
+		resend: func(log event.LogKey, state [32]byte) bool { return s.resend(resentKey{k, log}, state) },
+		resent: map[event.LogKey][32]byte{},
 	}
+}
+
+// resentKey is a log that was sent whole to somebody.
+type resentKey struct {
+	pairKey
+	event.LogKey
+}
+
+// maxResent bounds what is remembered of that.
+const maxResent = 8192
+
+// resend tells whether a log whose head both sides hold is to be sent whole for
+// the branches in it: once for each state of it. A branch below the other side's
+// low mark makes the two differ for ever.
+func (s *Service) resend(k resentKey, state [32]byte) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.resent[k] != state
 }
 
 // over does something over a stream, which ends with it: in order if there is no

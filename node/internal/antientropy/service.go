@@ -56,6 +56,7 @@ type Service struct {
 	pairs    map[pairKey]*pair
 	queue    []pairKey // those with a run pending, the longest waiting first
 	served   map[peer.ID]*quota
+	resent   map[resentKey][32]byte // logs sent whole, by the state they were in
 }
 
 // New makes a service; it does nothing before Run.
@@ -65,7 +66,7 @@ func New(cfg Config) *Service {
 	}
 	return &Service{
 		cfg: cfg, self: cfg.Host.ID(), log: cfg.Logger.With("component", "sync"), wake: make(chan struct{}, 1),
-		followed: map[event.Conversation]time.Time{}, pairs: map[pairKey]*pair{}, served: map[peer.ID]*quota{},
+		followed: map[event.Conversation]time.Time{}, pairs: map[pairKey]*pair{}, served: map[peer.ID]*quota{}, resent: map[resentKey][32]byte{},
 	}
 }
 

@@ -183,6 +183,34 @@ func TestForkBelowTheHead(t *testing.T) {
 	}
 }
 
+// TestForkBelowTheLowMark: where somebody never gets a branch, the two differ for
+// ever, and the log is sent once for it.
+func TestForkBelowTheLowMark(t *testing.T) {
+	t.Parallel()
+	c, genesis := newRoom(t, 9)
+	c.say(1, 3)
+	other := c.fork(1, 3)
+	log := c.say(1, 40)
+	other.say(1, 1)
+	a := newNode(t, 1, c.room, append(append([]*event.Event{genesis}, c.logs[1]...), other.logs[1][3:]...)...)
+	b := newNode(t, 2, c.room, genesis)
+	b.low[log[0].Key()] = 20
+	b.put(c.logs[1][19:]...)
+	a.connect(t, b)
+	a.sync(t, c.room, b)
+	before, runs := b.ingested, len(b.synced[a.id()])
+	for range 3 {
+		a.sync(t, c.room, b)
+		b.sync(t, c.room, a)
+	}
+	if n := b.ingested - before; n > 0 {
+		t.Errorf("%d events are sent again", n)
+	}
+	if n := len(b.synced[a.id()]) - runs; n < 6 {
+		t.Errorf("%d runs of 6", n)
+	}
+}
+
 // TestGaps: what fills a gap comes, and what was beyond it goes on.
 func TestGaps(t *testing.T) {
 	t.Parallel()

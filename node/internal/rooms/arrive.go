@@ -15,10 +15,16 @@ type arrival struct {
 	from   peer.ID
 	events []*event.Event
 	size   int
-	done   chan error // 1: the one result; nil for what gossip brought
+	done   chan taken // 1: the one result; nil for what gossip brought
 }
 
-func newArrival(from peer.ID, events []*event.Event, done chan error) arrival {
+// taken is what became of an arrival.
+type taken struct {
+	fresh int // events that are kept and were not here
+	err   error
+}
+
+func newArrival(from peer.ID, events []*event.Event, done chan taken) arrival {
 	a := arrival{from: from, events: events, done: done}
 	for _, e := range events {
 		a.size += e.Size()
@@ -43,24 +49,25 @@ func (r *Room) arrive(a arrival) {
 }
 
 // Ingest verifies, judges and commits events that from handed over, and returns
-// when they are on disk. An error that wraps [ErrRefused] is from's fault.
-func (r *Room) Ingest(ctx context.Context, from peer.ID, events []*event.Event) error {
+// when they are on disk, with the number of those that were not here and are kept.
+// An error that wraps [ErrRefused] is from's fault.
+func (r *Room) Ingest(ctx context.Context, from peer.ID, events []*event.Event) (fresh int, err error) {
 	if err := r.check(events); err != nil {
-		return fmt.Errorf("%w: %w", ErrRefused, err)
+		return 0, fmt.Errorf("%w: %w", ErrRefused, err)
 	}
-	a := newArrival(from, events, make(chan error, 1))
+	a := newArrival(from, events, make(chan taken, 1))
 	r.queue.Lock()
 	r.queue.arrivals = append(r.queue.arrivals, a)
 	r.queue.bytes += a.size
 	r.queue.Unlock()
 	r.signal()
 	select {
-	case err := <-a.done:
-		return err
+	case t := <-a.done:
+		return t.fresh, t.err
 	case <-ctx.Done():
-		return ctx.Err()
+		return 0, ctx.Err()
 	case <-r.ended:
-		return ErrClosed
+		return 0, ErrClosed
 	}
 }
 

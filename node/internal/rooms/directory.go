@@ -1,6 +1,7 @@
 package rooms
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -163,6 +164,7 @@ func (s *Service) browse(ctx context.Context, p peer.ID, id *event.Conversation)
 	}
 	r := pbio.NewDelimitedReader(st, maxFrame)
 	var out []Listing
+	told := map[event.Conversation]bool{} // one voice each
 	for {
 		var a pb.DirectoryAnswer
 		if err := r.ReadMsg(&a); errors.Is(err, io.EOF) {
@@ -178,6 +180,10 @@ func (s *Service) browse(ctx context.Context, p peer.ID, id *event.Conversation)
 			if id != nil && l.Room != *id {
 				return out, fmt.Errorf("told of a room that was not asked for")
 			}
+			if told[l.Room] {
+				return out, fmt.Errorf("told of a room twice")
+			}
+			told[l.Room] = true
 			if out = append(out, l); len(out) > maxListed {
 				return out[:maxListed], fmt.Errorf("told of more than %d rooms", maxListed)
 			}
@@ -194,23 +200,33 @@ func listing(w *pb.RoomEntry) (Listing, error) {
 	if err := e.Verify(); err != nil {
 		return Listing{}, err
 	}
-	if _, err := room.New(e); err != nil {
+	rules, err := room.New(e)
+	if err != nil {
 		return Listing{}, err
 	}
-	for _, t := range []string{w.GetName(), w.GetDescription(), w.GetSubject(), w.GetReason()} {
+	for _, t := range []string{w.GetName(), w.GetDescription(), w.GetSubject()} {
 		if len(t) > room.MaxDescription || !utf8.ValidString(t) {
 			return Listing{}, errors.New("a text of a listing is malformed")
 		}
 	}
-	var alternate event.Conversation
-	if len(w.GetAlternate()) > 0 && len(w.Alternate) != len(alternate) {
-		return Listing{}, errors.New("the alternate room of a listing is malformed")
+	for _, m := range w.Ending {
+		act, err := event.FromWire(m)
+		if err == nil {
+			err = act.Verify()
+		}
+		if err != nil {
+			return Listing{}, err
+		}
+		rules.AddControl(act)
 	}
-	copy(alternate[:], w.Alternate)
+	ended, reason, alternate := rules.Ended()
+	if !ended && len(w.Ending) > 0 {
+		return Listing{}, errors.New("what is said to have ended a room did not")
+	}
 	return Listing{
 		Room: event.Conversation(e.ID), Name: w.Name, Description: w.Description, Subject: w.Subject, Visible: w.Visible,
 		MembersOnly: w.MembersOnly, Moderated: w.Moderated, Password: w.Password, Logging: w.Logging, Occupants: int(w.Occupants),
-		Destroyed: w.Destroyed, Reason: w.Reason, Alternate: alternate,
+		Destroyed: ended, Reason: reason, Alternate: alternate,
 	}, nil
 }
 
@@ -254,21 +270,45 @@ func (s *Service) serveDirectory(st network.Stream) {
 // entry is the room as the directory tells of it, nil if it does not.
 func (r *Room) entry(ctx context.Context, named bool) (*pb.RoomEntry, error) {
 	var entry *pb.RoomEntry
-	err := r.do(ctx, func() {
+	var err error
+	e := r.do(ctx, func() {
 		info := r.info()
-		ended, reason, alternate := r.rules.Ended()
-		if !named && !info.Config.Visible() || !ended && (!info.In || info.Dying) {
+		if !named && !info.Config.Visible() || !info.Destroyed && (!info.In || info.Dying) {
 			return
 		}
 		entry = &pb.RoomEntry{
 			Genesis: r.genesis.Wire(), Name: info.Config.Name(), Description: info.Config.Description(), Subject: info.Subject,
 			Visible: info.Config.Visible(), MembersOnly: info.Config.MembersOnly(), Moderated: info.Config.Moderated(),
 			Password: info.Config.Password() > 0, Occupants: uint32(info.Occupants), Logging: info.Config.Logging(),
-			Destroyed: ended, Reason: reason,
 		}
-		if alternate != (event.Conversation{}) {
-			entry.Alternate = alternate[:]
+		if info.Destroyed {
+			if entry.Ending, err = r.endingNow(ctx); err != nil || len(entry.Ending) == 0 {
+				entry = nil
+			}
 		}
 	})
-	return entry, err
+	return entry, cmp.Or(e, err)
+}
+
+// maxEnding bounds, in bytes, what is told of the end of one room: many are told
+// of in a frame, and where it takes more, those who ask are not told.
+const maxEnding = maxFrame / listedPerFrame / 2
+
+// endingNow is what ended the room, for those who were not in it: the acts, with
+// what they cite, so that nobody need believe it. It is read once.
+func (r *Room) endingNow(ctx context.Context) ([]*pb.Event, error) {
+	if root := r.rules.Root(); r.ending.root != root || r.ending.events == nil {
+		ids := slices.DeleteFunc(r.rules.Ending(), func(id event.ID) bool { return id == r.genesis.ID })
+		events, err := r.svc.cfg.Store.EventsByID(ctx, ids, maxEnding)
+		if err != nil {
+			return nil, err
+		}
+		r.ending.root, r.ending.events = root, []*pb.Event{}
+		if len(events) == len(ids) {
+			for _, e := range events {
+				r.ending.events = append(r.ending.events, e.Wire())
+			}
+		}
+	}
+	return r.ending.events, nil
 }

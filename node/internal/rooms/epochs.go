@@ -200,7 +200,7 @@ func (r *Room) takePush(ctx context.Context, p peer.ID, m *pb.JoinPush) error {
 		}
 	}
 	if len(events) > 0 {
-		if err := r.Ingest(ctx, p, events); err != nil {
+		if _, err := r.Ingest(ctx, p, events); err != nil {
 			return err
 		}
 	}

@@ -93,7 +93,7 @@ func TestRotationByOthers(t *testing.T) {
 		a.does(id, ban(c))
 		removal := a.lastAct(id)
 		for _, p := range []*person{b, d} {
-			if err := p.room(id).Ingest(t.Context(), a.id(), []*event.Event{removal}); err != nil {
+			if _, err := p.room(id).Ingest(t.Context(), a.id(), []*event.Event{removal}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -159,7 +159,7 @@ func TestStash(t *testing.T) {
 		r := a.disk.of(id)
 		acts, announcement := slices.Clone(r.control), r.messages[len(r.messages)-2]
 		a.disk.mu.Unlock()
-		if err := b.room(id).Ingest(t.Context(), a.id(), append(acts, announcement)); err != nil {
+		if _, err := b.room(id).Ingest(t.Context(), a.id(), append(acts, announcement)); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()

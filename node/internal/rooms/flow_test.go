@@ -167,7 +167,7 @@ func TestRefusedInMidLog(t *testing.T) {
 		yes := sign(own.Log, event.Head{Seq: no.Seq, ID: no.ID}, voiced.ID, "with voice")
 		other := sign(event.LogID{77}, event.Head{}, devoiced.ID, "in a fresh log")
 		a.keep.forget()
-		if err := a.room(id).Ingest(t.Context(), b.id(), []*event.Event{no, yes, other}); err != nil {
+		if _, err := a.room(id).Ingest(t.Context(), b.id(), []*event.Event{no, yes, other}); err != nil {
 			t.Fatal(err)
 		}
 		if v := a.disk.verdict(no); v != Refused {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"time"
 
@@ -19,8 +20,8 @@ func (r *Room) ingest(ctx context.Context, arrivals []arrival) {
 	if err == nil && time.Now().Before(r.rests) {
 		err = errResting
 	}
+	in := newIntake(r)
 	if err == nil {
-		in := newIntake(r)
 		for _, a := range arrivals {
 			for _, e := range a.events {
 				in.add(e, a.from)
@@ -29,9 +30,16 @@ func (r *Room) ingest(ctx context.Context, arrivals []arrival) {
 		err = in.judge(ctx)
 	}
 	for _, a := range arrivals {
-		if a.done != nil {
-			a.done <- err
+		if a.done == nil {
+			continue
 		}
+		t := taken{err: err}
+		for _, e := range a.events {
+			if err == nil && in.fresh[e.ID] != nil && r.holds(e) {
+				t.fresh++
+			}
+		}
+		a.done <- t
 	}
 }
 
@@ -91,7 +99,40 @@ func (in *intake) takes(k event.LogKey) bool {
 		in.opening[k.Author]++
 	}
 	in.logs[k] = takes
+	if !takes {
+		r.surplusLog(k)
+	}
 	return takes
+}
+
+// maxSurplus is how many logs are remembered that were turned down.
+const maxSurplus = 4096
+
+// unwanted is the low mark of a log that is turned down: no event is above it.
+const unwanted = 1 << 62
+
+// surplusLog notes that log k was turned down, so that sync does not bring it
+// again and again.
+func (r *Room) surplusLog(k event.LogKey) {
+	if len(r.surplus) >= maxSurplus {
+		clear(r.surplus)
+	}
+	r.surplus[k] = true
+}
+
+// wants gives the first seq wanted of logs of which not everything is.
+func (r *Room) wants() map[event.LogKey]uint64 {
+	if len(r.surplus) == 0 {
+		return r.lows
+	}
+	out := maps.Clone(r.lows)
+	if out == nil {
+		out = map[event.LogKey]uint64{}
+	}
+	for k := range r.surplus {
+		out[k] = unwanted
+	}
+	return out
 }
 
 // open notes that log k is here.

@@ -94,7 +94,7 @@ func (s *Service) find(ctx context.Context, id event.Conversation, w Way, log ev
 	var last error = ErrNobody
 	password := &guess{password: w.Password}
 	// In no order that somebody could take a place in: peer IDs can be chosen.
-	via := slices.Clone(w.Via)
+	via := slices.Compact(slices.Sorted(slices.Values(w.Via)))
 	rand.Shuffle(len(via), func(i, j int) { via[i], via[j] = via[j], via[i] })
 	for _, p := range via {
 		g, err := s.askToEnter(ctx, p, id, w.Nick, password, log)
@@ -155,7 +155,7 @@ func (s *Service) rejoin(ctx context.Context, r *Room, w Way) error {
 		return err
 	}
 	g.below = nil // what we have we keep
-	if err := r.Ingest(ctx, g.from, g.control); err != nil {
+	if _, err := r.Ingest(ctx, g.from, g.control); err != nil {
 		return err
 	}
 	err = r.do(ctx, func() {

@@ -57,7 +57,7 @@ func (r *Room) Summary(ctx context.Context) (Summary, error) {
 	var s Summary
 	var err error
 	e := r.do(ctx, func() {
-		s = Summary{Root: r.rules.Root(), Buckets: r.rules.Buckets(), Low: r.lows, Forks: r.rules.Forks(), Wanted: r.parked.wanted()}
+		s = Summary{Root: r.rules.Root(), Buckets: r.rules.Buckets(), Low: r.wants(), Forks: r.rules.Forks(), Wanted: r.parked.wanted()}
 		s.Frontier, err = r.svc.cfg.Store.Frontier(ctx, r.id)
 	})
 	if e != nil {

@@ -12,6 +12,7 @@ import (
 
 	"p2pchat/protocol/envelope"
 	"p2pchat/protocol/event"
+	"p2pchat/protocol/pb"
 	"p2pchat/protocol/room"
 )
 
@@ -47,15 +48,20 @@ type Room struct {
 	ranks   atomic.Pointer[map[peer.ID]rank]
 
 	// What follows belongs to the goroutine.
-	rules    *room.Room
-	lows     map[event.LogKey]uint64 // the first seq wanted of a log; never changed
-	own      event.LogKey
-	unsound  bool                  // the rules hold what is not stored
-	rests    time.Time             // until then nothing is taken in
-	opened   map[event.LogKey]bool // logs of which something is held
-	opens    map[peer.ID]int       // how many by each author
-	joined   bool                  // as far as this account is concerned
-	nick     string
+	rules   *room.Room
+	lows    map[event.LogKey]uint64 // the first seq wanted of a log; never changed
+	own     event.LogKey
+	unsound bool                  // the rules hold what is not stored
+	rests   time.Time             // until then nothing is taken in
+	opened  map[event.LogKey]bool // logs of which something is held
+	opens   map[peer.ID]int       // how many by each author
+	joined  bool                  // as far as this account is concerned
+	nick    string
+	surplus map[event.LogKey]bool // logs that were turned down, their authors having too many
+	ending  struct {              // what the directory tells of a destroyed room
+		root   [32]byte
+		events []*pb.Event
+	}
 	lastSaid time.Time // for slow mode
 	pending  *grant    // what let us in, until our join says so
 	people   map[peer.ID]*presence

@@ -215,7 +215,7 @@ func (w *town) sync(id event.Conversation, a, b *person) {
 		r := from.disk.of(id)
 		all := slices.Concat(r.control, r.messages)
 		from.disk.mu.Unlock()
-		if err := to.room(id).Ingest(context.Background(), from.id(), all); err != nil && !errors.Is(err, ErrClosed) {
+		if _, err := to.room(id).Ingest(context.Background(), from.id(), all); err != nil && !errors.Is(err, ErrClosed) {
 			w.t.Errorf("sync: %v", err)
 		}
 	}
