@@ -207,6 +207,21 @@ func (r *people) verified(id peer.ID) bool {
 	return e != nil && e.Verified
 }
 
+// mark changes what we hold of somebody, and returns his contact before and
+// after. Somebody we had forgotten is in the roster then: a person named him.
+func (r *people) mark(id peer.ID, f func(*store.Contact)) (before, after store.Contact) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e := r.entries[id]
+	if e == nil {
+		e = &entry{Contact: store.Contact{Peer: id, Via: api.ViaIncoming, FirstSeen: time.Now()}, looks: identity.Looks("")}
+		r.entries[id] = e
+	}
+	before = e.Contact
+	f(&e.Contact)
+	return before, e.Contact
+}
+
 // resolve finds the person a WHO or TARGET names, among those in the roster
 // and, by peer ID, those one has talked to.
 func (r *people) resolve(target string, talked func(peer.ID) bool) (peer.ID, error) {

@@ -50,6 +50,10 @@ type Service interface {
 	// RemovePeer forgets a peer's addresses, static ones included, and closes
 	// its connections; what was said stays. Errors: not-found, ambiguous.
 	RemovePeer(ctx context.Context, who string) error
+	// Verify marks somebody as verified, which a person does who has compared
+	// fingerprints with him; with undo it takes the mark away. It is kept until
+	// the peer is removed. Errors: not-found, ambiguous, usage for oneself.
+	Verify(ctx context.Context, who string, undo bool) (Verification, error)
 
 	// Send commits one message and waits up to r.Wait for its receipt. A
 	// message that was not delivered in time is no error: its State says so,

@@ -106,6 +106,25 @@ type Peer struct {
 	Warning string `json:"warning"`
 }
 
+// Verification is what was marked, with what is to be compared.
+type Verification struct {
+	PeerID      string `json:"peer_id"`
+	Name        string `json:"name"`
+	Fingerprint string `json:"fingerprint"`
+	Verified    bool   `json:"verified"`
+}
+
+// MarshalJSON implements json.Marshaler: the name of somebody who never
+// introduced himself is null.
+func (v Verification) MarshalJSON() ([]byte, error) {
+	type plain Verification
+	return marshal(struct {
+		PeerID string  `json:"peer_id"` // these, for their place
+		Name   *string `json:"name"`
+		plain
+	}{v.PeerID, known(v.Name), plain(v)})
+}
+
 // MarshalJSON implements json.Marshaler: the name of somebody who never
 // introduced himself is null.
 func (p Peer) MarshalJSON() ([]byte, error) {

@@ -37,6 +37,7 @@
 //	status          {}                          → api.Status
 //	peers/add       {"addr"}                    → {}
 //	peers/remove    {"who"}                     → {}
+//	peers/verify    {"who","undo"}              → api.Verification
 //	send            api.SendRequest             → api.Receipt
 //	read            {"target","id"}             → {}
 //	typing          {"target"}                  → {}

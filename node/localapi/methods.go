@@ -48,6 +48,11 @@ func (c *Client) RemovePeer(ctx context.Context, who string) error {
 	return err
 }
 
+// Verify implements [api.Service].
+func (c *Client) Verify(ctx context.Context, who string, undo bool) (api.Verification, error) {
+	return ask[api.Verification](ctx, c, "peers/verify", peerVerify{Who: who, Undo: undo})
+}
+
 // Send implements [api.Service]. If the connection is lost before the answer,
 // whether the message was stored is unknown, and nothing is sent again.
 func (c *Client) Send(ctx context.Context, r api.SendRequest) (api.Receipt, error) {

@@ -41,6 +41,10 @@ type (
 	peerRemove struct {
 		Who string `json:"who"`
 	}
+	peerVerify struct {
+		Who  string `json:"who"`
+		Undo bool   `json:"undo"`
+	}
 	markRead struct {
 		Target string `json:"target"`
 		ID     string `json:"id"`

@@ -29,10 +29,12 @@ func testNames(p *party) {
 func (p *party) byTarget(target string) map[string]error {
 	_, sent := p.Alice.Send(p.ctx, api.SendRequest{Target: target, Text: "hi"})
 	_, logged := p.Alice.Log(p.ctx, api.LogQuery{Target: target})
+	_, verified := p.Alice.Verify(p.ctx, target, false)
 	return map[string]error{
 		"send": sent, "log": logged,
 		"read":        p.Alice.MarkRead(p.ctx, target, "00"),
 		"typing":      p.Alice.Typing(p.ctx, target),
+		"verify":      verified,
 		"remove peer": p.Alice.RemovePeer(p.ctx, target),
 	}
 }

@@ -293,6 +293,23 @@ func (n *FakeNode) RemovePeer(ctx context.Context, who string) error {
 	return nil
 }
 
+// Verify implements [api.Service].
+func (n *FakeNode) Verify(ctx context.Context, who string, undo bool) (api.Verification, error) {
+	if err := n.enter(ctx); err != nil {
+		return api.Verification{}, err
+	}
+	defer n.leave()
+	c, err := n.resolve(who)
+	if err != nil {
+		return api.Verification{}, err
+	}
+	c.verified = !undo
+	n.publishPeer(c)
+	return api.Verification{
+		PeerID: c.peer.self.PeerID, Name: c.peer.self.Name, Fingerprint: c.peer.self.Fingerprint, Verified: c.verified,
+	}, nil
+}
+
 // SetAway implements [api.Service].
 func (n *FakeNode) SetAway(ctx context.Context, away bool, text string) error {
 	if err := api.CheckStatus(text); err != nil {

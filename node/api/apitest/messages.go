@@ -136,7 +136,12 @@ func (n *FakeNode) Log(ctx context.Context, q api.LogQuery) ([]api.Message, erro
 	if err != nil {
 		return nil, err
 	}
-	return of.history().list(q)
+	rows, err := of.history().list(q)
+	for i := range rows {
+		c := n.contacts[rows[i].Author]
+		rows[i].Verified = c != nil && c.verified
+	}
+	return rows, err
 }
 
 // MarkRead implements [api.Service].

@@ -63,7 +63,7 @@ func (n *FakeNode) resolveTarget(target string) (talk, error) {
 	switch {
 	case roomErr != nil:
 		return talk{contact: c}, err
-	case err != nil && api.IsCode(err, api.CodeNotFound):
+	case err != nil && !api.IsCode(err, api.CodeAmbiguous):
 		return talk{place: p}, nil
 	case err != nil:
 		return talk{}, err
@@ -145,6 +145,9 @@ func (n *FakeNode) resolve(target string) (*contact, error) {
 	}
 	switch len(found) {
 	case 0:
+		if name == n.self.Name || name == n.self.PeerID {
+			return nil, api.Errorf(api.CodeUsage, "that is your own account")
+		}
 		return nil, api.Errorf(api.CodeNotFound, "nobody called %q is known", target)
 	case 1:
 		return found[0], nil

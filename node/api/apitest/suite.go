@@ -68,6 +68,7 @@ func Run(t *testing.T, make func(t *testing.T) Fixture) {
 		{"many at once", testManyAtOnce},
 		{"add peer", testAddPeer},
 		{"remove peer", testRemovePeer},
+		{"verify", testVerify},
 		{"rooms found", testRoomsFound},
 		{"room join", testRoomJoin},
 		{"room appears", testRoomAppears},
@@ -174,6 +175,18 @@ func (p *party) conversations(svc api.Service) []api.Conversation {
 	rows, err := svc.Conversations(p.ctx)
 	p.must(err)
 	return rows
+}
+
+// peer is svc's row of a peer.
+func (p *party) peer(svc api.Service, peerID string) api.Peer {
+	p.Helper()
+	for _, row := range p.peers(svc) {
+		if row.PeerID == peerID {
+			return row
+		}
+	}
+	p.Fatalf("nobody in the roster is %s", peerID)
+	return api.Peer{}
 }
 
 // row is svc's conversation with a peer.

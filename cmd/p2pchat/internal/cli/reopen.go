@@ -139,6 +139,11 @@ func (d *doing) RemovePeer(ctx context.Context, who string) error {
 	return d.did(d.Service.RemovePeer(ctx, who))
 }
 
+func (d *doing) Verify(ctx context.Context, who string, undo bool) (api.Verification, error) {
+	v, err := d.Service.Verify(ctx, who, undo)
+	return v, d.did(err)
+}
+
 // refused tells whether no node took a request. What got an answer, or none, may
 // have been carried out.
 func refused(err error) bool {

@@ -141,6 +141,12 @@ func (m *model) takeResult(msg tea.Msg) tea.Cmd {
 		if m.sheet == nil || m.sheet.id != msg.id {
 			return m.tell("doctor is done: /doctor shows it")
 		}
+	case verifiedMsg:
+		if msg.err != nil {
+			m.fill(msg.sheet, m.sorry(msg.err))
+			break
+		}
+		m.fill(msg.sheet, m.renderVerify(msg.t))
 	case membersMsg:
 		return m.takeMembers(msg)
 	case listingMsg:

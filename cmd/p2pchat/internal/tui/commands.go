@@ -35,6 +35,7 @@ func commandList(o Options) []command {
 	list = append(list, []command{
 		{"peers", "", "everybody known, with addresses", cmdPeers},
 		{"add", "MULTIADDR", "connect to an address, such as /ip4/10.0.0.2/tcp/47700/p2p/ID", cmdAdd},
+		{"verify", "[NAME] [--undo]", "mark somebody whose fingerprint you have compared", cmdVerify},
 		{"whoami", "", "your name, peer ID and fingerprint", cmdWhoami},
 		{"status", "", "this node: addresses, connections, what is queued", cmdStatus},
 		{"doctor", "", "why don't I see the others? looks at network and storage", cmdDoctor},

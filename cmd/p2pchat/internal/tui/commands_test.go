@@ -201,6 +201,7 @@ func TestCompletion(t *testing.T) {
 			{"b", []string{"tab", "tab"}, "bea: "},
 			{"b", []string{"tab", "tab", "shift+tab"}, "bruno: "},
 			{"/msg bo", []string{"tab"}, "/msg boris "},
+			{"/verify bo", []string{"tab"}, "/verify boris "},
 			{"", []string{"tab"}, ""},
 			{"x ", []string{"tab"}, "x "},
 		} {

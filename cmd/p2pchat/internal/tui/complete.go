@@ -69,8 +69,9 @@ func (m *model) options(d *draft) *completion {
 	if c := m.govOptions(d, head); c != nil {
 		return c
 	}
-	if arg, ok := strings.CutPrefix(head, "/msg "); ok {
-		from = len(head) - len(strings.TrimLeft(arg, " "))
+	who, named := whoTyped(head)
+	if named {
+		from = len(head) - len(who)
 	} else if from == 0 {
 		after = ": "
 	}
@@ -80,7 +81,7 @@ func (m *model) options(d *draft) *completion {
 		return c
 	}
 	word, at := strings.CutPrefix(head[from:], "@")
-	if word == "" && !at && !strings.HasPrefix(head, "/msg ") {
+	if word == "" && !at && !named {
 		return c // Tab on nothing would name anybody
 	}
 	offer := func(label string) {
@@ -92,7 +93,7 @@ func (m *model) options(d *draft) *completion {
 			c.options = append(c.options, o)
 		}
 	}
-	if t := m.people.focus; t != nil && t.room != nil && !strings.HasPrefix(head, "/msg ") {
+	if t := m.people.focus; t != nil && t.room != nil && !named {
 		for _, r := range t.room.members.rows { // those one talks with come first
 			if !r.Self {
 				offer(m.rowLabel(t, r))
@@ -111,6 +112,16 @@ func (m *model) options(d *draft) *completion {
 		})
 	}
 	return c
+}
+
+// whoTyped is what was typed of a name after a command that takes one.
+func whoTyped(head string) (who string, ok bool) {
+	for _, command := range []string{"/msg ", "/verify "} {
+		if arg, ok := strings.CutPrefix(head, command); ok {
+			return strings.TrimLeft(arg, " "), true // names may hold spaces
+		}
+	}
+	return "", false
 }
 
 // begins tells whether label begins with word, in whatever case.

@@ -76,6 +76,7 @@ func TestScreens(t *testing.T) {
 			h.enter("/doctor")
 		}},
 		{"whoami-80x24", 80, 24, func(_ *testing.T, _ office, h *harness) { h.enter("/whoami") }},
+		{"verify-80x24", 80, 24, func(_ *testing.T, _ office, h *harness) { h.enter("/verify bruno") }},
 		{"unknown-command-80x24", 80, 24, func(_ *testing.T, _ office, h *harness) { h.enter("/jion lobby") }},
 		{"offline-80x24", 80, 24, func(_ *testing.T, _ office, h *harness) {
 			h.enter("/msg dmitri")
