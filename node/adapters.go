@@ -71,6 +71,9 @@ func holds(ctx context.Context, st deliveryStore, conv event.Conversation, k eve
 }
 
 func (l directLedger) Ingest(ctx context.Context, from peer.ID, events []*event.Event) error {
+	if l.n.people.blocked(from) { // since the stream was opened
+		return fmt.Errorf("%w: blocked", direct.ErrRefused)
+	}
 	conv, err := l.n.convs.with(ctx, from)
 	if err != nil {
 		return err

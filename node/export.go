@@ -48,7 +48,7 @@ func (r *Reader) Export(ctx context.Context, target, format string, w io.Writer)
 		}
 		return n
 	}
-	rows, err := r.store.Log(ctx, store.LogQuery{Conv: conv, All: true})
+	rows, err := r.store.Log(ctx, store.LogQuery{Conv: conv, All: true, Unblocked: isRoom})
 	if err != nil {
 		return apiError(err)
 	}

@@ -230,7 +230,7 @@ func (n *Node) RequestVoice(ctx context.Context, target string) (api.Entry, erro
 		}
 		asked := 0
 		for _, m := range ms {
-			if m.Role >= room.RoleModerator {
+			if m.Role >= room.RoleModerator && !n.people.blocked(m.Peer) {
 				asked++
 				if _, err := n.tellDirect(ctx, m.Peer, room.KindVoiceRequest, body); err != nil {
 					return err
@@ -247,6 +247,9 @@ func (n *Node) RequestVoice(ctx context.Context, target string) (api.Entry, erro
 // tellDirect commits something about a room in the conversation with p and has
 // it sent.
 func (n *Node) tellDirect(ctx context.Context, p peer.ID, kind event.Kind, body []byte) (*event.Event, error) {
+	if err := n.mayTell(p); err != nil {
+		return nil, err
+	}
 	conv, err := n.convs.with(ctx, p)
 	if err != nil {
 		return nil, err

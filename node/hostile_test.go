@@ -187,6 +187,41 @@ func batch(events ...*event.Event) *pb.DirectFrame {
 	return &pb.DirectFrame{Events: b}
 }
 
+// Who is blocked gets nothing out of the node over a stream of his own, and
+// nothing into it.
+func TestBlockedOutsider(t *testing.T) {
+	t.Parallel()
+	n := start(t, newAccount(t, "alice"))
+	o := meet(t, n, "mallory")
+	events := o.log(2, nil)
+	s := o.chat()
+	o.send(s, batch(events[0]))
+	o.acked(s, 1)
+	if _, err := n.Block(t.Context(), "mallory", false); err != nil {
+		t.Fatal(err)
+	}
+	o.refuses(s) // the one that was there has ended
+	s = o.stream(direct.Protocol)
+	// It is reset, perhaps while this is written.
+	_ = pbio.NewDelimitedWriter(s).WriteMsg(&pb.DirectFrame{Frontier: &pb.Frontier{}})
+	_ = pbio.NewDelimitedWriter(s).WriteMsg(batch(events[1]))
+	var f pb.DirectFrame
+	err := pbio.NewDelimitedReader(s, 1<<20).ReadMsg(&f)
+	if err == nil {
+		t.Errorf("the node answered %v", &f)
+	}
+	o.ended(err)
+	if got := o.texts(); strings.Contains(got, "line b") || !strings.Contains(got, "line a") {
+		t.Errorf("the log is %s", got)
+	}
+	if _, err := n.Block(t.Context(), "mallory", true); err != nil {
+		t.Fatal(err)
+	}
+	s = o.chat()
+	o.send(s, batch(events[1]))
+	o.acked(s, 2)
+}
+
 // texts is what n's log with the outsider shows.
 func (o *outsider) texts() string {
 	o.t.Helper()

@@ -20,6 +20,7 @@ type hub struct {
 	mu   sync.Mutex
 	ring [hubSize]api.Change // change number n is at n % hubSize
 	last uint64              // number of the newest change
+	from uint64              // changes below this number are forgotten
 	news chan struct{}       // closed at the next change
 	done bool
 }
@@ -38,6 +39,20 @@ func (h *hub) publish(c api.Change) {
 	h.last++
 	c.Seq = h.last
 	h.ring[c.Seq%hubSize] = c
+	close(h.news)
+	h.news = make(chan struct{})
+}
+
+// forget has every watcher begin anew with a snapshot: what it was told no longer
+// holds.
+func (h *hub) forget() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.done {
+		return
+	}
+	h.last += 2 // one for the change that says so, which stands before the snapshot
+	h.from = h.last + 1
 	close(h.news)
 	h.news = make(chan struct{})
 }
@@ -64,7 +79,7 @@ func (h *hub) number() uint64 {
 func (h *hub) after(seq uint64) (changes []api.Change, ok bool, news <-chan struct{}, done bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if seq > h.last || h.last-seq > hubSize-1 {
+	if seq > h.last || h.last-seq > hubSize-1 || seq+1 < h.from {
 		return nil, false, h.news, h.done
 	}
 	// A batch is bounded, so that a watcher that is behind does not copy the

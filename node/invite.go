@@ -26,6 +26,9 @@ func (n *Node) Invite(ctx context.Context, target, who, reason string) (api.Entr
 	if err != nil {
 		return api.Entry{}, err
 	}
+	if err := n.mayTell(p); err != nil {
+		return api.Entry{}, err
+	}
 	return n.inRoom(ctx, target, func(r *rooms.Room) error {
 		info, err := r.Info(ctx)
 		if err != nil {
@@ -77,8 +80,9 @@ type invitation struct {
 }
 
 // waiting lists, oldest first, the invitations in rows that nobody answered, the
-// last for each room and inviter; self is who is invited.
-func waiting(rows []store.Stored, self peer.ID) []invitation {
+// last for each room and inviter who is not blocked.
+func waiting(rows []store.Stored, who *people) []invitation {
+	self := who.self.id
 	answered := map[event.ID]bool{}
 	var all []invitation
 	for _, row := range rows {
@@ -102,7 +106,7 @@ func waiting(rows []store.Stored, self peer.ID) []invitation {
 		again := slices.ContainsFunc(all[i+1:], func(o invitation) bool {
 			return o.body.Room == inv.body.Room && o.event.Author == inv.event.Author
 		})
-		if !again && !answered[inv.event.ID] {
+		if !again && !answered[inv.event.ID] && !who.blocked(inv.event.Author) {
 			out = append(out, inv)
 		}
 	}
@@ -123,7 +127,7 @@ func (n *Node) invitations(ctx context.Context) ([]invitation, error) {
 		return nil, apiError(err)
 	}
 	var out []invitation
-	for _, inv := range waiting(rows, n.key.ID()) {
+	for _, inv := range waiting(rows, n.people) {
 		if r, err := n.rooms.Room(inv.body.Room); err == nil {
 			info, err := r.Info(ctx)
 			if err != nil {
@@ -209,7 +213,7 @@ func pickInvitation(target string, all []invitation) ([]invitation, error) {
 // an invitation into one we are not in, a request for voice in one we moderate.
 func (n *Node) tellAsked(ctx context.Context, e *event.Event) {
 	b, err := room.DecodeBody(e.Kind, e.Body)
-	if err != nil {
+	if err != nil || n.people.blocked(e.Author) {
 		return
 	}
 	info := func(id event.Conversation) rooms.Info {
@@ -249,7 +253,7 @@ func (r *Reader) Invitations(ctx context.Context) ([]api.Invitation, error) {
 		return nil, err
 	}
 	out := []api.Invitation{}
-	for _, inv := range waiting(rows, r.acc.Peer) {
+	for _, inv := range waiting(rows, r.people) {
 		in := slices.ContainsFunc(mine, func(m api.Room) bool { return m.RoomID == inv.body.Room.String() })
 		if !in {
 			out = append(out, invitationRow(inv, r.people))

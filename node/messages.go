@@ -101,26 +101,22 @@ func (n *Node) Log(ctx context.Context, q api.LogQuery) ([]api.Message, error) {
 	if err != nil {
 		return nil, apiError(err)
 	}
-	return readLog(ctx, n.store, n.people, event.Direct(n.key.ID(), to.peer), q, state, noAsides)
-}
-
-// noAsides is for two people, who have no rules.
-func noAsides(events []*event.Event) ([]rooms.Aside, error) {
-	return make([]rooms.Aside, len(events)), nil
+	return readLog(ctx, n.store, n.people, event.Direct(n.key.ID(), to.peer), q, state, nil)
 }
 
 // skipped are the kinds that are listed on demand only.
 var skipped = append(slices.Clone(quietKinds), room.KindInvite, room.KindInviteAnswer, room.KindVoiceRequest)
 
-// readLog lists messages of conversation conv; nicks says how people call
-// themselves in it.
+// readLog lists messages of conversation conv; asides says what the rules add to
+// each, if it is a room. In a room, those of whoever is blocked are
+// left out; what he said to us alone, before that, is what one looks for there.
 func readLog(ctx context.Context, st *store.Store, who *people, conv event.Conversation, q api.LogQuery,
 	state func(*event.Event) string, asides func([]*event.Event) ([]rooms.Aside, error),
 ) ([]api.Message, error) {
 	if q.Last < 0 {
 		return nil, api.Errorf(api.CodeUsage, "the number of messages is %d, and must not be negative", q.Last)
 	}
-	sq := store.LogQuery{Conv: conv, Last: q.Last, Since: q.Since, All: q.All, Skip: skipped}
+	sq := store.LogQuery{Conv: conv, Last: q.Last, Since: q.Since, All: q.All, Skip: skipped, Unblocked: asides != nil}
 	if q.Before != "" {
 		id, err := event.ParseID(q.Before)
 		if err != nil {
@@ -132,13 +128,15 @@ func readLog(ctx context.Context, st *store.Store, who *people, conv event.Conve
 	if err != nil {
 		return nil, apiError(err)
 	}
-	events := make([]*event.Event, len(rows))
-	for i, row := range rows {
-		events[i] = row.Event
-	}
-	said, err := asides(events)
-	if err != nil {
-		return nil, err
+	said := make([]rooms.Aside, len(rows))
+	if asides != nil {
+		events := make([]*event.Event, len(rows))
+		for i, row := range rows {
+			events[i] = row.Event
+		}
+		if said, err = asides(events); err != nil {
+			return nil, err
+		}
 	}
 	out := make([]api.Message, 0, len(rows))
 	for i, row := range rows {
@@ -300,7 +298,7 @@ func (n *Node) Typing(ctx context.Context, target string) error {
 	if err != nil {
 		return err
 	}
-	if to.room == nil { // in a room nobody is told: it would be many
+	if to.room == nil && !n.people.blocked(to.peer) { // in a room nobody is told: it would be many
 		n.direct.Typing(to.peer)
 	}
 	return nil

@@ -62,6 +62,7 @@ type Node struct {
 	due     chan struct{} // 1: a write-behind that is due covers any number
 	writing sync.Mutex    // held while something is written behind
 	telling sync.Mutex    // held while a row of the roster is looked up and published
+	showing sync.RWMutex  // held, shared, while faces are told what is said; alone, to change whose is hidden
 
 	ctx    context.Context // ends when the node is to stop
 	cancel context.CancelFunc
@@ -139,7 +140,7 @@ func (n *Node) open(ctx context.Context) error {
 		Host: n.streams(), Instance: instance, Self: signed, Handler: helloHandler{n}, Logger: n.cfg.Logger,
 	})
 	n.direct = direct.New(direct.Config{
-		Host: n.streams(), Ledger: directLedger{n}, Handler: directHandler{n}, Logger: n.cfg.Logger,
+		Host: n.streams(), Ledger: directLedger{n}, Handler: directHandler{n}, Barred: n.people.blocked, Logger: n.cfg.Logger,
 	})
 	return n.openRooms(ctx)
 }

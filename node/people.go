@@ -207,14 +207,26 @@ func (r *people) verified(id peer.ID) bool {
 	return e != nil && e.Verified
 }
 
+// blocked tells whether a person wants nothing to do with somebody.
+func (r *people) blocked(id peer.ID) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e := r.entries[id]
+	return e != nil && e.Blocked
+}
+
 // mark changes what we hold of somebody, and returns his contact before and
-// after. Somebody we had forgotten is in the roster then: a person named him.
+// after. Somebody who was not in the roster is in it then: a person named him.
 func (r *people) mark(id peer.ID, f func(*store.Contact)) (before, after store.Contact) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	e := r.entries[id]
 	if e == nil {
 		e = &entry{Contact: store.Contact{Peer: id, Via: api.ViaIncoming, FirstSeen: time.Now()}, looks: identity.Looks("")}
+		if m, ok := r.strangers[id]; ok {
+			e.found(m)
+			delete(r.strangers, id)
+		}
 		r.entries[id] = e
 	}
 	before = e.Contact
@@ -268,7 +280,7 @@ func (e *entry) row(warning string) api.Peer {
 	p := api.Peer{
 		Name: e.Name, PeerID: e.Peer.String(), Fingerprint: identity.Fingerprint(e.Peer),
 		Addrs: make([]string, len(e.Addrs)), Via: e.Via, State: api.Offline, LastSeen: api.Time{Time: e.LastSeen},
-		Verified: e.Verified, Away: e.online && e.Away, Status: e.Status, Warning: warning,
+		Verified: e.Verified, Away: e.online && e.Away, Status: e.Status, Warning: warning, Blocked: e.Blocked,
 	}
 	for i, a := range e.Addrs {
 		p.Addrs[i] = a + "/p2p/" + p.PeerID

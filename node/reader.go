@@ -172,7 +172,7 @@ func (r *Reader) Log(ctx context.Context, q api.LogQuery) ([]api.Message, error)
 	if err != nil {
 		return nil, apiError(err)
 	}
-	return readLog(ctx, r.store, r.people, event.Direct(r.acc.Peer, p), q, state, noAsides)
+	return readLog(ctx, r.store, r.people, event.Direct(r.acc.Peer, p), q, state, nil)
 }
 
 func (r *Reader) roomLog(ctx context.Context, s *rooms.StoredRoom, q api.LogQuery) ([]api.Message, error) {

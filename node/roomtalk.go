@@ -73,8 +73,11 @@ func (h roomHandler) Messages(id event.Conversation, scene rooms.Scene, ms []roo
 		return // it is being entered; a face reads the log when it opens
 	}
 	state := roomStates(n.key.ID(), r.Reached)
+	n.showing.RLock()
+	defer n.showing.RUnlock()
 	var lines []api.Message
 	for _, m := range ms {
+		shown := !n.people.blocked(m.Author) // the room's own file has it all the same
 		switch m.Verdict.Status {
 		case room.Visible, room.Retracted:
 			row := message(m.Event, m.At, n.people)
@@ -82,12 +85,14 @@ func (h roomHandler) Messages(id event.Conversation, scene rooms.Scene, ms []roo
 			if m.Verdict.Status == room.Retracted {
 				retract(&row)
 			}
-			n.hub.publish(api.Change{Type: api.ChangeMessage, Message: &row})
+			if shown {
+				n.hub.publish(api.Change{Type: api.ChangeMessage, Message: &row})
+			}
 			if m.Fresh && row.Kind != api.MessageEpoch {
 				lines = append(lines, row)
 			}
 		default:
-			if !m.Fresh {
+			if !m.Fresh && shown {
 				n.hub.publish(api.Change{Type: api.ChangeHidden, Hidden: &api.Hidden{Conversation: id.String(), ID: m.ID.String()}})
 			}
 		}

@@ -177,6 +177,12 @@ func (n *Node) RemovePeer(ctx context.Context, who string) error {
 		return api.Errorf(api.CodeNotFound, "%s is not in the roster", who)
 	}
 	n.discovery.RemovePeer(id)
+	if n.people.blocked(id) {
+		// His row stays: forgotten with him, the block would end.
+		err := n.mark(ctx, id, func(c *store.Contact) { c.Addrs, c.Static, c.Verified = nil, false, false })
+		_ = n.host.Network().ClosePeer(id)
+		return err
+	}
 	// A write-behind that is under way would bring the row back.
 	n.writing.Lock()
 	n.people.remove(id)

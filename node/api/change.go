@@ -19,7 +19,7 @@ const (
 	ChangeInvitation   ChangeType = "invitation"    // Invitation: somebody asks us into a room
 	ChangeVoiceRequest ChangeType = "voice-request" // VoiceRequest: somebody asks for voice in a room we moderate
 	ChangeNotice       ChangeType = "notice"        // Notice: a sentence for the person
-	ChangeLagged       ChangeType = "lagged"        // changes were dropped; a snapshot follows
+	ChangeLagged       ChangeType = "lagged"        // changes were dropped, or what was told no longer holds; a snapshot follows
 )
 
 // Change is one numbered thing that happened. Seq grows by at least one from

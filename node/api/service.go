@@ -55,11 +55,21 @@ type Service interface {
 	// the peer is removed. Errors: not-found, ambiguous, usage for oneself.
 	Verify(ctx context.Context, who string, undo bool) (Verification, error)
 
+	// Block ends all that goes directly between somebody and us, now and until
+	// it is undone: he is not told, and for him we do not deliver. Send,
+	// SendPrivate and Invite to him are forbidden. What he says in rooms is
+	// stored and not shown: Log, Watch and the counts of what is unread pass over
+	// it until undo. Every watcher gets a new snapshot then, as one that lagged.
+	// who may also be the ID of a peer that was never seen. It survives
+	// RemovePeer, after which his row stays. Errors: not-found, ambiguous, usage
+	// for oneself.
+	Block(ctx context.Context, who string, undo bool) (Blocking, error)
+
 	// Send commits one message and waits up to r.Wait for its receipt. A
 	// message that was not delivered in time is no error: its State says so,
 	// and it goes out when its recipient returns.
 	// Errors: not-found, ambiguous, too-long, bad-text, disk-full; not-joined
-	// for a room one has left.
+	// for a room one has left; forbidden to somebody one has blocked.
 	Send(ctx context.Context, r SendRequest) (Receipt, error)
 	// CreateRoom makes a room and joins it.
 	// Errors: usage, too-long, bad-text, disk-full.

@@ -104,6 +104,9 @@ type Peer struct {
 	// Warning is non-empty when the name is the same as, or confusable with,
 	// that of a peer seen earlier (or ours), or the peer changed its name.
 	Warning string `json:"warning"`
+	// Blocked: nothing goes directly between him and us, and what he says in
+	// rooms is not shown.
+	Blocked bool `json:"blocked"`
 }
 
 // Verification is what was marked, with what is to be compared.
@@ -112,6 +115,25 @@ type Verification struct {
 	Name        string `json:"name"`
 	Fingerprint string `json:"fingerprint"`
 	Verified    bool   `json:"verified"`
+}
+
+// Blocking is who was blocked, or no longer is.
+type Blocking struct {
+	PeerID      string `json:"peer_id"`
+	Name        string `json:"name"`
+	Fingerprint string `json:"fingerprint"`
+	Blocked     bool   `json:"blocked"`
+}
+
+// MarshalJSON implements json.Marshaler: the name of somebody who never
+// introduced himself is null.
+func (b Blocking) MarshalJSON() ([]byte, error) {
+	type plain Blocking
+	return marshal(struct {
+		PeerID string  `json:"peer_id"` // these, for their place
+		Name   *string `json:"name"`
+		plain
+	}{b.PeerID, known(b.Name), plain(b)})
 }
 
 // MarshalJSON implements json.Marshaler: the name of somebody who never

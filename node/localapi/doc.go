@@ -38,6 +38,7 @@
 //	peers/add       {"addr"}                    → {}
 //	peers/remove    {"who"}                     → {}
 //	peers/verify    {"who","undo"}              → api.Verification
+//	peers/block     {"who","undo"}              → api.Blocking
 //	send            api.SendRequest             → api.Receipt
 //	read            {"target","id"}             → {}
 //	typing          {"target"}                  → {}

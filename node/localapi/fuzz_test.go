@@ -89,7 +89,7 @@ func FuzzRequest(f *testing.F) {
 		r := httptest.NewRequest(http.MethodPost, "http://"+host+"/", strings.NewReader(string(body)))
 		r.URL.Path = prefix + method
 		switch method {
-		case "attach", "peers", "conversations", "status", "peers/add", "peers/remove", "peers/verify", "typing", "diagnose", "capture-target", "shutdown",
+		case "attach", "peers", "conversations", "status", "peers/add", "peers/remove", "peers/verify", "peers/block", "typing", "diagnose", "capture-target", "shutdown",
 			"room/leave", "room/members", "room/status", "room/state":
 			return // no bodies of their own kind, or echo does not have them
 		}

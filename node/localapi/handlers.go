@@ -26,8 +26,11 @@ func (s *Server) handler() http.Handler {
 	handle("status", call(func(ctx context.Context, _ none) (api.Status, error) { return svc.Status(ctx) }))
 	handle("peers/add", call(func(ctx context.Context, r peerAdd) (none, error) { return none{}, svc.AddPeer(ctx, r.Addr) }))
 	handle("peers/remove", call(func(ctx context.Context, r peerRemove) (none, error) { return none{}, svc.RemovePeer(ctx, r.Who) }))
-	handle("peers/verify", call(func(ctx context.Context, r peerVerify) (api.Verification, error) {
+	handle("peers/verify", call(func(ctx context.Context, r peerMark) (api.Verification, error) {
 		return svc.Verify(ctx, r.Who, r.Undo)
+	}))
+	handle("peers/block", call(func(ctx context.Context, r peerMark) (api.Blocking, error) {
+		return svc.Block(ctx, r.Who, r.Undo)
 	}))
 	handle("send", call(s.send))
 	handle("read", call(func(ctx context.Context, r markRead) (none, error) { return none{}, svc.MarkRead(ctx, r.Target, r.ID) }))

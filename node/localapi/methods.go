@@ -50,7 +50,12 @@ func (c *Client) RemovePeer(ctx context.Context, who string) error {
 
 // Verify implements [api.Service].
 func (c *Client) Verify(ctx context.Context, who string, undo bool) (api.Verification, error) {
-	return ask[api.Verification](ctx, c, "peers/verify", peerVerify{Who: who, Undo: undo})
+	return ask[api.Verification](ctx, c, "peers/verify", peerMark{Who: who, Undo: undo})
+}
+
+// Block implements [api.Service].
+func (c *Client) Block(ctx context.Context, who string, undo bool) (api.Blocking, error) {
+	return ask[api.Blocking](ctx, c, "peers/block", peerMark{Who: who, Undo: undo})
 }
 
 // Send implements [api.Service]. If the connection is lost before the answer,

@@ -41,7 +41,7 @@ type (
 	peerRemove struct {
 		Who string `json:"who"`
 	}
-	peerVerify struct {
+	peerMark struct {
 		Who  string `json:"who"`
 		Undo bool   `json:"undo"`
 	}

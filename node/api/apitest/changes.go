@@ -41,6 +41,14 @@ func (h *changes) after(seq uint64) ([]api.Change, bool) {
 	return slices.Clone(h.kept[len(h.kept)-int(h.seq-seq):]), true
 }
 
+// forget has every watcher begin anew with a snapshot.
+func (h *changes) forget() {
+	h.seq += 2 // as a node does: the change that says so stands before the snapshot
+	h.kept = nil
+	close(h.wake)
+	h.wake = make(chan struct{})
+}
+
 // publish numbers a change and wakes watchers and waiters.
 func (n *FakeNode) publish(c api.Change) {
 	n.changes.add(c)

@@ -15,12 +15,24 @@ type contact struct {
 	connected bool
 	removed   bool // from the roster; what was said stays
 	verified  bool
+	blocked   bool // by the owner
 	lastSeen  time.Time
 
 	history            // both sides' messages
 	seq         uint64 // of the owner's newest message
 	readSeq     uint64 // the peer's newest message the owner has read
 	readByOther string // the owner's newest message the peer has read
+}
+
+// open tells whether something can go directly between the two now.
+func (c *contact) open() bool {
+	other := c.peer.contacts[c.owner.self.PeerID]
+	return c.connected && !c.blocked && !other.blocked
+}
+
+// forbidden is the error of what is said to somebody who is blocked.
+func (c *contact) forbidden() error {
+	return api.Errorf(api.CodeForbidden, "you have blocked %s: unblock him first", c.peer.self.Name)
 }
 
 // reach lifts the owner's messages up to seq to a state, as [history.reach].
@@ -43,7 +55,7 @@ func (c *contact) row() api.Peer {
 		Name: c.peer.self.Name, PeerID: c.peer.self.PeerID, Fingerprint: c.peer.self.Fingerprint,
 		Addrs: slices.Clone(c.peer.addrs), Via: c.via, State: api.Offline,
 		LastSeen: api.Time{Time: c.lastSeen}, Verified: c.verified,
-		Away: c.peer.away, Status: c.peer.status,
+		Away: c.peer.away, Status: c.peer.status, Blocked: c.blocked,
 	}
 	if c.connected {
 		rtt, transport := 0.4, "quic-v1"

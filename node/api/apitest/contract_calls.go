@@ -101,13 +101,14 @@ func testCancelledBefore(p *party) {
 	_, send := p.Alice.Send(ctx, api.SendRequest{Target: "bob", Text: "hi", Wait: patience})
 	_, diagnose := p.Alice.Diagnose(ctx)
 	_, capture := p.Alice.CaptureTarget(ctx)
+	_, block := p.Alice.Block(ctx, "bob", false)
 	_, verify := p.Alice.Verify(ctx, "bob", false)
 	_, rooms := p.Alice.Rooms(ctx, true)
 	_, create := p.Alice.CreateRoom(ctx, api.CreateRoomRequest{Name: "dev"})
 	_, join := p.Alice.JoinRoom(ctx, api.JoinRoomRequest{Room: "dev", Wait: patience})
 	for call, err := range map[string]error{
 		"whoami": whoami, "peers": peers, "conversations": conversations, "log": log, "status": status,
-		"send": send, "diagnose": diagnose, "capture target": capture, "verify": verify, "rooms": rooms, "create": create, "join": join,
+		"send": send, "diagnose": diagnose, "capture target": capture, "verify": verify, "block": block, "rooms": rooms, "create": create, "join": join,
 		"add peer":    p.Alice.AddPeer(ctx, "/ip4/127.0.0.1/tcp/9/p2p/12D3KooWPjceQrSwdWXPyLLeABRXmuqt69Rg3sBYbU1Nft9HyQ6X"),
 		"remove peer": p.Alice.RemovePeer(ctx, "bob"),
 		"read":        p.Alice.MarkRead(ctx, "bob", "00"),

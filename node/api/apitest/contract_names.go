@@ -4,6 +4,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/peer"
+
 	"p2pchat/node/api"
 )
 
@@ -25,16 +27,29 @@ func testNames(p *party) {
 	}
 }
 
+// block blocks who is named, unless that is a peer ID: one need not have seen him.
+func (p *party) block(target string) error {
+	_, err := p.Alice.Block(p.ctx, target, peerID(target))
+	return err
+}
+
+func peerID(target string) bool {
+	_, err := peer.Decode(target)
+	return err == nil
+}
+
 // byTarget are the calls that take a name, each with it.
 func (p *party) byTarget(target string) map[string]error {
 	_, sent := p.Alice.Send(p.ctx, api.SendRequest{Target: target, Text: "hi"})
 	_, logged := p.Alice.Log(p.ctx, api.LogQuery{Target: target})
+	blocked := p.block(target)
 	_, verified := p.Alice.Verify(p.ctx, target, false)
 	return map[string]error{
 		"send": sent, "log": logged,
 		"read":        p.Alice.MarkRead(p.ctx, target, "00"),
 		"typing":      p.Alice.Typing(p.ctx, target),
 		"verify":      verified,
+		"block":       blocked,
 		"remove peer": p.Alice.RemovePeer(p.ctx, target),
 	}
 }

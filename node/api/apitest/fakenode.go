@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
@@ -288,7 +289,15 @@ func (n *FakeNode) RemovePeer(ctx context.Context, who string) error {
 		return err
 	}
 	n.lan.disconnect(n, c.peer)
+	if c.blocked { // forgotten with him, the block would end
+		c.verified = false
+		n.publishPeer(c)
+		return nil
+	}
 	c.removed = true
+	if len(c.peer.addrs) == 0 { // never seen, so nothing was said
+		delete(n.contacts, c.peer.self.PeerID)
+	}
 	n.publish(api.Change{Type: api.ChangePeerRemoved, PeerID: c.peer.self.PeerID})
 	return nil
 }
@@ -308,6 +317,43 @@ func (n *FakeNode) Verify(ctx context.Context, who string, undo bool) (api.Verif
 	return api.Verification{
 		PeerID: c.peer.self.PeerID, Name: c.peer.self.Name, Fingerprint: c.peer.self.Fingerprint, Verified: c.verified,
 	}, nil
+}
+
+// Block implements [api.Service].
+func (n *FakeNode) Block(ctx context.Context, who string, undo bool) (api.Blocking, error) {
+	if err := n.enter(ctx); err != nil {
+		return api.Blocking{}, err
+	}
+	defer n.leave()
+	c, err := n.resolve(who)
+	if id := strings.TrimPrefix(strings.TrimPrefix(who, "user:"), "@"); api.IsCode(err, api.CodeNotFound) && !undo {
+		if _, bad := peer.Decode(id); bad == nil {
+			c, err = n.stranger(id), nil
+		}
+	}
+	if err != nil {
+		return api.Blocking{}, err
+	}
+	was := c.blocked
+	c.blocked, c.removed = !undo, c.removed && undo
+	if was == undo {
+		n.changes.forget()
+	}
+	n.publishPeer(c)
+	if other := c.peer.contacts[n.self.PeerID]; undo && other != nil {
+		n.lan.handOver(c, other)
+	}
+	return api.Blocking{
+		PeerID: c.peer.self.PeerID, Name: c.peer.self.Name, Fingerprint: c.peer.self.Fingerprint, Blocked: c.blocked,
+	}, nil
+}
+
+// stranger is the contact for somebody who was never seen.
+func (n *FakeNode) stranger(peerID string) *contact {
+	nobody := &FakeNode{lan: n.lan, self: api.Identity{PeerID: peerID}, addrs: []string{}, contacts: make(map[string]*contact)}
+	c := n.meet(nobody, api.ViaIncoming)
+	c.lastSeen = time.Time{}
+	return c
 }
 
 // SetAway implements [api.Service].
@@ -361,6 +407,9 @@ func (n *FakeNode) CaptureTarget(ctx context.Context) (api.CaptureTarget, error)
 		Connections: []api.Flow{}, Names: map[string]string{n.ip(): n.self.Name},
 	}
 	for _, c := range n.contacts {
+		if len(c.peer.addrs) == 0 {
+			continue // never seen
+		}
 		t.Names[c.peer.ip()] = c.peer.self.Name
 		if c.connected {
 			t.Connections = append(t.Connections, api.Flow{

@@ -129,8 +129,7 @@ func (p *place) judge(effects constitution.Effects) {
 		case !e.shown && was:
 			p.hide(e)
 		case e.shown && e.Retracted != said:
-			m := e.Message
-			p.owner.publish(api.Change{Type: api.ChangeMessage, Message: &m})
+			p.tell(e)
 		}
 	}
 }
@@ -138,7 +137,7 @@ func (p *place) judge(effects constitution.Effects) {
 func (p *place) show(e *entry) {
 	p.insert(e)
 	m := e.Message
-	p.owner.publish(api.Change{Type: api.ChangeMessage, Message: &m})
+	p.tell(e)
 	if m.State != api.Received {
 		return
 	}
@@ -150,9 +149,36 @@ func (p *place) show(e *entry) {
 	}
 }
 
+// tell tells watchers of a message.
+func (p *place) tell(e *entry) {
+	if m := e.Message; !p.muted(m) {
+		p.owner.publish(api.Change{Type: api.ChangeMessage, Message: &m})
+	}
+}
+
+// muted tells whether a message is not shown because its author is blocked.
+// Government is.
+func (p *place) muted(m api.Message) bool {
+	c := p.owner.contacts[m.Author]
+	return c != nil && c.blocked && m.Kind != api.MessageGovern
+}
+
+// unseen counts what is unread and shown.
+func (p *place) unseen() int {
+	n := p.unread
+	for _, e := range p.log {
+		if e.State == api.Received && !e.read && p.muted(e.Message) {
+			n--
+		}
+	}
+	return n
+}
+
 func (p *place) hide(e *entry) {
 	p.log = slices.DeleteFunc(p.log, func(x *entry) bool { return x == e })
-	p.owner.publish(api.Change{Type: api.ChangeHidden, Hidden: &api.Hidden{Conversation: p.room.id, ID: e.ID}})
+	if !p.muted(e.Message) {
+		p.owner.publish(api.Change{Type: api.ChangeHidden, Hidden: &api.Hidden{Conversation: p.room.id, ID: e.ID}})
+	}
 	if e.State == api.Received && !e.read {
 		p.unread--
 		p.publishConversation()

@@ -79,6 +79,8 @@ func (n *FakeNode) Invite(ctx context.Context, target, who, reason string) (api.
 			return api.Errorf(api.CodeUsage, "that is you, and you are in the room")
 		case c == nil:
 			return api.Errorf(api.CodeNotFound, "nobody called %q is known", who)
+		case c.blocked:
+			return c.forbidden()
 		case p.rules.Standing(id) == constitution.Outcast:
 			return api.Errorf(api.CodeForbidden, "%s is banned from this room: lift the ban first", n.called(id))
 		}
@@ -106,7 +108,9 @@ func (n *FakeNode) Invitations(ctx context.Context) ([]api.Invitation, error) {
 	defer n.leave()
 	rows := []api.Invitation{}
 	for _, i := range n.invites {
-		rows = append(rows, i.Invitation)
+		if !i.from.blocked {
+			rows = append(rows, i.Invitation)
+		}
 	}
 	return rows, nil
 }
@@ -129,7 +133,7 @@ func (n *FakeNode) AnswerInvitation(ctx context.Context, r api.AnswerRequest) (a
 	}
 	var pending []invite
 	for _, i := range n.invites {
-		if i.RoomID == id {
+		if i.RoomID == id && !i.from.blocked {
 			pending = append(pending, i)
 		}
 	}
@@ -156,6 +160,9 @@ func (n *FakeNode) AnswerInvitation(ctx context.Context, r api.AnswerRequest) (a
 
 func (n *FakeNode) answer(to []invite, text string) {
 	for _, i := range to {
+		if i.from.blocked {
+			continue
+		}
 		n.tell(i.from, api.Message{Kind: api.MessageAnswer, Text: text, Room: i.RoomID}, api.Invitation{})
 	}
 }
@@ -165,7 +172,7 @@ func (n *FakeNode) invitedTo(target string) (string, error) {
 	name := roomName(target)
 	var ids []string
 	for _, i := range n.invites {
-		if i.ID == name || i.RoomID == name || strings.EqualFold(i.Room, name) {
+		if !i.from.blocked && (i.ID == name || i.RoomID == name || strings.EqualFold(i.Room, name)) {
 			ids = append(ids, i.RoomID)
 		}
 	}
@@ -187,7 +194,7 @@ func (n *FakeNode) RequestVoice(ctx context.Context, target string) (api.Entry, 
 		}
 		asked := false
 		for _, o := range p.rules.Occupants() {
-			if c := n.contactOf(o.Peer); c != nil && o.Standing >= constitution.Moderator {
+			if c := n.contactOf(o.Peer); c != nil && !c.blocked && o.Standing >= constitution.Moderator {
 				n.tell(c, api.Message{Kind: api.MessageVoiceRequest, Room: p.room.id}, api.Invitation{})
 				asked = true
 			}
@@ -221,6 +228,9 @@ func (n *FakeNode) SendPrivate(ctx context.Context, target, who, text string, wa
 		}
 		if c = n.contactOf(id); c == nil {
 			return api.Errorf(api.CodeUsage, "a private message goes to somebody else")
+		}
+		if c.blocked {
+			return c.forbidden()
 		}
 		e = n.tell(c, api.Message{Kind: api.MessagePrivate, Text: text, Room: p.room.id}, api.Invitation{})
 		return nil

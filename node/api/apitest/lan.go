@@ -80,7 +80,12 @@ func (l *LAN) connect(a, b *FakeNode, via string) {
 		b.publishPeer(cb)
 		exchangeRooms(a, b)
 	})
-	for _, way := range [][2]*contact{{ca, cb}, {cb, ca}} {
+	l.handOver(ca, cb)
+}
+
+// handOver gives both what waited for them.
+func (l *LAN) handOver(a, b *contact) {
+	for _, way := range [][2]*contact{{a, b}, {b, a}} {
 		from, to := way[0], way[1]
 		for _, e := range from.own() {
 			if e.State == api.Queued {
@@ -107,7 +112,7 @@ func (l *LAN) disconnect(a, b *FakeNode) {
 
 // deliver carries a message of from's node to the other side, if connected.
 func (l *LAN) deliver(e *entry, from, to *contact) {
-	if !from.connected {
+	if !from.open() {
 		return
 	}
 	from.reach(e.Seq, api.Sent)
@@ -128,7 +133,7 @@ func (l *LAN) deliver(e *entry, from, to *contact) {
 
 // tellRead tells reader's read marker to the other side, if connected.
 func (l *LAN) tellRead(reader, writer *contact) {
-	if !reader.connected || reader.readSeq == 0 {
+	if !reader.open() || reader.readSeq == 0 {
 		return
 	}
 	if id := writer.reach(reader.readSeq, api.Read); id != "" {

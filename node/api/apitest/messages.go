@@ -2,6 +2,7 @@ package apitest
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"p2pchat/node/api"
@@ -37,6 +38,9 @@ func (n *FakeNode) Send(ctx context.Context, r api.SendRequest) (api.Receipt, er
 	var e *entry
 	receipt := api.Receipt{State: api.Queued, Members: 1}
 	switch {
+	case to.place == nil && to.contact.blocked:
+		n.leave()
+		return api.Receipt{}, to.contact.forbidden()
 	case to.place == nil:
 		kind, kept := api.SplitAction(r.Text)
 		e = n.tell(to.contact, api.Message{Kind: kind, Text: kept}, api.Invitation{})
@@ -136,7 +140,17 @@ func (n *FakeNode) Log(ctx context.Context, q api.LogQuery) ([]api.Message, erro
 	if err != nil {
 		return nil, err
 	}
+	last := q.Last
+	if of.place != nil {
+		q.Last = 0 // of what is left
+	}
 	rows, err := of.history().list(q)
+	if of.place != nil {
+		rows = slices.DeleteFunc(rows, func(m api.Message) bool { return of.place.muted(m) })
+		if last > 0 {
+			rows = rows[max(0, len(rows)-last):]
+		}
+	}
 	for i := range rows {
 		c := n.contacts[rows[i].Author]
 		rows[i].Verified = c != nil && c.verified
@@ -191,7 +205,7 @@ func (n *FakeNode) Typing(ctx context.Context, target string) error {
 		for _, other := range p.near() {
 			tell(other.owner, p.room.id)
 		}
-	case c != nil && c.connected:
+	case c != nil && c.open():
 		tell(c.peer, c.conversation().ID)
 	}
 	return nil

@@ -157,10 +157,16 @@ type side struct {
 	*Service
 	*heard
 	ledger *memory
+	barred *barred
 	key    identity.Key
 	log    event.LogKey
 	host   host.Host
 }
+
+// barred is a set of those with whom there are to be no streams.
+type barred struct{ sync.Map }
+
+func (b *barred) has(p peer.ID) bool { _, ok := b.Load(p); return ok }
 
 func newSide(t *testing.T, n byte) *side {
 	t.Helper()
@@ -173,8 +179,8 @@ func newSide(t *testing.T, n byte) *side {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &side{heard: newHeard(), ledger: newMemory(), key: key, host: h, log: event.LogKey{Author: key.ID(), Log: event.LogID{n}}}
-	s.Service = New(Config{Host: h, Ledger: s.ledger, Handler: s.heard, Logger: slog.New(slog.DiscardHandler)})
+	s := &side{heard: newHeard(), ledger: newMemory(), barred: &barred{}, key: key, host: h, log: event.LogKey{Author: key.ID(), Log: event.LogID{n}}}
+	s.Service = New(Config{Host: h, Ledger: s.ledger, Handler: s.heard, Barred: s.barred.has, Logger: slog.New(slog.DiscardHandler)})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1) // Run's one result
 	ready := make(chan struct{})
@@ -242,6 +248,49 @@ func TestBothAtOnce(t *testing.T) {
 	a.say(t, b, 1)
 	a.Wake(b.key.ID())
 	a.until(t, "ack of 51", func() bool { return a.acked[a.log].Seq == 51 })
+}
+
+// TestBarred: with who is barred there is no stream, whoever opens it, and there
+// is one again as soon as he is not.
+func TestBarred(t *testing.T) {
+	t.Parallel()
+	a, b := newSide(t, 1), newSide(t, 2)
+	a.connect(t, b)
+	a.say(t, b, 1)
+	a.Wake(b.key.ID())
+	a.until(t, "ack of 1", func() bool { return a.acked[a.log].Seq == 1 })
+
+	b.barred.Store(a.key.ID(), true)
+	b.Part(a.key.ID())
+	b.Part(a.key.ID()) // there is nothing any more
+	a.say(t, b, 1)
+	b.say(t, a, 1)
+	for range 10 {
+		a.Wake(b.key.ID())
+		b.Wake(a.key.ID())
+		a.Service.Typing(b.key.ID())
+		time.Sleep(20 * time.Millisecond)
+	}
+	a.heard.mu.Lock()
+	if got := a.acked[a.log].Seq; got != 1 {
+		t.Errorf("%d are acknowledged", got)
+	}
+	a.heard.mu.Unlock()
+	a.ledger.mu.Lock()
+	if got := len(a.ledger.events[b.log]); got != 0 {
+		t.Errorf("%d came from who barred us", got)
+	}
+	a.ledger.mu.Unlock()
+	b.heard.mu.Lock()
+	if b.heard.typing != 0 {
+		t.Error("typing was heard")
+	}
+	b.heard.mu.Unlock()
+
+	b.barred.Delete(a.key.ID())
+	b.Wake(a.key.ID())
+	a.until(t, "ack of 2", func() bool { return a.acked[a.log].Seq == 2 })
+	a.ledger.holds(t, b.log, 1)
 }
 
 // TestNothingUncommittedIsAcked: a ledger that cannot write ends the stream,

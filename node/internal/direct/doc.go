@@ -10,7 +10,8 @@
 //
 // A stream is opened when there is something to say ([Service.Wake]); either
 // side may. If both do at once the lower peer ID's stays. A stream that ends
-// while the connection lives is opened again with a growing delay.
+// while the connection lives is opened again with a growing delay. With whom
+// [Config].Barred names there is none: his are reset, and nothing tells him why.
 //
 // Concurrency: a mutex guards the table of sessions. A session has a reader
 // and a writer goroutine; both end when the stream or Run's context does. The

@@ -66,12 +66,15 @@ type Handler interface {
 	Typing(p peer.ID)
 }
 
-// Config configures a [Service]. All fields are needed.
+// Config configures a [Service]. All fields are needed but Barred.
 type Config struct {
 	Host    host.Host
 	Ledger  Ledger
 	Handler Handler
-	Logger  *slog.Logger
+	// Barred tells with whom there are to be no streams; nil: nobody is. It
+	// must not block nor call this package.
+	Barred func(peer.ID) bool
+	Logger *slog.Logger
 }
 
 // Service runs the protocol with every peer there is something to say to.
@@ -92,6 +95,9 @@ type Service struct {
 
 // New makes a service; it does nothing before Run.
 func New(cfg Config) *Service {
+	if cfg.Barred == nil {
+		cfg.Barred = func(peer.ID) bool { return false }
+	}
 	return &Service{
 		cfg: cfg, self: cfg.Host.ID(), log: cfg.Logger.With("component", "direct"),
 		sessions: map[peer.ID]*session{}, dialling: map[peer.ID]bool{}, retry: map[peer.ID]time.Duration{}, typing: map[peer.ID]bool{},
@@ -124,6 +130,21 @@ func (s *Service) Wake(p peer.ID) {
 		return
 	}
 	s.dialLocked(p)
+}
+
+// Part ends the stream with p, who is barred since before the call, and returns
+// when nothing of what he sends arrives any more. To him it looks like a fault
+// of the network: he goes on to try.
+func (s *Service) Part(p peer.ID) {
+	s.mu.Lock()
+	ses := s.sessions[p]
+	delete(s.typing, p)
+	delete(s.retry, p) // so that the first one after this is not late
+	s.mu.Unlock()
+	if ses != nil {
+		ses.cancel()
+		<-ses.ended
+	}
 }
 
 // Typing tells p that the person here is typing, once there is a stream.
@@ -165,7 +186,7 @@ func (s *Service) incoming(st network.Stream) {
 
 // dialLocked starts opening a stream to p, unless that is being done.
 func (s *Service) dialLocked(p peer.ID) {
-	if !s.running || s.dialling[p] {
+	if !s.running || s.dialling[p] || s.cfg.Barred(p) {
 		return
 	}
 	s.dialling[p] = true
@@ -186,7 +207,7 @@ func (s *Service) dial(p peer.ID) {
 			}
 		}
 		s.mu.Lock()
-		if s.ctx.Err() != nil || s.sessions[p] != nil || s.cfg.Host.Network().Connectedness(p) != network.Connected {
+		if s.ctx.Err() != nil || s.sessions[p] != nil || s.cfg.Barred(p) || s.cfg.Host.Network().Connectedness(p) != network.Connected {
 			delete(s.dialling, p)
 			if s.sessions[p] == nil {
 				delete(s.retry, p) // a new connection starts afresh
@@ -223,7 +244,7 @@ func (s *Service) adopt(st network.Stream, ours bool) {
 	p := st.Conn().RemotePeer()
 	s.mu.Lock()
 	old := s.sessions[p]
-	if !s.running || (old != nil && s.keep(old, st, ours)) {
+	if !s.running || s.cfg.Barred(p) || (old != nil && s.keep(old, st, ours)) {
 		s.mu.Unlock()
 		_ = st.Reset()
 		return
@@ -236,6 +257,7 @@ func (s *Service) adopt(st network.Stream, ours bool) {
 	s.wg.Go(func() {
 		err := ses.run(ctx)
 		cancel()
+		close(ses.ended)
 		s.ended(ses, err)
 	})
 	s.mu.Unlock()

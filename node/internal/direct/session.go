@@ -27,6 +27,7 @@ type session struct {
 
 	wake   chan struct{} // 1: a wake-up that is pending covers any number
 	opened chan struct{} // closed by the reader once theirs is known
+	ended  chan struct{} // closed when reader and writer have ended
 
 	mu        sync.Mutex
 	theirs    event.Frontier        // what the peer has committed
@@ -41,7 +42,7 @@ func newSession(s *Service, st network.Stream, ours bool, cancel context.CancelF
 	p := st.Conn().RemotePeer()
 	return &session{
 		svc: s, stream: st, peer: p, conv: event.Direct(s.self, p), ours: ours, since: time.Now(), cancel: cancel,
-		wake: make(chan struct{}, 1), opened: make(chan struct{}), readDue: map[event.LogKey]event.Head{},
+		wake: make(chan struct{}, 1), opened: make(chan struct{}), ended: make(chan struct{}), readDue: map[event.LogKey]event.Head{},
 		shown: event.Frontier{}, ackDue: map[event.LogKey]bool{}, branched: map[event.LogKey]bool{},
 	}
 }

@@ -28,7 +28,7 @@ type ConvSummary struct {
 	Other  peer.ID    // of two people: the other one
 	Last   event.Time // latest of its messages by their authors' clocks; 0: none yet
 	Active time.Time  // latest arrival of a message; zero: none yet
-	Unread int        // messages of others beyond our read marker
+	Unread int        // messages of others beyond our read marker; in a room not of those who are blocked
 }
 
 // PutConversation registers conv, so that it is listed. Doing so again changes
@@ -58,7 +58,8 @@ func (tx *Tx) PutConversation(conv event.Conversation, kind ConvKind, other peer
 }
 
 const summaryQuery = `SELECT c.id, c.kind, p.id, c.last, c.active,
-	(SELECT total(l.unread) FROM log l WHERE l.conv = c.n AND l.author IS NOT (SELECT peer FROM account))
+	(SELECT total(l.unread) FROM log l WHERE l.conv = c.n AND l.author IS NOT (SELECT peer FROM account)
+		AND NOT (c.kind = 2 AND EXISTS (SELECT 1 FROM contact b WHERE b.peer = l.author AND b.blocked <> 0)))
 	FROM conversation c LEFT JOIN peer p ON p.n = c.other WHERE c.kind <> 0`
 
 func scanSummary(scan func(...any) error) (ConvSummary, error) {

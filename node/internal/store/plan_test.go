@@ -95,6 +95,7 @@ func TestNothingScans(t *testing.T) {
 			{Conv: conv1, Before: &before, Last: 5, Since: start},
 			{Conv: conv1, Skip: []event.Kind{1, 2}, Last: 5},
 			{Conv: conv1, All: true},
+			{Conv: conv1, Unblocked: true, Skip: []event.Kind{1, 2}, Last: 5},
 			{Conv: conv1, All: true, Before: &before, Last: 5, Since: start},
 		} {
 			if _, err := r.Log(q); err != nil {

@@ -18,6 +18,9 @@ type LogQuery struct {
 	Before *event.ID    // only what comes before this one in the order; nil: any
 	Skip   []event.Kind // messages to leave out; a short list, always the same
 	All    bool         // nothing is left out, and the control lane is given too
+	// Unblocked leaves out the messages, also quiet ones, of contacts who are
+	// blocked; what they did in the control lane is given, since it holds.
+	Unblocked bool
 }
 
 // Log gives messages in the order of display and logs (time, author, log, seq,
@@ -90,6 +93,9 @@ func (r *Reader) lane(q LogQuery, lane *laneSQL) ([]Stored, error) {
 		for _, k := range q.Skip {
 			args = append(args, int64(k))
 		}
+	}
+	if q.Unblocked && lane == &messageLane {
+		query.WriteString(` AND NOT EXISTS (SELECT 1 FROM contact b WHERE b.peer = e.author AND b.blocked <> 0)`)
 	}
 	query.WriteString(` ORDER BY ` + lane.order)
 	if q.Last > 0 {

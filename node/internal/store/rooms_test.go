@@ -106,6 +106,44 @@ func TestVerdicts(t *testing.T) {
 	}
 }
 
+// What somebody blocked says is stored like the rest, and left out where it
+// would be shown.
+func TestBlockedInARoom(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, t.TempDir(), Options{})
+	me, one, two := testKey(t, 1), testKey(t, 2), testKey(t, 3)
+	update(t, s, func(tx *Tx) error {
+		return errors.Join(tx.SetAccount(Account{Peer: me.ID(), Created: start}), tx.PutConversation(conv1, KindRoom, ""),
+			tx.PutContact(Contact{Peer: one.ID()}))
+	})
+	a, b := chain(t, one, 1, 4), chain(t, two, 2, 2)
+	for _, e := range append(slices.Clone(a), b...) {
+		update(t, s, func(tx *Tx) error { _, err := tx.InsertRoom(e, start, VerdictVisible, false); return err })
+	}
+	check := func(what string, unread, shown, kept int) {
+		t.Helper()
+		sum, err := s.Conversation(t.Context(), conv1)
+		if err != nil || sum.Unread != unread {
+			t.Errorf("%s: %d unread, %v, want %d", what, sum.Unread, err, unread)
+		}
+		for unblocked, want := range map[bool]int{true: shown, false: kept} {
+			log, err := s.Log(t.Context(), LogQuery{Conv: conv1, Unblocked: unblocked})
+			if err != nil || len(log) != want {
+				t.Errorf("%s: %d listed with unblocked %v, %v, want %d", what, len(log), unblocked, err, want)
+			}
+		}
+		last, err := s.Log(t.Context(), LogQuery{Conv: conv1, Unblocked: true, Last: 2, All: true})
+		if err != nil || len(last) != 2 {
+			t.Errorf("%s: %d of the last 2, %v", what, len(last), err)
+		}
+	}
+	check("nobody is blocked", 6, 6, 6)
+	update(t, s, func(tx *Tx) error { return tx.PutContact(Contact{Peer: one.ID(), Blocked: true}) })
+	check("one is blocked", 2, 2, 6)
+	update(t, s, func(tx *Tx) error { return tx.PutContact(Contact{Peer: one.ID()}) })
+	check("nobody is any more", 6, 6, 6)
+}
+
 func TestRoomRefusals(t *testing.T) {
 	t.Parallel()
 	s := openStore(t, t.TempDir(), Options{})

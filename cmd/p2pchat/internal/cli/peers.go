@@ -144,13 +144,17 @@ func peerRow(p api.Peer, now time.Time) []string {
 	if p.Away && p.State == api.Online {
 		state += ", away"
 	}
+	status := p.Status
+	if p.Blocked {
+		status = "blocked" // what he says of himself is not shown either
+	}
 	rtt := "-"
 	if p.RTT != nil {
 		rtt = strconv.FormatFloat(*p.RTT, 'f', 1, 64) + " ms"
 	}
 	return []string{
 		name, where.ip, where.port, where.transport, state,
-		ago(p.LastSeen.Time, now), rtt, p.Fingerprint, p.Status,
+		ago(p.LastSeen.Time, now), rtt, p.Fingerprint, status,
 	}
 }
 

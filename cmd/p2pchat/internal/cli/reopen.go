@@ -144,6 +144,11 @@ func (d *doing) Verify(ctx context.Context, who string, undo bool) (api.Verifica
 	return v, d.did(err)
 }
 
+func (d *doing) Block(ctx context.Context, who string, undo bool) (api.Blocking, error) {
+	b, err := d.Service.Block(ctx, who, undo)
+	return b, d.did(err)
+}
+
 // refused tells whether no node took a request. What got an answer, or none, may
 // have been carried out.
 func refused(err error) bool {

@@ -36,6 +36,8 @@ func commandList(o Options) []command {
 		{"peers", "", "everybody known, with addresses", cmdPeers},
 		{"add", "MULTIADDR", "connect to an address, such as /ip4/10.0.0.2/tcp/47700/p2p/ID", cmdAdd},
 		{"verify", "[NAME] [--undo]", "mark somebody whose fingerprint you have compared", cmdVerify},
+		{"block", "[NAME]", "take nothing from somebody, and hide what he says in rooms", cmdBlock},
+		{"unblock", "[NAME]", "take the block away; what he said is shown again", cmdUnblock},
 		{"whoami", "", "your name, peer ID and fingerprint", cmdWhoami},
 		{"status", "", "this node: addresses, connections, what is queued", cmdStatus},
 		{"doctor", "", "why don't I see the others? looks at network and storage", cmdDoctor},

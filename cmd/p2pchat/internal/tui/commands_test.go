@@ -202,6 +202,7 @@ func TestCompletion(t *testing.T) {
 			{"b", []string{"tab", "tab", "shift+tab"}, "bruno: "},
 			{"/msg bo", []string{"tab"}, "/msg boris "},
 			{"/verify bo", []string{"tab"}, "/verify boris "},
+			{"/unblock br", []string{"tab"}, "/unblock bruno "},
 			{"", []string{"tab"}, ""},
 			{"x ", []string{"tab"}, "x "},
 		} {

@@ -116,7 +116,7 @@ func (m *model) options(d *draft) *completion {
 
 // whoTyped is what was typed of a name after a command that takes one.
 func whoTyped(head string) (who string, ok bool) {
-	for _, command := range []string{"/msg ", "/verify "} {
+	for _, command := range []string{"/msg ", "/verify ", "/block ", "/unblock "} {
 		if arg, ok := strings.CutPrefix(head, command); ok {
 			return strings.TrimLeft(arg, " "), true // names may hold spaces
 		}

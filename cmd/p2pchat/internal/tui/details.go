@@ -31,7 +31,10 @@ func (m *model) viewDetails(t *talk, w, h int) []string {
 			word += ", verified"
 		}
 		put(st.Render(sign) + " " + clip(m.width, word, w-4))
-		if t.peer.Status != "" {
+		if t.peer.Blocked {
+			put(s.warn.Render(clip(m.width, "blocked", w-2)))
+		}
+		if t.peer.Status != "" && !t.peer.Blocked {
 			for _, r := range wrapText(m.width, t.peer.Status, w-3) {
 				put(s.away.Render(r))
 			}

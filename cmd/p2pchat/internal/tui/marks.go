@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
+
+	"p2pchat/node/api"
 )
 
 // person is who is named in arg, or without a name the one talked with; rest is
@@ -43,6 +45,33 @@ func cmdVerify(m *model, arg string) (tea.Cmd, error) {
 	return m.calls.do(callTime, func(ctx context.Context) tea.Msg {
 		_, err := m.svc.Verify(ctx, t.target, false)
 		return verifiedMsg{id, t, err}
+	}), nil
+}
+
+func cmdBlock(m *model, arg string) (tea.Cmd, error) { return m.block(arg, "/block NAME", false) }
+
+func cmdUnblock(m *model, arg string) (tea.Cmd, error) { return m.block(arg, "/unblock NAME", true) }
+
+func (m *model) block(arg, usage string, undo bool) (tea.Cmd, error) {
+	t, rest, err := m.person(arg, usage)
+	var who, label string
+	switch {
+	case api.IsCode(err, api.CodeNotFound) && !strings.ContainsAny(arg, " \n"):
+		who, label = arg, clean(arg) // the service knows peer IDs of those who were never here
+	case err != nil:
+		return nil, err
+	case rest != "":
+		return nil, errors.New("there is no " + clean(rest) + ": " + usage)
+	default:
+		who, label = t.target, t.label()
+	}
+	said := label + " is blocked: what he sends is not taken, and what he says in rooms is hidden; /unblock undoes it"
+	if undo {
+		said = label + " is not blocked any more"
+	}
+	return m.calls.do(callTime, func(ctx context.Context) tea.Msg {
+		_, err := m.svc.Block(ctx, who, undo)
+		return doneMsg{said, err}
 	}), nil
 }
 
