@@ -34,7 +34,9 @@ func (n *Node) Block(ctx context.Context, who string, undo bool) (api.Blocking, 
 	}
 	id, err := n.resolve(who)
 	if named, bad := peer.Decode(trimPerson(who)); api.IsCode(err, api.CodeNotFound) && bad == nil && !undo {
-		id, err = named, nil // one need not have met somebody to want nothing to do with him
+		if _, bad = identity.PublicKey(named); bad == nil { // a whole ID
+			id, err = named, nil // one need not have met somebody to want nothing to do with him
+		}
 	}
 	if err != nil {
 		return api.Blocking{}, err
