@@ -2,11 +2,13 @@ package node
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"p2pchat/node/api"
+	"p2pchat/node/internal/store"
 )
 
 // TestExport: a member's copy of a room and a direct chat are exported while the
@@ -27,6 +29,10 @@ func TestExport(t *testing.T) {
 	if _, err := alice.Send(t.Context(), api.SendRequest{Target: "@owner", Text: "sorry", Wait: time.Minute}); err != nil {
 		t.Fatal(err)
 	}
+	wait(t, "the owner is on alice's disk", func() bool { // people are written behind
+		all, err := alice.store.Contacts(t.Context())
+		return err == nil && slices.ContainsFunc(all, func(c store.Contact) bool { return c.Name == "owner" })
+	})
 	for _, dir := range []string{ownerDir, aliceDir} {
 		r, err := OpenReader(t.Context(), dir, "test")
 		if err != nil {
