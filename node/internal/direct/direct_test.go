@@ -269,7 +269,7 @@ func TestBarred(t *testing.T) {
 		a.Wake(b.key.ID())
 		b.Wake(a.key.ID())
 		a.Service.Typing(b.key.ID())
-		time.Sleep(20 * time.Millisecond)
+		time.Sleep(20 * time.Millisecond) // for each a chance to open what must not open
 	}
 	a.heard.mu.Lock()
 	if got := a.acked[a.log].Seq; got != 1 {

@@ -117,7 +117,7 @@ func hear(t *testing.T, from, to *member, text string) {
 	for start, i := time.Now(), 0; ; i++ {
 		said := from.own(fmt.Sprint(text, i))
 		from.publish(said)
-		time.Sleep(10 * time.Millisecond)
+		time.Sleep(10 * time.Millisecond) // what is said while nobody is known is lost by right, and said anew
 		if get(to.board, func() bool { return slices.Contains(to.delivered, said) }) {
 			return
 		}
