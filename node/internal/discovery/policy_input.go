@@ -108,6 +108,9 @@ func (p *policy) heardFrom(now time.Time, a announcement, iface string) {
 		p.worthy(t)
 	}
 	if t.connected() {
+		if moved {
+			p.save(t) // a second cable, say, heard of after the first connected
+		}
 		if (moved && !before.IsZero()) || rebooted {
 			p.suspect(now, t)
 		}

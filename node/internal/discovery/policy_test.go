@@ -579,6 +579,23 @@ func TestCallersAreForgotten(t *testing.T) {
 	}
 }
 
+// An address that is heard of after the connection was made is remembered too.
+func TestLateAddressIsSaved(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	w.hear(2, "a", onLan(2))
+	w.open(2, "c", false)
+	w.run()
+	second := ma.StringCast("/ip4/10.0.0.202/tcp/1")
+	w.heardFrom(w.now.Add(time.Second), announcement{Peer: testID(2), Boot: "a", Addrs: []ma.Multiaddr{second}}, "eth1")
+	for _, c := range w.run() {
+		if s, ok := c.(saveCmd); ok && slices.ContainsFunc(s.entry.Addrs, second.Equal) {
+			return
+		}
+	}
+	t.Error("the book is not told of the second address")
+}
+
 // addrsOf replaces what is known of a peer's addresses.
 func (w *world) addrsOf(n int, addrs []address) { w.peers[testID(n)].addrs = addrs }
 

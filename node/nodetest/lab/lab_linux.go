@@ -133,7 +133,10 @@ func (l *Lab) close() {
 		p.release()
 	}
 	if l.t.Failed() {
-		for _, p := range procs {
+		for i, p := range procs {
+			if i+1 < len(procs) && p.repeatedBy(procs[i+1]) {
+				continue // of a question that was asked again and again, the last answer
+			}
 			l.t.Log(p.story())
 		}
 	}

@@ -231,6 +231,12 @@ func (p *Proc) result() Result {
 	}
 }
 
+// repeatedBy reports whether the next process was the same command again after
+// this one had succeeded.
+func (p *Proc) repeatedBy(next *Proc) bool {
+	return p.cmd.ProcessState != nil && p.cmd.ProcessState.Success() && p.String() == next.String()
+}
+
 // story is what the failure report says about the process.
 func (p *Proc) story() string {
 	keep := 4000 // bytes of either stream
