@@ -69,6 +69,7 @@ func (r *Room) list(c *control) {
 		r.people[c.target].voices = append(r.people[c.target].voices, i)
 	case KindRetract:
 		r.retracts[c.Message] = append(r.retracts[c.Message], i)
+		r.single(c.Message)
 	case KindConfigure:
 		r.setters[c.Setting.Field] = append(r.setters[c.Setting.Field], i)
 	case KindDestroy:
@@ -77,6 +78,9 @@ func (r *Room) list(c *control) {
 	for _, cut := range c.Cuts {
 		for _, t := range cut.Tips {
 			r.tips[tip{cut.LogKey, t}]++
+			if r.messages[t] == nil {
+				r.single(t)
+			}
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package room
 
 import (
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
@@ -121,8 +122,8 @@ func (h *history) compare(r *Room, set events, held map[int]bool) string {
 		return "the name is " + r.config.Name()
 	}
 	kept := h.kept(set, held)
-	if len(r.messages) != len(kept) {
-		return fmt.Sprintf("holds %d messages, want %d", len(r.messages), len(kept))
+	if r.size() != len(kept) {
+		return fmt.Sprintf("holds %d messages, want %d", r.size(), len(kept))
 	}
 	for i := range kept {
 		m := h.lines[i]
@@ -183,12 +184,21 @@ func checkEngine(h *history, found finding) {
 		return
 	}
 	told := newMirror(r)
+	compacts := h.rng.IntN(2) == 0
 	inOrder := h.items()
 	slices.SortFunc(inOrder, func(a, b item) int { return h.when(a) - h.when(b) })
 	for n := 0; n < len(inOrder); {
 		next := min(n+1+h.rng.IntN(30), len(inOrder))
 		if err := h.feedTo(r, inOrder[n:next], told.apply); err != nil {
 			found(propEngine, err.Error())
+			return
+		}
+		if compacts {
+			r.archive = shelf{h, told}
+			r.compact()
+		}
+		if r.Err() != nil {
+			found(propCompact, r.Err().Error())
 			return
 		}
 		if d := told.differs(); d != "" {
@@ -217,9 +227,12 @@ func checkEngine(h *history, found finding) {
 		found(propEngine, err.Error())
 	}
 	r.judgeEverything()
+	if r.Err() != nil {
+		found(propCompact, r.Err().Error())
+	}
 	pruned := h.visibleIn(r)
 	for i := range below {
-		if m := h.lines[i]; r.messages[m.id] != nil && m.kind != KindJoin {
+		if m := h.lines[i]; r.holding(m.id) != nil && m.kind != KindJoin {
 			found(propPrune, "still in the Room: "+h.tellLine(i))
 		}
 		delete(vis, i)
@@ -228,6 +241,45 @@ func checkEngine(h *history, found finding) {
 	if i, bad := differ(vis, pruned); bad {
 		found(propPrune, "in the Room: "+h.tellLine(i))
 	}
+}
+
+// size is how many messages r holds, one by one or in lines.
+func (r *Room) size() int {
+	n := 0
+	for _, l := range r.logs {
+		for _, m := range l.messages {
+			n += int(m.seq - m.first + 1)
+		}
+	}
+	return n
+}
+
+// shelf is the archive of a Room whose effects told hears of.
+type shelf struct {
+	h    *history
+	told *mirror
+}
+
+func (s shelf) Line(k event.LogKey, from, to uint64) ([]*event.Event, error) {
+	var out []*event.Event
+	for _, m := range s.h.lines {
+		if _, here := s.told.verdicts[m.id]; here && m.ev.Key() == k && from <= m.ev.Seq && m.ev.Seq <= to {
+			out = append(out, m.ev)
+		}
+	}
+	slices.SortFunc(out, func(a, b *event.Event) int { return cmp.Compare(a.Seq, b.Seq) })
+	return out, nil
+}
+
+func (s shelf) Find(id event.ID) (*event.Event, error) {
+	if _, here := s.told.verdicts[id]; here {
+		for _, m := range s.h.lines {
+			if m.id == id {
+				return m.ev, nil
+			}
+		}
+	}
+	return nil, nil
 }
 
 // judgeEverything judges all messages anew, so that nothing remembered helps.

@@ -31,7 +31,7 @@ type Verdict struct {
 
 // Verdict says what became of message id; ok is false if it is not held.
 func (r *Room) Verdict(id event.ID) (v Verdict, ok bool) {
-	m := r.messages[id]
+	m := r.holding(id)
 	if m == nil {
 		return Verdict{}, false
 	}
@@ -41,11 +41,22 @@ func (r *Room) Verdict(id event.ID) (v Verdict, ok bool) {
 // judgeLog judges all messages of l anew.
 func (r *Room) judgeLog(l *log, t *touched) {
 	l.link()
-	for _, m := range l.messages {
-		if v := r.judge(m); v != m.verdict {
-			m.verdict = v
-			t.Visibility = append(t.Visibility, m.id)
+	for i := 0; i < len(l.messages); i++ {
+		m := l.messages[i]
+		v := r.judge(m)
+		if v == m.verdict {
+			continue
 		}
+		if m.first < m.seq { // each is to be told of
+			if !r.loosen(m, m.first, min(m.first+loosenChunk-1, m.seq)) {
+				return
+			}
+			l.link()
+			i--
+			continue
+		}
+		m.verdict = v
+		t.Visibility = append(t.Visibility, m.id)
 	}
 }
 

@@ -53,6 +53,17 @@ func (l *log) slot(seq uint64) []*message {
 	return l.messages[i:j]
 }
 
+// after lists the messages of l that stand at seq and name p as the one before.
+func (l *log) after(p event.ID, seq uint64) []*message {
+	var out []*message
+	for i := l.at(seq); i < len(l.messages) && l.messages[i].first <= seq; i++ {
+		if m := l.messages[i]; m.first == seq && m.prev == p {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
 // link makes the lines of l anew.
 func (l *log) link() {
 	if l.linked {
@@ -69,8 +80,8 @@ func (l *log) link() {
 
 // append puts m, which nothing held follows, into its line.
 func (l *log) append(m *message) {
-	if m.seq > 1 {
-		for _, p := range l.slot(m.seq - 1) {
+	if m.first > 1 {
+		for _, p := range l.slot(m.first - 1) {
 			if p.id == m.prev {
 				m.before = p
 			}
@@ -122,11 +133,7 @@ func (r *Room) protected(m *message) bool {
 		if r.tips[tip{x.log.key, x.id}] > 0 {
 			return true
 		}
-		for _, f := range m.log.slot(x.seq + 1) {
-			if f.prev == x.id {
-				todo = append(todo, f)
-			}
-		}
+		todo = append(todo, m.log.after(x.id, x.seq+1)...)
 	}
 	return false
 }
@@ -167,6 +174,9 @@ func crowded(slot []*message) []*message {
 // reaches.
 func (r *Room) place(m *message, t *touched) error {
 	l := m.log
+	if line := l.lineAt(m.seq); line != nil && !r.loosen(line, m.seq, m.seq) {
+		return r.broken
+	}
 	i, _ := slices.BinarySearchFunc(l.messages, m, compareSlot)
 	l.messages = slices.Insert(l.messages, i, m)
 	l.forked = l.forked || len(l.slot(m.seq)) > 1
@@ -176,6 +186,7 @@ func (r *Room) place(m *message, t *touched) error {
 		return ErrSuperseded
 	}
 	r.messages[m.id] = m
+	r.loose++
 	if m.kind == KindJoin {
 		i, _ := slices.BinarySearchFunc(l.joins, m, compareSlot)
 		l.joins = slices.Insert(l.joins, i, m)
@@ -189,8 +200,7 @@ func (r *Room) place(m *message, t *touched) error {
 			t.logs[l] = true
 		}
 	}
-	followed := slices.ContainsFunc(l.slot(m.seq+1), func(f *message) bool { return f.prev == m.id })
-	if l.linked && !followed {
+	if l.linked && len(l.after(m.id, m.seq+1)) == 0 {
 		l.append(m)
 	} else {
 		l.linked = false
@@ -239,23 +249,22 @@ func (r *Room) drop(m *message) {
 }
 
 // Prune forgets, and from now on refuses, what is below seq low of a log, but
-// for joins. What stays is as visible as before. It returns what it forgot. The
-// log need not be known yet.
-func (r *Room) Prune(k event.LogKey, low uint64) []event.ID {
+// for joins. What stays is as visible as before. The log need not be known yet.
+func (r *Room) Prune(k event.LogKey, low uint64) {
 	l := r.logOf(k, r.person(k.Author))
 	if low <= l.low {
-		return nil
+		return
 	}
 	l.low = low
-	var gone []event.ID
 	for _, m := range slices.Clone(l.messages[:l.at(low)]) {
 		if m.kind != KindJoin {
 			r.drop(m)
-			gone = append(gone, m.id)
 		}
 	}
+	if line := l.lineAt(low); line != nil && line.first < low {
+		line.first, line.prev = low, event.ID{} // what stands before it is not held
+	}
 	l.linked = false
-	return gone
 }
 
 // Wanted lists, ascending, messages not held that stored cuts name or reach: a
@@ -281,7 +290,7 @@ func (r *Room) Wanted() []event.ID {
 func (r *Room) want(l *log, tips []event.ID, want map[event.ID]bool) {
 	l.link()
 	for _, id := range tips {
-		m := r.messages[id]
+		m := r.messages[id] // a line ends at every tip
 		if m == nil {
 			want[id] = true
 			continue
@@ -290,7 +299,7 @@ func (r *Room) want(l *log, tips []event.ID, want map[event.ID]bool) {
 			first := m.run.first
 			if first.before == nil {
 				// What is held and does not directly precede leads no further.
-				if first.seq > max(l.low, 1) && r.messages[first.prev] == nil {
+				if first.first > max(l.low, 1) && r.holding(first.prev) == nil {
 					want[first.prev] = true
 				}
 				break

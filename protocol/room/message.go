@@ -8,10 +8,13 @@ import (
 )
 
 // message is a stored message. Its body is kept only where the room needs it.
+// It may stand for a line of them, see [Room.Compact]: id, seq and time are then
+// those of the last, first and prev those of the first.
 type message struct {
 	id, prev event.ID
 	author   int
 	log      *log
+	first    uint64
 	seq      uint64
 	time     event.Time
 	kind     event.Kind
@@ -69,13 +72,13 @@ func (r *Room) retry(events []*event.Event, t *touched) {
 }
 
 func (r *Room) addMessage(e *event.Event, t *touched) error {
-	if r.messages[e.ID] != nil {
+	if r.Holds(e) {
 		return nil
 	}
 	if e.Lane != event.LaneMessage || e.Conversation != r.id || len(e.Ctl) == 0 {
 		return malformed("no message of this room")
 	}
-	m := &message{id: e.ID, prev: e.Prev, seq: e.Seq, time: e.Time, kind: e.Kind, author: r.find(e.Author)}
+	m := &message{id: e.ID, prev: e.Prev, first: e.Seq, seq: e.Seq, time: e.Time, kind: e.Kind, author: r.find(e.Author)}
 	if e.HasBody() {
 		var err error
 		if m.body, err = DecodeBody(e.Kind, e.Body); err == nil {

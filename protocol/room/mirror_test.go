@@ -57,8 +57,8 @@ func (m *mirror) differs() string {
 			return fmt.Sprintf("a message is %s, not %s", x.verdict.Status, v.Status)
 		}
 	}
-	if len(m.verdicts) != len(m.room.messages) {
-		return fmt.Sprintf("%d messages, not %d", len(m.room.messages), len(m.verdicts))
+	if len(m.verdicts) != m.room.size() {
+		return fmt.Sprintf("%d messages, not %d", m.room.size(), len(m.verdicts))
 	}
 	for _, c := range m.room.controls {
 		if m.eff[c.id] != m.room.all.eff.has(c.index) {

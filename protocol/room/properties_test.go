@@ -51,6 +51,7 @@ const (
 	propWaits     = "nobody waits who came, and came back after each kick that counts"
 	propClosed    = "a destroyed room stays closed"
 	propEffects   = "the effects tell of all that changes"
+	propCompact   = "what was given up comes back from the archive"
 	propEngine    = "the Room decides as the oracle"
 )
 

@@ -44,6 +44,11 @@ type Room struct {
 	oldest   int
 	subjects []*message
 	epochs   []*message
+
+	archive Archive // nil: nothing was given up
+	broken  error
+	loose   int // messages since they were looked through
+	kept    int // that could not be given up then
 }
 
 // New makes the room of a genesis event whose signature was verified.
