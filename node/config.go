@@ -57,6 +57,8 @@ type Seams struct {
 	Interfaces func() ([]discovery.Interface, error)
 	// Gossip, if not nil, is told what GossipSub does.
 	Gossip pubsub.RawTracer
+	// CompactAfter is that of the rooms; 0 is the default.
+	CompactAfter int
 }
 
 // Validate reports the first thing that is wrong.

@@ -167,7 +167,7 @@ func (n *Node) openRooms(ctx context.Context) error {
 	n.rooms, err = rooms.New(ctx, rooms.Config{
 		Host: n.streams(), Key: n.key, Rand: rand.Reader, Store: roomStore{n.store}, Ledger: roomLedger{n.ledger},
 		Gossip: roomGossip{n.gossip}, Sync: n.sync, Handler: roomHandler{n}, Receipt: n.hello.Receipt,
-		Away: func() bool { return n.self.account().Away }, Logger: n.cfg.Logger,
+		Away: func() bool { return n.self.account().Away }, Logger: n.cfg.Logger, CompactAfter: n.cfg.Seams.CompactAfter,
 	})
 	return err
 }

@@ -21,29 +21,20 @@ type Archive interface {
 // ErrArchive: the archive does not give back what was handed in.
 var ErrArchive = errors.New("room: the archive lacks what was stored")
 
-const (
-	// compactAfter is how many messages come before it is worth while to look
-	// for those that can be given up.
-	compactAfter = 4096
-	// loosenChunk is how many are read again at a time.
-	loosenChunk = 1024
-)
+// loosenChunk is how many messages are read again at a time.
+const loosenChunk = 1024
 
-// Compact lets the room give up the particulars of most messages, once enough
-// have come since the last time: of an unbroken line in one log, said in the
+// Compact lets the room give up the particulars of most messages, once a number
+// of them has come since the last time: of an unbroken line in one log, said in the
 // same situation and judged alike, it keeps where it begins and ends. All that
 // was handed in has to be in the archive, which is asked from now on for what is
 // needed again: a message that somebody retracts, that a cut ends at, that is
 // claimed twice, or whose verdict changes.
-func (r *Room) Compact(a Archive) {
+func (r *Room) Compact(a Archive, after int) {
 	r.archive = a
-	if r.loose < compactAfter+2*r.kept {
+	if r.loose < after+2*r.kept { // what could not be given up is looked at again and again
 		return
 	}
-	r.compact()
-}
-
-func (r *Room) compact() {
 	r.loose, r.kept = 0, 0
 	for _, l := range r.logs {
 		r.compactLog(l)

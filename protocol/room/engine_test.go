@@ -194,8 +194,8 @@ func checkEngine(h *history, found finding) {
 			return
 		}
 		if compacts {
-			r.archive = shelf{h, told}
-			r.compact()
+			r.kept = 0
+			r.Compact(shelf{h, told}, 0)
 		}
 		if r.Err() != nil {
 			found(propCompact, r.Err().Error())

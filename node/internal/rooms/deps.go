@@ -15,7 +15,7 @@ import (
 	"p2pchat/protocol/room"
 )
 
-// Config configures a [Service]. All fields are needed.
+// Config configures a [Service]. All fields are needed but the last.
 type Config struct {
 	Host    host.Host
 	Key     identity.Key
@@ -30,6 +30,9 @@ type Config struct {
 	// Away tells whether the person here is away.
 	Away   func() bool
 	Logger *slog.Logger
+	// CompactAfter is how many messages come before the rules give up those
+	// that they can read again. 0: 4096.
+	CompactAfter int
 }
 
 // Membership is what is kept of a room beside its events.
@@ -68,6 +71,12 @@ type Store interface {
 	// EventsByID gives those that are held, in the order asked for, up to
 	// limit bytes but one at least.
 	EventsByID(ctx context.Context, ids []event.ID, limit int) ([]*event.Event, error)
+	// Line gives all messages in a piece of a log that are not [Refused], by
+	// seq.
+	Line(ctx context.Context, room event.Conversation, r event.Range) ([]*event.Event, error)
+	// Message gives one of the room's that is not [Refused], nil if there is
+	// none.
+	Message(ctx context.Context, room event.Conversation, id event.ID) (*event.Event, error)
 	// TakesLog tells whether an author may open log k, or has: he may have so
 	// many.
 	TakesLog(ctx context.Context, room event.Conversation, k event.LogKey) (bool, error)

@@ -147,8 +147,7 @@ func (r *Room) holds(e *event.Event) bool {
 	if e.Lane == event.LaneControl {
 		return r.rules.Has(e.ID)
 	}
-	_, ok := r.rules.Verdict(e.ID)
-	return ok
+	return r.rules.Holds(e)
 }
 
 // judge hands the events to the rules and commits what they keep. If that
@@ -171,6 +170,10 @@ func (in *intake) judge(ctx context.Context) error {
 			}
 		}
 	}
+	if err := r.rules.Err(); err != nil {
+		r.failed(err)
+		return err
+	}
 	if len(in.fresh)+len(in.refused) == 0 && !in.changed() {
 		return nil
 	}
@@ -182,6 +185,7 @@ func (in *intake) judge(ctx context.Context) error {
 		return err
 	}
 	r.after(ctx, in, b, at)
+	r.compact()
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package rooms
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -76,21 +77,25 @@ func (r *Room) reload(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	stored := map[event.ID]room.Status{}
+	c := checking{rules: rules, stored: map[event.ID]room.Status{}, wrong: map[event.ID]room.Status{}}
+	gaveUp := archive{context.WithoutCancel(ctx), st, r.id}
 	var batch []*event.Event
 	take := func() {
-		rules.AddMessage(batch...)
+		c.add(batch)
 		batch = batch[:0]
+		rules.Compact(gaveUp, r.svc.cfg.CompactAfter)
 	}
 	err = st.EachMessage(ctx, r.id, func(e *event.Event, v room.Status) error {
-		stored[e.ID] = v
+		if v != room.Visible {
+			c.stored[e.ID] = v
+		}
 		if e.Author == r.svc.self && e.Kind == event.KindText && e.Time.Wall().After(r.lastSaid) {
 			r.lastSaid = e.Time.Wall()
 		}
 		if batch = append(batch, e); len(batch) == loadBatch {
 			take()
 		}
-		return nil
+		return rules.Err()
 	})
 	if err != nil {
 		return err
@@ -99,20 +104,17 @@ func (r *Room) reload(ctx context.Context) error {
 	if now := time.Now(); r.lastSaid.After(now) { // the clock was put back
 		r.lastSaid = now
 	}
-	if err := takeForks(ctx, st, rules); err != nil {
+	if err := c.takeForks(ctx, st); err != nil {
 		return err
 	}
 	for k, low := range lows {
 		rules.Prune(k, low)
 	}
-	wrong := map[event.ID]room.Status{}
-	for id, was := range stored {
-		if v, ok := rules.Verdict(id); ok && v.Status != was {
-			wrong[id] = v.Status
-		}
+	if err := rules.Err(); err != nil {
+		return err
 	}
-	if len(wrong) > 0 {
-		if err := st.SetVerdicts(ctx, wrong); err != nil {
+	if len(c.wrong) > 0 {
+		if err := st.SetVerdicts(ctx, c.wrong); err != nil {
 			return err
 		}
 	}
@@ -131,11 +133,34 @@ func (r *Room) reload(ctx context.Context) error {
 	return nil
 }
 
+// checking compares what rules say of messages as they are loaded with the
+// verdicts they were stored with.
+type checking struct {
+	rules  *room.Room
+	stored map[event.ID]room.Status // but for the visible ones
+	wrong  map[event.ID]room.Status // what those are to be that differ
+}
+
+// add hands messages in, and looks at all whose verdict is new.
+func (c checking) add(events []*event.Event) {
+	for _, id := range c.rules.AddMessage(events...).Visibility {
+		v, ok := c.rules.Verdict(id)
+		was := cmp.Or(c.stored[id], room.Visible)
+		switch {
+		case !ok:
+		case v.Status == was:
+			delete(c.wrong, id)
+		default:
+			c.wrong[id] = v.Status
+		}
+	}
+}
+
 // takeForks hands in what the rules passed over when it came, since what a cut
 // reaches it by was not here yet.
-func takeForks(ctx context.Context, st Store, rules *room.Room) error {
+func (c checking) takeForks(ctx context.Context, st Store) error {
 	for tried := map[event.ID]bool{}; ; {
-		ids := slices.DeleteFunc(rules.Wanted(), func(id event.ID) bool { return tried[id] })
+		ids := slices.DeleteFunc(c.rules.Wanted(), func(id event.ID) bool { return tried[id] })
 		if len(ids) == 0 {
 			return nil
 		}
@@ -146,6 +171,6 @@ func takeForks(ctx context.Context, st Store, rules *room.Room) error {
 		if err != nil {
 			return err
 		}
-		rules.AddMessage(events...)
+		c.add(events)
 	}
 }

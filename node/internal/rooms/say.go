@@ -173,6 +173,10 @@ func (r *Room) takeOwn(ctx context.Context, in *intake) {
 	if len(messages) > 0 {
 		in.results(messages, r.rules.AddMessage(messages...))
 	}
+	if err := r.rules.Err(); err != nil {
+		r.failed(err)
+		return
+	}
 	b := in.batch()
 	rest := Batch{Verdicts: map[event.ID]room.Status{}, Dropped: b.Dropped}
 	for id, v := range b.Verdicts {
@@ -188,6 +192,7 @@ func (r *Room) takeOwn(ctx context.Context, in *intake) {
 	}
 	clear(r.inStep)
 	r.tell(ctx, in, b, time.Now())
+	r.compact()
 }
 
 // Rename changes our nick. Errors: ErrNotJoined, *room.Refusal (nick-conflict).

@@ -224,6 +224,31 @@ func (d *disk) EventsByID(_ context.Context, ids []event.ID, limit int) ([]*even
 	return out, err
 }
 
+func (d *disk) Line(_ context.Context, id event.Conversation, rg event.Range) ([]*event.Event, error) {
+	done, err := d.begin("Line")
+	defer done()
+	var out []*event.Event
+	r := d.of(id)
+	for _, e := range r.messages {
+		if e.Key() == rg.LogKey && rg.From <= e.Seq && e.Seq <= rg.To && r.verdicts[e.ID] != Refused {
+			out = append(out, e)
+		}
+	}
+	return out, err
+}
+
+func (d *disk) Message(_ context.Context, id event.Conversation, x event.ID) (*event.Event, error) {
+	done, err := d.begin("Message")
+	defer done()
+	r := d.of(id)
+	for _, e := range r.messages {
+		if e.ID == x && r.verdicts[e.ID] != Refused {
+			return e, err
+		}
+	}
+	return nil, err
+}
+
 func (d *disk) TakesLog(_ context.Context, id event.Conversation, k event.LogKey) (bool, error) {
 	done, err := d.begin("TakesLog")
 	defer done()

@@ -91,6 +91,7 @@ func (p *person) load() {
 	p.Service, err = New(context.Background(), Config{
 		Host: p.host, Key: p.disk.key, Rand: rand.Reader, Store: p.disk, Ledger: p.disk, Gossip: topics{p}, Sync: &p.keep,
 		Handler: &p.keep, Receipt: p.keep.receipt, Away: func() bool { return p.keep.isAway() }, Logger: slog.New(slog.DiscardHandler),
+		CompactAfter: 4, // so that rules read again what they gave up
 	})
 	if err != nil {
 		p.town.t.Fatal(err)

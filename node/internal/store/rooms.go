@@ -3,6 +3,7 @@ package store
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -171,6 +172,41 @@ func (r *Reader) eachRoomMessage(room event.Conversation, fn func(*event.Event, 
 			})
 	}
 	return err
+}
+
+// Line gives all messages in a piece of a log of room that the rules do not
+// refuse, by seq, then ID.
+func (s *Store) Line(ctx context.Context, room event.Conversation, rg event.Range) ([]*event.Event, error) {
+	return read(ctx, s, "read a line", func(r *Reader) (out []*event.Event, err error) {
+		err = r.rows(`SELECT e.id, e.header, e.signature, e.body FROM event e WHERE e.log = (
+				SELECT l.n FROM log l JOIN conversation c ON c.n = l.conv JOIN peer p ON p.n = l.author
+				WHERE c.id = ? AND p.id = ? AND l.log = ?
+			) AND e.seq BETWEEN ? AND ? AND e.verdict <> 5 ORDER BY e.seq, e.id`,
+			[]any{room[:], []byte(rg.Author), rg.Log[:], int64(min(rg.From, maxSeq)), int64(min(rg.To, maxSeq))},
+			func(scan func(...any) error) (bool, error) {
+				e, err := scanEvent(scan, nil)
+				out = append(out, e)
+				return true, err
+			})
+		return out, err
+	})
+}
+
+// Message gives a message of room that the rules do not refuse, nil if there is
+// none.
+func (s *Store) Message(ctx context.Context, room event.Conversation, id event.ID) (*event.Event, error) {
+	return read(ctx, s, "read a message", func(r *Reader) (*event.Event, error) {
+		e, err := r.EventByID(id)
+		switch {
+		case errors.Is(err, ErrNotFound):
+			return nil, nil
+		case err != nil:
+			return nil, err
+		case e.Lane != event.LaneMessage || e.Conversation != room || e.Verdict == VerdictRefused:
+			return nil, nil
+		}
+		return e.Event, nil
+	})
 }
 
 // Newest gives, for each log of room, the position up to which somebody needs

@@ -63,6 +63,8 @@ func (n *Node) Start(ctx context.Context, peers ...*Node) error {
 			Host:    []libp2p.Option{n.net.Lan.option(n.addr)},
 			Streams: func(h host.Host) host.Host { return gate{h, &n.syncOff} },
 			Gossip:  n.tracer,
+			// So that also a short story has rules that read again what they gave up.
+			CompactAfter: 8,
 			Interfaces: func() ([]discovery.Interface, error) {
 				return []discovery.Interface{{
 					Name: "sim0", Index: 1, Kind: discovery.Wired, Up: true, Running: true, Multicast: true,
