@@ -128,7 +128,7 @@ func serving(t testing.TB, l *lab.Lab) *lab.Proc {
 }
 
 func dialling(t testing.TB, l *lab.Lab, args ...string) *lab.Proc {
-	other := event(t, bare(l.Hosts[0], args...), "ready")
+	other := prints(t, bare(l.Hosts[0], args...), "ready")
 	addr := ""
 	for _, a := range other.Addrs {
 		if strings.HasPrefix(a, "/ip4/10.") && strings.Contains(a, "quic") {
@@ -138,7 +138,7 @@ func dialling(t testing.TB, l *lab.Lab, args ...string) *lab.Proc {
 	cmd := l.Hosts[1].Command(os.Getenv(bareEnv), append(args, "-dial", addr)...)
 	cmd.Env = append(cmd.Env, gcTrace)
 	p := l.Hosts[1].StartService(cmd)
-	event(t, p, "connected")
+	prints(t, p, "connected")
 	return p
 }
 

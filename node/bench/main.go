@@ -27,12 +27,14 @@ var figures = []figure{
 	{"room-control", ofRooms, "Control events", control},
 	{"room-entry", ofRooms, "Entering", admission},
 	{"room-key", ofRooms, "A new key after a ban", rotation},
+	{"history-join", ofHistory, "Entering a room with a past", lateJoin},
 }
 
 // documents, each of a number of figures.
 const (
-	readme  = "README.md"
-	ofRooms = "rooms.md"
+	readme    = "README.md"
+	ofRooms   = "rooms.md"
+	ofHistory = "history.md"
 )
 
 // figure is one thing that is measured. It returns a skipped error where the
@@ -181,7 +183,7 @@ func measureAll(want *regexp.Regexp, runs int) error {
 		return err
 	}
 	b := &bench{runs: runs, dir: os.Getenv(dirEnv), root: root, load: loadAverage()}
-	for _, name := range []string{readme, ofRooms} {
+	for _, name := range []string{readme, ofRooms, ofHistory} {
 		if err := b.document(context.Background(), name, want); err != nil {
 			return err
 		}

@@ -69,6 +69,11 @@ func startNode(ctx context.Context, dir, name, listen string, peers []ma.Multiad
 	if _, err := node.CreateAccount(ctx, dir, name, nil); err != nil {
 		return nil, err
 	}
+	return openNode(ctx, dir, listen, peers, with...)
+}
+
+// openNode starts the node of an account that there is.
+func openNode(ctx context.Context, dir, listen string, peers []ma.Multiaddr, with ...func(*node.Config)) (*end, error) {
 	lock, key, err := node.Unlock(dir, nil)
 	if err != nil {
 		return nil, err
@@ -86,6 +91,9 @@ func startNode(ctx context.Context, dir, name, listen string, peers []ma.Multiad
 	}
 	return &end{n, lock}, nil
 }
+
+// stop stops the node, and returns err or what went wrong.
+func (e *end) stop(err error) error { return errors.Join(err, e.Close(), e.lock.Release()) }
 
 // send sends from the first to the second and waits until that one has it on
 // disk.

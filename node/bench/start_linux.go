@@ -84,12 +84,12 @@ func bareMeeting(t testing.TB, atOnce bool) time.Duration {
 	l := lab.New(t, 2)
 	first := bare(l.Hosts[0], "-mdns")
 	if !atOnce {
-		event(t, first, "ready")
+		prints(t, first, "ready")
 		quiet()
 	}
 	start := time.Now()
 	second := bare(l.Hosts[1], "-mdns")
-	event(t, second, "connected")
+	prints(t, second, "connected")
 	return time.Since(start)
 }
 
@@ -97,17 +97,17 @@ func bareMeeting(t testing.TB, atOnce bool) time.Duration {
 // instead of an answer.
 func quiet() { time.Sleep(1500 * time.Millisecond) }
 
-// line is what the yardstick prints.
-type line struct {
+// printed is what the yardstick prints.
+type printed struct {
 	Event string   `json:"event"`
 	Addrs []string `json:"addrs"`
 }
 
-// event waits for the yardstick to print one.
-func event(t testing.TB, p *lab.Proc, want string) line {
+// prints waits for the yardstick to print one.
+func prints(t testing.TB, p *lab.Proc, want string) printed {
 	ctx, cancel := context.WithTimeout(context.Background(), giveUp)
 	defer cancel()
-	var got line
+	var got printed
 	_, err := p.Stdout.Await(ctx, func(s string) bool {
 		return json.Unmarshal([]byte(s), &got) == nil && got.Event == want
 	})
