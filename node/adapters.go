@@ -78,6 +78,7 @@ func (l directLedger) Ingest(ctx context.Context, from peer.ID, events []*event.
 	if err != nil {
 		return err
 	}
+	l.n.talk.note()
 	err = l.n.ledger.Ingest(ctx, conv, events)
 	if errors.Is(err, history.ErrInvalid) || errors.Is(err, store.ErrTooManyLogs) {
 		return fmt.Errorf("%w: %w", direct.ErrRefused, err)

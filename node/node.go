@@ -47,6 +47,7 @@ type Node struct {
 	rooms     *rooms.Service
 
 	// State of the node itself, each guarded by its own mutex.
+	talk     talk
 	hub      *hub
 	people   *people
 	convs    *convs
@@ -163,10 +164,10 @@ func (n *Node) openRooms(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	n.sync = antientropy.New(antientropy.Config{Host: n.streams(), Rooms: syncRooms{n}, Logger: n.cfg.Logger})
+	n.sync = antientropy.New(antientropy.Config{Host: n.streams(), Rooms: syncRooms{n}, Talking: n.talk.underWay, Logger: n.cfg.Logger})
 	n.rooms, err = rooms.New(ctx, rooms.Config{
 		Host: n.streams(), Key: n.key, Rand: rand.Reader, Store: roomStore{n.store}, Ledger: roomLedger{n.ledger},
-		Gossip: roomGossip{n.gossip}, Sync: n.sync, Handler: roomHandler{n}, Receipt: n.hello.Receipt,
+		Gossip: roomGossip{n.gossip, &n.talk}, Sync: n.sync, Handler: roomHandler{n}, Receipt: n.hello.Receipt,
 		Away: func() bool { return n.self.account().Away }, Logger: n.cfg.Logger, CompactAfter: n.cfg.Seams.CompactAfter,
 	})
 	return err

@@ -102,6 +102,15 @@ func (s roomStore) Newest(ctx context.Context, id event.Conversation, n uint64, 
 	return out, err
 }
 
+func (s roomStore) Latest(ctx context.Context, id event.Conversation, n int) ([]*event.Event, error) {
+	stored, err := s.Log(ctx, store.LogQuery{Conv: id, Last: n})
+	out := make([]*event.Event, len(stored))
+	for i, e := range stored {
+		out[i] = e.Event
+	}
+	return out, err
+}
+
 func (s roomStore) Keys(ctx context.Context, id event.Conversation) (map[event.ID]envelope.Key, error) {
 	keys, err := s.Epochs(ctx, id)
 	out := make(map[event.ID]envelope.Key, len(keys))
@@ -175,15 +184,26 @@ func (l roomLedger) Commit(ctx context.Context, id event.Conversation, b rooms.B
 }
 
 // roomGossip carries rooms on GossipSub topics.
-type roomGossip struct{ *gossip.Service }
+type roomGossip struct {
+	*gossip.Service
+	talk *talk
+}
 
 func (g roomGossip) Join(topic string, h rooms.TopicHandler) (rooms.Topic, error) {
-	return g.Service.Join(topic, gossipHandler{h})
+	return g.Service.Join(topic, gossipHandler{h, g.talk})
 }
 
 func (g roomGossip) FloodsFrom() int { return g.SuppressAbove() }
 
-type gossipHandler struct{ rooms.TopicHandler }
+type gossipHandler struct {
+	rooms.TopicHandler
+	talk *talk
+}
+
+func (h gossipHandler) Deliver(from peer.ID, data any) {
+	h.talk.note()
+	h.TopicHandler.Deliver(from, data)
+}
 
 func (h gossipHandler) Validate(_ context.Context, from peer.ID, payload []byte) (gossip.Verdict, any) {
 	v, data := h.TopicHandler.Validate(from, payload)

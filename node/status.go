@@ -198,6 +198,7 @@ func (n *Node) RemovePeer(ctx context.Context, who string) error {
 
 // mayWrite refuses to say anything while another live node uses our key.
 func (n *Node) mayWrite() error {
+	n.talk.note()
 	if n.notices.stands(causeTwin) {
 		return api.Errorf(api.CodeInUse, "another node with this account's key is running on the LAN; stop one of the two")
 	}

@@ -17,6 +17,9 @@ import (
 	"p2pchat/node/internal/antientropy"
 )
 
+// counted is how long a bandwidth counter takes to count.
+const counted = 2500 * time.Millisecond
+
 // screen is how many messages fill one.
 const screen = 50
 
@@ -148,6 +151,7 @@ func (l library) entry(ctx context.Context, dir string) (e entry, err error) {
 	}
 	settle()
 	// Both have to say that they are in step once more, on a new connection.
+	time.Sleep(counted)
 	before := traffic.GetBandwidthForProtocol(antientropy.Protocol)
 	if err := comer.stop(nil); err != nil {
 		return e, err
@@ -167,6 +171,7 @@ func (l library) entry(ctx context.Context, dir string) (e entry, err error) {
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
+	time.Sleep(counted)
 	after := traffic.GetBandwidthForProtocol(antientropy.Protocol)
 	e.again = float64(after.TotalIn - before.TotalIn)
 	return e, nil

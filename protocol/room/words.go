@@ -2,6 +2,7 @@ package room
 
 import (
 	"crypto/sha256"
+	"iter"
 	"slices"
 
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -202,6 +203,19 @@ func (r *Room) Joins() []event.ID {
 	for _, l := range logs {
 		for _, j := range l.joins {
 			out = append(out, j.id)
+		}
+	}
+	return out
+}
+
+// JoinsOf lists the newest joins in each of some logs, at most [MaxTips] of each.
+func (r *Room) JoinsOf(logs iter.Seq[event.LogKey]) []event.ID {
+	var out []event.ID
+	for k := range logs {
+		if l := r.logs[k]; l != nil {
+			for _, j := range l.joins[max(0, len(l.joins)-MaxTips):] {
+				out = append(out, j.id)
+			}
 		}
 	}
 	return out

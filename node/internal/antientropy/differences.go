@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"slices"
+	"time"
 
 	"p2pchat/protocol/event"
 )
@@ -170,6 +171,11 @@ func (r *run) sendLogs(ctx context.Context, p *page, t *turn) (forked bool, err 
 	}
 	unknown := event.Frontier{}
 	mine := splitFrontier(r.mine.Frontier).in(&r.listed.logs, false)
+	if first {
+		if err := r.sendNewest(ctx, p, mine); err != nil {
+			return false, err
+		}
+	}
 	for _, k := range mine.Keys() {
 		m, whole := mine[k], false
 		if theirs := t.heads[k]; first && theirs.Seq > 0 {
@@ -180,7 +186,7 @@ func (r *run) sendLogs(ctx context.Context, p *page, t *turn) (forked bool, err 
 				// branch below it may be what makes the bucket differ.
 				forks, branches := r.mine.Forks[k]
 				state := sha256.Sum256(slices.Concat(before.ID[:], forks[:]))
-				if whole = (before.ID != theirs.ID || branches) && r.resend(k, state); whole {
+				if whole = (before.ID != theirs.ID || branches) && r.svc.resend(resentKey{pairKey{r.room, r.peer}, k}, state); whole {
 					r.resent[k] = state
 				}
 			case m.Seq > theirs.Seq:
@@ -200,6 +206,36 @@ func (r *run) sendLogs(ctx context.Context, p *page, t *turn) (forked bool, err 
 		}
 	}
 	return len(unknown) > 0, p.unknown(unknown)
+}
+
+// sendNewest sends the newest messages of the room before all others to whom
+// lacks much of what we have.
+func (r *run) sendNewest(ctx context.Context, p *page, mine event.Frontier) error {
+	lacks := func(k event.LogKey) uint64 { return max(r.has[k].Seq+1, r.low[k]) }
+	var lacking uint64
+	for k, h := range mine {
+		if from := lacks(k); from <= h.Seq {
+			lacking += h.Seq + 1 - from
+		}
+	}
+	if lacking <= 2*newestFirst {
+		return nil
+	}
+	events, err := r.replica.Newest(ctx, newestFirst)
+	if err != nil {
+		return fmt.Errorf("read the newest events: %w", err)
+	}
+	events = slices.DeleteFunc(events, func(e *event.Event) bool {
+		_, listed := mine[e.Key()]
+		return !listed || e.Seq < lacks(e.Key())
+	})
+	for _, e := range events {
+		r.early[e.ID] = true
+	}
+	if err := p.events(events); err != nil {
+		return err
+	}
+	return p.flush()
 }
 
 // branched tells whether another event than h is held at its place.
@@ -225,6 +261,7 @@ func (r *run) sendRange(ctx context.Context, p *page, rg event.Range, whole bool
 		if !r.allowed() {
 			return ErrNotServed
 		}
+		start := time.Now()
 		events, err := r.replica.Range(ctx, rg, batchBytes)
 		if err != nil {
 			return fmt.Errorf("read events: %w", err)
@@ -232,14 +269,18 @@ func (r *run) sendRange(ctx context.Context, p *page, rg event.Range, whole bool
 		if len(events) == 0 {
 			return nil // dropped here
 		}
-		if err := p.events(events); err != nil {
-			return err
-		}
 		last := events[len(events)-1].Seq
 		if last < rg.From {
 			return fmt.Errorf("a range from %d gave event %d", rg.From, last)
 		}
 		rg.From = last + 1
+		if len(r.early) > 0 {
+			events = slices.DeleteFunc(slices.Clone(events), func(e *event.Event) bool { return r.early[e.ID] })
+		}
+		if err := p.events(events); err != nil {
+			return err
+		}
+		r.svc.rest(r, start)
 	}
 	return nil
 }

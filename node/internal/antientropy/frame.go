@@ -22,7 +22,7 @@ const (
 	maxFrame = 1 << 20
 	// frameFill is where an honest sender begins the next frame; an event goes
 	// with what is there already, so a frame stays well below maxFrame.
-	frameFill   = 256 << 10
+	frameFill   = 64 << 10
 	maxPerFrame = 4096 // positions, low marks, events: of each
 	// Of a whole turn. An ID counts 32 bytes, a position about 100.
 	maxIDs       = 1 << 16
@@ -267,13 +267,19 @@ func newPage(l *link) *page { return &page{link: l, f: &pb.SyncFrame{}} }
 // fit makes room for n more bytes.
 func (p *page) fit(n int) error {
 	if p.size > 0 && p.size+n > frameFill {
-		if err := p.link.write(p.f); err != nil {
+		if err := p.flush(); err != nil {
 			return err
 		}
-		p.f, p.size = &pb.SyncFrame{}, 0
 	}
 	p.size += n
 	return nil
+}
+
+// flush sends what there is.
+func (p *page) flush() error {
+	f := p.f
+	p.f, p.size = &pb.SyncFrame{}, 0
+	return p.link.write(f)
 }
 
 func (p *page) ids(ids []event.ID, list func(*pb.SyncFrame) *[]byte) error {

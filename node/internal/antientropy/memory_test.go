@@ -213,6 +213,24 @@ func (m *memory) Range(_ context.Context, r event.Range, limit int) ([]*event.Ev
 	return out, nil
 }
 
+func (m *memory) Newest(_ context.Context, n int) ([]*event.Event, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var all []*event.Event
+	for _, log := range m.logs {
+		for _, at := range log {
+			all = append(all, at...)
+		}
+	}
+	slices.SortFunc(all, func(a, b *event.Event) int {
+		if a.Before(b) {
+			return -1
+		}
+		return 1
+	})
+	return all[max(0, len(all)-n):], nil
+}
+
 func (m *memory) Ingest(_ context.Context, _ peer.ID, events []*event.Event) (int, error) {
 	if err := m.hook("ingest"); err != nil {
 		return 0, err

@@ -44,6 +44,9 @@ type Replica interface {
 	// it has forked. It stops before the first seq that would take it over
 	// limitBytes, but gives one seq at least.
 	Range(ctx context.Context, r event.Range, limitBytes int) ([]*event.Event, error)
+	// Newest gives the newest n messages that are shown, with the joins their
+	// authors said them under, log by log. It may give more or fewer.
+	Newest(ctx context.Context, n int) ([]*event.Event, error)
 	// Ingest verifies, judges and commits events of the room; those already
 	// held are passed over. It returns when they are on disk or parked, with the
 	// number of those that are kept and were not here. An error that wraps

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
@@ -13,12 +14,14 @@ import (
 
 const (
 	maxTurns   = 64
-	maxLater   = 4         // turns in which what is new is sent along
-	batchBytes = 256 << 10 // of events read at a time
+	maxLater   = 4        // turns in which what is new is sent along
+	batchBytes = 64 << 10 // of events read at a time
 )
 
 // run is one run about one room, on either side. It belongs to one goroutine.
 type run struct {
+	svc     *Service
+	ctx     context.Context
 	room    event.Conversation
 	peer    peer.ID
 	link    *link
@@ -29,21 +32,19 @@ type run struct {
 	parts  *split  // of mine.Frontier
 	listed listed  // what this run is about
 
-	compared bool                    // the differences in logs are known and sent
-	later    int                     // turns of ours since
-	has      event.Frontier          // what the other side has, as said, sent or shown by it
-	low      map[event.LogKey]uint64 // what it does not want
-	stated   event.Frontier          // what we have told, of the logs this run is about
-	asked    map[event.ID]bool       // control events asked for, once each
-	whole    map[event.LogKey]bool   // logs with two branches, sent from the beginning
-	digest   [32]byte                // as we last stated it
-	took     bool                    // something that was not here
-	// resend tells whether all of a log in this state is to be sent: what it is for
-	// came with the first time, or nothing brings it.
-	resend func(k event.LogKey, state [32]byte) bool
-	resent map[event.LogKey][32]byte // such logs that were sent
-	ended  bool                      // in order
-	equal  bool                      // at the end
+	compared bool                      // the differences in logs are known and sent
+	later    int                       // turns of ours since
+	has      event.Frontier            // what the other side has, as said, sent or shown by it
+	low      map[event.LogKey]uint64   // what it does not want
+	stated   event.Frontier            // what we have told, of the logs this run is about
+	asked    map[event.ID]bool         // control events asked for, once each
+	whole    map[event.LogKey]bool     // logs with two branches, sent from the beginning
+	early    map[event.ID]bool         // sent before their turn, see newestFirst
+	digest   [32]byte                  // as we last stated it
+	took     bool                      // something that was not here
+	resent   map[event.LogKey][32]byte // such logs that were sent
+	ended    bool                      // in order
+	equal    bool                      // at the end
 }
 
 func (r *run) summarize(ctx context.Context) error {
@@ -180,7 +181,7 @@ func (r *run) announce(p *page) error {
 		return err
 	}
 	n := 0
-	for k, seq := range r.mine.Low {
+	for k, seq := range r.unwanted() {
 		if !r.listed.logs.has(logBucket(k)) || seq <= r.stated[k].Seq+1 {
 			continue
 		}
@@ -192,6 +193,19 @@ func (r *run) announce(p *page) error {
 		}
 	}
 	return nil
+}
+
+// unwanted gives the first seq wanted of logs of which not everything is: it is
+// below a low mark, or another run brings it.
+func (r *run) unwanted() map[event.LogKey]uint64 {
+	others := r.svc.inFlight(r)
+	if others == nil {
+		return r.mine.Low
+	}
+	for k, seq := range r.mine.Low {
+		others[k] = max(others[k], seq)
+	}
+	return others
 }
 
 // ask writes what is wanted and was not asked for yet, and tells whether there
@@ -258,6 +272,9 @@ func (r *run) readTurn(ctx context.Context, mayBring bool) (*turn, error) {
 		if err := t.add(f); err != nil {
 			return nil, err
 		}
+		if f.Heads != nil {
+			r.svc.depart(r, t.heads)
+		}
 		events, err := eventsOf(r.room, f.Events)
 		if err != nil {
 			return nil, err
@@ -270,10 +287,8 @@ func (r *run) readTurn(ctx context.Context, mayBring bool) (*turn, error) {
 		case !mayBring:
 			return nil, refused("events before the differences are known")
 		default:
-			fresh, err := r.replica.Ingest(ctx, r.peer, events)
-			r.took = r.took || fresh > 0
-			if err != nil {
-				return nil, fmt.Errorf("commit %d events: %w", len(events), err)
+			if err := r.ingest(ctx, events); err != nil {
+				return nil, err
 			}
 			for _, e := range events {
 				if e.Lane == event.LaneMessage {
@@ -300,6 +315,27 @@ func (r *run) readTurn(ctx context.Context, mayBring bool) (*turn, error) {
 		}
 	}
 	return t, nil
+}
+
+// ingest commits what came, while people talk piece by piece, so that what they
+// say does not wait for long.
+func (r *run) ingest(ctx context.Context, events []*event.Event) error {
+	for len(events) > 0 {
+		n := len(events)
+		if r.svc.talking() {
+			n = min(n, pieceEvents)
+		}
+		start := time.Now()
+		fresh, err := r.replica.Ingest(ctx, r.peer, events[:n])
+		r.took = r.took || fresh > 0
+		r.svc.landed(r, fresh)
+		if err != nil {
+			return fmt.Errorf("commit %d events: %w", n, err)
+		}
+		events = events[n:]
+		r.svc.rest(r, start)
+	}
+	return nil
 }
 
 // holds notes that the other side holds log k up to h.

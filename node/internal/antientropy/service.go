@@ -35,6 +35,9 @@ type Config struct {
 	Host   host.Host
 	Rooms  Rooms
 	Logger *slog.Logger
+	// Talking tells whether people are talking at this node just now: what is
+	// fetched and served then makes way for them. Nil: they never are.
+	Talking func() bool
 	// Interval is the shortest time between the periodic runs of a room; the
 	// longest is twice that. 0: 15 s.
 	Interval time.Duration
@@ -57,6 +60,7 @@ type Service struct {
 	queue    []pairKey // those with a run pending, the longest waiting first
 	served   map[peer.ID]*quota
 	resent   map[resentKey][32]byte // logs sent whole, by the state they were in
+	flights  map[*run]*flight       // runs that bring much
 }
 
 // New makes a service; it does nothing before Run.
@@ -67,6 +71,7 @@ func New(cfg Config) *Service {
 	return &Service{
 		cfg: cfg, self: cfg.Host.ID(), log: cfg.Logger.With("component", "sync"), wake: make(chan struct{}, 1),
 		followed: map[event.Conversation]time.Time{}, pairs: map[pairKey]*pair{}, served: map[peer.ID]*quota{}, resent: map[resentKey][32]byte{},
+		flights: map[*run]*flight{},
 	}
 }
 

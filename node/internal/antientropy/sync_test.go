@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"p2pchat/protocol/event"
@@ -125,6 +126,116 @@ func TestLongHistory(t *testing.T) {
 	same(t, b, a)
 	if b.ingested != len(all) || b.batches < 5 {
 		t.Errorf("%d events in %d frames", b.ingested, b.batches)
+	}
+}
+
+// TestNewestFirst: whoever lacks much gets the newest messages first, and those
+// only once.
+func TestNewestFirst(t *testing.T) {
+	t.Parallel()
+	c, genesis := newRoom(t, 9)
+	all := []*event.Event{genesis}
+	for num := byte(1); num <= 4; num++ {
+		all = append(all, c.other(30+num).say(num, 1000)...)
+	}
+	for name, opens := range map[string]bool{"opener": true, "served": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a, b := newNode(t, 1, c.room, all...), newNode(t, 2, c.room)
+			newest, _ := a.Newest(t.Context(), newestFirst)
+			has := make(chan int, len(all)) // of the newest, before each batch
+			b.setBefore(func(what string) error {
+				if what == "ingest" {
+					here, n := b.contents(), 0
+					for _, e := range newest {
+						if here[e.ID] {
+							n++
+						}
+					}
+					has <- n
+				}
+				return nil
+			})
+			b.connect(t, a)
+			if opens {
+				b.sync(t, c.room, a)
+			} else {
+				a.sync(t, c.room, b)
+			}
+			same(t, b, a)
+			if b.ingested != len(all) {
+				t.Errorf("%d events came, of %d", b.ingested, len(all))
+			}
+			close(has)
+			at := 0
+			for n := range has {
+				if n == newestFirst {
+					break
+				}
+				at++
+			}
+			if most := 1 + newestFirst*512/frameFill + 1; at > most {
+				t.Errorf("the newest are here after %d frames, not %d", at, most)
+			}
+			if came, due := b.Progress(c.room); came != 0 || due != 0 {
+				t.Errorf("still fetching %d of %d", came, due)
+			}
+		})
+	}
+}
+
+// TestFetchedOnce: what one run brings no other has to.
+func TestFetchedOnce(t *testing.T) {
+	t.Parallel()
+	c, genesis := newRoom(t, 9)
+	all := []*event.Event{genesis}
+	for num := byte(1); num <= 4; num++ {
+		all = append(all, c.other(30+num).say(num, 1000)...)
+	}
+	a, b, n := newNode(t, 1, c.room, all...), newNode(t, 2, c.room, all...), newNode(t, 3, c.room)
+	n.connect(t, a)
+	n.connect(t, b)
+	half := make(chan bool)  // closed when the first run has brought something
+	both := make(chan bool)  // closed when the second has ended
+	var once sync.Once       // closes half
+	var batches atomic.Int64 // of the first run
+	n.setBefore(func(what string) error {
+		if what == "ingest" && batches.Add(1) == 5 {
+			once.Do(func() { close(half) })
+			<-both
+		}
+		return nil
+	})
+	go func() {
+		<-half
+		if came, due := n.Progress(c.room); came == 0 || due != 4000 {
+			t.Errorf("fetched %d of %d in the middle", came, due)
+		}
+		if err := n.Sync(t.Context(), c.room, b.id()); err != nil {
+			t.Error(err)
+		}
+		close(both)
+	}()
+	n.sync(t, c.room, a)
+	<-both
+	same(t, n, a)
+	if extra := n.ingested - len(all); extra > 0 {
+		t.Errorf("%d events came twice", extra)
+	}
+}
+
+// TestMakesWay: while people talk, what is fetched comes in small pieces.
+func TestMakesWay(t *testing.T) {
+	t.Parallel()
+	c, genesis := newRoom(t, 9)
+	all := append([]*event.Event{genesis}, c.other(31).say(1, 1000)...)
+	a, b := newNode(t, 1, c.room, all...), newNode(t, 2, c.room)
+	b.cfg.Talking = func() bool { return true }
+	b.connect(t, a)
+	b.sync(t, c.room, a)
+	same(t, b, a)
+	if least := len(all) / pieceEvents; b.batches < least {
+		t.Errorf("%d events in %d batches, not %d", len(all), b.batches, least)
 	}
 }
 
@@ -352,8 +463,8 @@ func TestLost(t *testing.T) {
 	a.connect(t, b)
 	a.sync(t, c.room, b)
 	same(t, a, b)
-	if a.ingested != 6000 {
-		t.Errorf("%d events were sent for 6000", a.ingested)
+	if again := a.ingested - 6000; again > newestFirst {
+		t.Errorf("%d events were sent again, more than the newest", again)
 	}
 }
 

@@ -71,6 +71,8 @@ type Store interface {
 	// EventsByID gives those that are held, in the order asked for, up to
 	// limit bytes but one at least.
 	EventsByID(ctx context.Context, ids []event.ID, limit int) ([]*event.Event, error)
+	// Latest gives the newest n messages that are shown, the oldest of them first.
+	Latest(ctx context.Context, room event.Conversation, n int) ([]*event.Event, error)
 	// Line gives all messages in a piece of a log that are not [Refused], by
 	// seq.
 	Line(ctx context.Context, room event.Conversation, r event.Range) ([]*event.Event, error)

@@ -1,7 +1,9 @@
 package rooms
 
 import (
+	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -92,6 +94,36 @@ func (r *Room) Controls(ctx context.Context, ids []event.ID, limit int) ([]*even
 // Range gives events of a log, like the store's.
 func (r *Room) Range(ctx context.Context, rg event.Range, limit int) ([]*event.Event, error) {
 	return r.svc.cfg.Store.Range(ctx, r.id, rg, limit)
+}
+
+// Newest gives the newest n messages that are shown, with joins that their
+// authors need for it, by log and seq.
+func (r *Room) Newest(ctx context.Context, n int) ([]*event.Event, error) {
+	events, err := r.svc.cfg.Store.Latest(ctx, r.id, n)
+	if err != nil {
+		return nil, err
+	}
+	shown := map[event.ID]bool{}
+	logs := map[event.LogKey]bool{}
+	for _, e := range events {
+		shown[e.ID], logs[e.Key()] = true, true
+	}
+	var joins []event.ID
+	err = r.do(ctx, func() {
+		joins = slices.DeleteFunc(r.rules.JoinsOf(maps.Keys(logs)), func(id event.ID) bool { return shown[id] })
+	})
+	if err != nil {
+		return nil, err
+	}
+	more, err := r.svc.cfg.Store.EventsByID(ctx, joins, maxBatch)
+	if err != nil {
+		return nil, err
+	}
+	events = append(events, more...)
+	slices.SortFunc(events, func(a, b *event.Event) int {
+		return cmp.Or(a.Key().Compare(b.Key()), cmp.Compare(a.Seq, b.Seq), a.ID.Compare(b.ID))
+	})
+	return events, nil
 }
 
 // Synced notes how a run with p ended.

@@ -224,6 +224,20 @@ func (d *disk) EventsByID(_ context.Context, ids []event.ID, limit int) ([]*even
 	return out, err
 }
 
+func (d *disk) Latest(_ context.Context, id event.Conversation, n int) ([]*event.Event, error) {
+	done, err := d.begin("Latest")
+	defer done()
+	r := d.of(id)
+	out := slices.DeleteFunc(slices.Clone(r.messages), func(e *event.Event) bool { return r.verdicts[e.ID] != room.Visible })
+	slices.SortFunc(out, func(a, b *event.Event) int {
+		if a.Before(b) {
+			return -1
+		}
+		return 1
+	})
+	return out[max(0, len(out)-n):], err
+}
+
 func (d *disk) Line(_ context.Context, id event.Conversation, rg event.Range) ([]*event.Event, error) {
 	done, err := d.begin("Line")
 	defer done()
