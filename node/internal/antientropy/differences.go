@@ -47,7 +47,7 @@ func (r *run) compare(ctx context.Context, t *turn) (done bool, err error) {
 		return false, err
 	}
 	p.f.Digest = r.digest[:]
-	done = !asks && !forked
+	done = !asks && !forked && !r.more
 	return done, p.end(done)
 }
 
@@ -70,14 +70,12 @@ func (r *run) answer(ctx context.Context, t *turn, serving bool) (done bool, err
 	if err := r.sendControls(ctx, p, t.want); err != nil {
 		return false, err
 	}
+	for k := range t.unknown {
+		r.sendWhole(k)
+	}
 	forked, err := r.sendLogs(ctx, p, t)
 	if err != nil {
 		return false, err
-	}
-	for _, k := range t.unknown.Keys() {
-		if err := r.sendRange(ctx, p, event.Range{LogKey: k, From: 1, To: now.Frontier[k].Seq}, true); err != nil {
-			return false, err
-		}
 	}
 	news := event.Frontier{}
 	for k, h := range now.Frontier {
@@ -98,7 +96,7 @@ func (r *run) answer(ctx context.Context, t *turn, serving bool) (done bool, err
 	p.f.Digest = r.digest[:]
 	// The opener is answered in any case; the other side wants to hear that
 	// what it brings was committed.
-	done = !asks && !forked && !(serving && p.brings)
+	done = !asks && !forked && !r.more && !(serving && p.brings)
 	return done, p.end(done)
 }
 
@@ -159,62 +157,114 @@ func (r *run) sendControls(ctx context.Context, p *page, ids []event.ID) error {
 	return nil
 }
 
-// sendLogs writes what the other side lacks of the listed logs. The first time,
-// when t has its positions, it names those of which we hold another branch.
-// Later it sends what has come to light or was written meanwhile, for some turns,
-// so that a lively room lets the run end.
+// sendLogs writes what the other side lacks of the listed logs, as much as fits
+// into a turn: the newest first, so that what is said meanwhile does not wait for
+// the past. The first time, when t has its positions, it names those of which we
+// hold another branch. When all has been sent it goes on for some turns with what
+// has come to light or was written meanwhile, so that a lively room lets the run
+// end.
 func (r *run) sendLogs(ctx context.Context, p *page, t *turn) (forked bool, err error) {
 	first := !r.compared
 	r.compared = true
-	if r.later++; !first && r.later > maxLater {
-		return false, nil
+	if !first && !r.more {
+		if r.later++; r.later > maxLater {
+			return false, nil
+		}
 	}
 	unknown := event.Frontier{}
 	mine := splitFrontier(r.mine.Frontier).in(&r.listed.logs, false)
 	if first {
-		if err := r.sendNewest(ctx, p, mine); err != nil {
+		if unknown, err = r.findBranches(ctx, t, mine); err != nil {
 			return false, err
 		}
+		err = r.sendNewest(ctx, p, mine)
+	} else {
+		err = r.sendNews(ctx, p)
 	}
+	if err != nil {
+		return false, err
+	}
+	r.tops, r.more = r.mine.Frontier, false
+	turn := budget{time.Now().Add(turnLasts), turnBytes}
 	for _, k := range mine.Keys() {
-		m, whole := mine[k], false
-		if theirs := t.heads[k]; first && theirs.Seq > 0 {
-			before := r.parts[logBucket(k)][k] // as we listed it
-			switch {
-			case before.Seq == theirs.Seq:
-				// Both see it, both send all. The head being the same, a
-				// branch below it may be what makes the bucket differ.
-				forks, branches := r.mine.Forks[k]
-				state := sha256.Sum256(slices.Concat(before.ID[:], forks[:]))
-				if whole = (before.ID != theirs.ID || branches) && r.svc.resend(resentKey{pairKey{r.room, r.peer}, k}, state); whole {
-					r.resent[k] = state
-				}
-			case m.Seq > theirs.Seq:
-				if whole, err = r.branched(ctx, k, theirs); err != nil {
-					return false, err
-				}
-				if whole && len(unknown) < maxUnknown {
-					unknown[k] = theirs
-				}
-			}
-		}
-		if err := r.sendRange(ctx, p, event.Range{LogKey: k, From: r.has[k].Seq + 1, To: m.Seq}, whole); err != nil {
+		if err := r.sendRange(ctx, p, event.Range{LogKey: k, From: r.next(k), To: mine[k].Seq}, &turn); err != nil {
 			return false, err
 		}
-		if m.Seq > r.has[k].Seq {
-			r.has[k] = m
+		if r.next(k) <= mine[k].Seq {
+			r.more = true
+			break
 		}
 	}
 	return len(unknown) > 0, p.unknown(unknown)
 }
 
+// budget is what a turn may still take.
+type budget struct {
+	until time.Time
+	bytes int
+}
+
+func (b *budget) spent() bool { return b.bytes <= 0 || time.Now().After(b.until) }
+
+// next is the first seq of log k that the other side lacks and was not sent.
+func (r *run) next(k event.LogKey) uint64 {
+	if r.whole[k] {
+		return max(r.cursor[k]+1, r.low[k])
+	}
+	return max(r.cursor[k]+1, r.has[k].Seq+1, r.low[k])
+}
+
+// sendWhole has all of a log sent from the beginning, once in a run.
+func (r *run) sendWhole(k event.LogKey) {
+	if !r.whole[k] {
+		r.whole[k], r.more = true, true
+		delete(r.cursor, k)
+	}
+}
+
+// findBranches looks for logs in which the other side holds other events than
+// we do: such a log is sent whole, and unknown lists those of which it cannot
+// know that.
+func (r *run) findBranches(ctx context.Context, t *turn, mine event.Frontier) (unknown event.Frontier, err error) {
+	unknown = event.Frontier{}
+	for k, m := range mine {
+		theirs := t.heads[k]
+		if theirs.Seq == 0 {
+			continue
+		}
+		before := r.parts[logBucket(k)][k] // as we listed it
+		switch {
+		case before.Seq == theirs.Seq:
+			// Both see it, both send all. The head being the same, a branch
+			// below it may be what makes the bucket differ.
+			forks, branches := r.mine.Forks[k]
+			state := sha256.Sum256(slices.Concat(before.ID[:], forks[:]))
+			if (before.ID != theirs.ID || branches) && r.svc.resend(resentKey{pairKey{r.room, r.peer}, k}, state) {
+				r.sendWhole(k)
+				r.resent[k] = state
+			}
+		case m.Seq > theirs.Seq:
+			branched, err := r.branched(ctx, k, theirs)
+			if err != nil {
+				return nil, err
+			}
+			if branched {
+				r.sendWhole(k)
+				if len(unknown) < maxUnknown {
+					unknown[k] = theirs
+				}
+			}
+		}
+	}
+	return unknown, nil
+}
+
 // sendNewest sends the newest messages of the room before all others to whom
 // lacks much of what we have.
 func (r *run) sendNewest(ctx context.Context, p *page, mine event.Frontier) error {
-	lacks := func(k event.LogKey) uint64 { return max(r.has[k].Seq+1, r.low[k]) }
 	var lacking uint64
 	for k, h := range mine {
-		if from := lacks(k); from <= h.Seq {
+		if from := r.next(k); from <= h.Seq {
 			lacking += h.Seq + 1 - from
 		}
 	}
@@ -225,10 +275,37 @@ func (r *run) sendNewest(ctx context.Context, p *page, mine event.Frontier) erro
 	if err != nil {
 		return fmt.Errorf("read the newest events: %w", err)
 	}
-	events = slices.DeleteFunc(events, func(e *event.Event) bool {
+	return r.sendEarly(p, slices.DeleteFunc(events, func(e *event.Event) bool {
 		_, listed := mine[e.Key()]
-		return !listed || e.Seq < lacks(e.Key())
-	})
+		return !listed || e.Seq < r.next(e.Key())
+	}))
+}
+
+// sendNews sends what was committed since the last turn before more of the past,
+// also of logs that this run is not about: there is no other with this peer until
+// it ends.
+func (r *run) sendNews(ctx context.Context, p *page) error {
+	if !r.more {
+		return nil // it comes at once anyway
+	}
+	for k, h := range r.mine.Frontier {
+		from := max(r.tops[k].Seq+1, r.next(k))
+		if from > h.Seq {
+			continue
+		}
+		events, err := r.replica.Range(ctx, event.Range{LogKey: k, From: from, To: h.Seq}, batchBytes)
+		if err != nil {
+			return fmt.Errorf("read events: %w", err)
+		}
+		if err := r.sendEarly(p, events); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sendEarly sends events before their turn, at once.
+func (r *run) sendEarly(p *page, events []*event.Event) error {
 	for _, e := range events {
 		r.early[e.ID] = true
 	}
@@ -247,17 +324,9 @@ func (r *run) branched(ctx context.Context, k event.LogKey, h event.Head) (bool,
 	return len(events) > 0 && !slices.ContainsFunc(events, func(e *event.Event) bool { return e.ID == h.ID }), nil
 }
 
-// sendRange writes what is held of rg. All of a log is sent once in a run.
-func (r *run) sendRange(ctx context.Context, p *page, rg event.Range, whole bool) error {
-	if whole {
-		if r.whole[rg.LogKey] {
-			return nil
-		}
-		r.whole[rg.LogKey] = true
-		rg.From = 1
-	}
-	rg.From = max(rg.From, r.low[rg.LogKey])
-	for rg.From <= rg.To {
+// sendRange writes what is held of rg, until the turn's budget is spent.
+func (r *run) sendRange(ctx context.Context, p *page, rg event.Range, turn *budget) error {
+	for rg.From <= rg.To && !turn.spent() {
 		if !r.allowed() {
 			return ErrNotServed
 		}
@@ -266,16 +335,19 @@ func (r *run) sendRange(ctx context.Context, p *page, rg event.Range, whole bool
 		if err != nil {
 			return fmt.Errorf("read events: %w", err)
 		}
-		if len(events) == 0 {
-			return nil // dropped here
+		last := rg.To // what is not there was dropped here
+		if len(events) > 0 {
+			last = events[len(events)-1].Seq
 		}
-		last := events[len(events)-1].Seq
 		if last < rg.From {
 			return fmt.Errorf("a range from %d gave event %d", rg.From, last)
 		}
-		rg.From = last + 1
+		rg.From, r.cursor[rg.LogKey] = last+1, last
 		if len(r.early) > 0 {
 			events = slices.DeleteFunc(slices.Clone(events), func(e *event.Event) bool { return r.early[e.ID] })
+		}
+		for _, e := range events {
+			turn.bytes -= e.Size()
 		}
 		if err := p.events(events); err != nil {
 			return err

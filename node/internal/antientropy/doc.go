@@ -27,6 +27,10 @@
 // is committed before the turn that states it is written, so positions are
 // receipts; both sides are equal if the last two digests are.
 //
+// Who has much to send begins with the newest, ends a turn after a while, not
+// done, and begins the next with what is new (differences.go). What one run is
+// bringing no other asks for, and all make way while people talk (flight.go).
+//
 // The digest is SHA-256("p2pchat sync v1\x00" ‖ control root ‖ frontier digest).
 // Low marks and control events the root is not over don't count.
 //

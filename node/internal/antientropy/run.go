@@ -13,9 +13,11 @@ import (
 )
 
 const (
-	maxTurns   = 64
-	maxLater   = 4        // turns in which what is new is sent along
-	batchBytes = 64 << 10 // of events read at a time
+	maxTurns   = 1 << 14
+	maxLater   = 4           // turns in which what is new is sent along
+	batchBytes = 64 << 10    // of events read at a time
+	turnBytes  = 4 << 20     // of events of the past in a turn
+	turnLasts  = time.Second // of sending them
 )
 
 // run is one run about one room, on either side. It belongs to one goroutine.
@@ -39,7 +41,10 @@ type run struct {
 	stated   event.Frontier            // what we have told, of the logs this run is about
 	asked    map[event.ID]bool         // control events asked for, once each
 	whole    map[event.LogKey]bool     // logs with two branches, sent from the beginning
-	early    map[event.ID]bool         // sent before their turn, see newestFirst
+	early    map[event.ID]bool         // sent before their turn
+	cursor   map[event.LogKey]uint64   // sent up to
+	tops     event.Frontier            // of ours, as they were in our last turn
+	more     bool                      // not all fitted into it
 	digest   [32]byte                  // as we last stated it
 	took     bool                      // something that was not here
 	resent   map[event.LogKey][32]byte // such logs that were sent
