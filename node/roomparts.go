@@ -78,8 +78,27 @@ func putKeys(tx *store.Tx, id event.Conversation, keys map[event.ID]envelope.Key
 	return nil
 }
 
-func (s roomStore) EachMessage(ctx context.Context, id event.Conversation, f func(*event.Event, room.Status) error) error {
-	return s.EachRoomMessage(ctx, id, func(e *event.Event, v store.Verdict) error { return f(e, room.Status(v)) })
+func (s roomStore) EachPiece(ctx context.Context, id event.Conversation, f func(*room.Line, *event.Event, room.Status) error) error {
+	return s.Store.EachPiece(ctx, id, func(l *store.Line, e *event.Event, v store.Verdict) error {
+		if l == nil {
+			return f(nil, e, room.Status(v))
+		}
+		return f(&room.Line{
+			LogKey: l.LogKey, First: l.First, Last: l.Last, Prev: l.Prev, ID: l.ID, Time: l.Time, Kind: l.Kind, Ctl: l.Ctl,
+			Verdict: room.Verdict{Status: room.Status(l.Verdict), Cause: l.Cause},
+		}, nil, room.Status(v))
+	})
+}
+
+func (s roomStore) PutLines(ctx context.Context, id event.Conversation, lines []room.Line) error {
+	out := make([]store.Line, len(lines))
+	for i, l := range lines {
+		out[i] = store.Line{
+			LogKey: l.LogKey, First: l.First, Last: l.Last, Prev: l.Prev, ID: l.ID, Time: l.Time, Kind: l.Kind, Ctl: l.Ctl,
+			Verdict: store.Verdict(l.Verdict.Status), Cause: l.Verdict.Cause,
+		}
+	}
+	return s.Update(ctx, func(tx *store.Tx) error { return tx.PutLines(id, out) })
 }
 
 func (s roomStore) SetVerdicts(ctx context.Context, verdicts map[event.ID]room.Status) error {

@@ -28,6 +28,7 @@ var figures = []figure{
 	{"room-entry", ofRooms, "Entering", admission},
 	{"room-key", ofRooms, "A new key after a ban", rotation},
 	{"history-join", ofHistory, "Entering a room with a past", lateJoin},
+	{"history-weight", ofHistory, "A node that holds a million messages", weight},
 }
 
 // documents, each of a number of figures.

@@ -30,16 +30,117 @@ const loosenChunk = 1024
 // was handed in has to be in the archive, which is asked from now on for what is
 // needed again: a message that somebody retracts, that a cut ends at, that is
 // claimed twice, or whose verdict changes.
-func (r *Room) Compact(a Archive, after int) {
+// It tells whether it did something.
+func (r *Room) Compact(a Archive, after int) bool {
 	r.archive = a
 	if r.loose < after+2*r.kept { // what could not be given up is looked at again and again
-		return
+		return false
 	}
 	r.loose, r.kept = 0, 0
 	for _, l := range r.logs {
 		r.compactLog(l)
 		r.kept += len(l.messages)
 	}
+	return true
+}
+
+// Line is an unbroken line of messages of which the particulars were given up.
+type Line struct {
+	event.LogKey
+	First, Last uint64     // seq
+	Prev        event.ID   // before the first
+	ID          event.ID   // of the last
+	Time        event.Time // of the last
+	Kind        event.Kind // of one of them
+	Ctl         []event.ID // cited by all
+	Verdict     Verdict    // on all
+}
+
+// Lines lists the lines of at least so many messages, for [Room.AddLines] of
+// another Room of the same events.
+func (r *Room) Lines(least uint64) []Line {
+	var out []Line
+	for _, l := range r.logs {
+		for _, m := range l.messages {
+			if m.seq-m.first+1 < max(least, 2) {
+				continue
+			}
+			line := Line{
+				LogKey: l.key, First: m.first, Last: m.seq, Prev: m.prev, ID: m.id, Time: m.time, Kind: m.kind, Verdict: m.verdict,
+			}
+			for _, h := range m.past.heads {
+				line.Ctl = append(line.Ctl, r.controls[h].id)
+			}
+			out = append(out, line)
+		}
+	}
+	return out
+}
+
+// AddLines takes in lines in place of the messages they stand for, which have to
+// be in the archive, and messages: those of a log in their order, after the
+// control events they cite. It is AddMessage with a memory. The error is that of
+// a line that does not fit; the Room is not to be used then.
+func (r *Room) AddLines(a Archive, lines []Line, events ...*event.Event) (Effects, error) {
+	r.archive = a
+	t := r.touch()
+	for _, line := range lines {
+		if err := r.addLine(line, t); err != nil {
+			return Effects{}, err
+		}
+	}
+	for _, e := range events {
+		t.Results = append(t.Results, Result{e.ID, r.addMessage(e, t)})
+	}
+	r.retry(events, t)
+	r.settle(t)
+	return t.Effects, r.broken
+}
+
+func (r *Room) addLine(line Line, t *touched) error {
+	p, err := r.pastOf(line.Ctl)
+	if err != nil {
+		return err
+	}
+	m := &message{
+		id: line.ID, prev: line.Prev, author: r.person(line.Author), first: line.First, seq: line.Last, time: line.Time, kind: line.Kind,
+		past: p, verdict: line.Verdict,
+	}
+	if !m.plain() || m.first >= m.seq || r.stored(m) != nil {
+		return fmt.Errorf("%w: no line from %d to %d", ErrArchive, line.First, line.Last)
+	}
+	r.keep(p)
+	m.kicks = r.kicksOn(p, m.author)
+	l := r.logOf(line.LogKey, m.author)
+	m.log = l
+	i, _ := slices.BinarySearchFunc(l.messages, m, compareSlot)
+	l.messages = slices.Insert(l.messages, i, m)
+	r.messages[m.id] = m
+	l.linked = false
+	t.logs[l] = true
+	return nil
+}
+
+// Split makes messages by themselves again that acts and cuts name which were
+// handed in before the lines that they are in.
+func (r *Room) Split() Effects {
+	t := r.touch()
+	single := func(id event.ID) {
+		r.single(id)
+		if m := r.messages[id]; m != nil {
+			t.logs[m.log] = true
+		}
+	}
+	for id := range r.retracts {
+		single(id)
+	}
+	for at := range r.tips {
+		if r.messages[at.id] == nil {
+			single(at.id)
+		}
+	}
+	r.settle(t)
+	return t.Effects
 }
 
 func (r *Room) compactLog(l *log) {

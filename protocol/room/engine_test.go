@@ -212,6 +212,17 @@ func checkEngine(h *history, found finding) {
 			return
 		}
 	}
+	if compacts {
+		if r, err = h.reopened(r, told); err != nil {
+			found(propCompact, err.Error())
+			return
+		}
+		set, held := h.deliver(inOrder, one(0), map[int]bool{})
+		if d := h.compare(r, set, held); d != "" {
+			found(propCompact, "loaded anew: "+d)
+			return
+		}
+	}
 	vis, below := h.visibleIn(r), map[int]bool{}
 	for _, k := range slices.SortedFunc(maps.Keys(r.logs), event.LogKey.Compare) {
 		low := uint64(1 + h.rng.IntN(5))
@@ -241,6 +252,40 @@ func checkEngine(h *history, found finding) {
 	if i, bad := differ(vis, pruned); bad {
 		found(propPrune, "in the Room: "+h.tellLine(i))
 	}
+}
+
+// reopened is a Room made of the control events of r, its lines and what it
+// holds beside them.
+func (h *history) reopened(r *Room, told *mirror) (*Room, error) {
+	out, err := New(h.genesis)
+	if err != nil {
+		return nil, err
+	}
+	acts, lines := map[event.ID]*event.Event{}, map[event.ID]*event.Event{}
+	for _, a := range h.acts {
+		acts[a.id] = a.ev
+	}
+	for _, m := range h.lines {
+		lines[m.id] = m.ev
+	}
+	for _, c := range r.controls[1:] {
+		if err := out.AddControl(acts[c.id]).Results[0].Err; err != nil && !errors.Is(err, ErrAside) {
+			return nil, err
+		}
+	}
+	var single []*event.Event
+	for _, l := range r.logs {
+		for _, m := range l.messages {
+			if m.first == m.seq {
+				single = append(single, lines[m.id])
+			}
+		}
+	}
+	if _, err := out.AddLines(shelf{h, told}, r.Lines(2), single...); err != nil {
+		return nil, err
+	}
+	out.Split()
+	return out, out.Err()
 }
 
 // size is how many messages r holds, one by one or in lines.

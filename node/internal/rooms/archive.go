@@ -21,8 +21,17 @@ func (a archive) Find(id event.ID) (*event.Event, error) {
 	return a.store.Message(a.ctx, a.room, id)
 }
 
+// leastLine is how many messages a line is to stand for that is kept for the next
+// time the room is loaded.
+const leastLine = 32
+
 // compact lets the rules give up what is stored. Nothing may be in them that is
 // not.
-func (r *Room) compact() {
-	r.rules.Compact(archive{context.WithoutCancel(r.svc.ctx), r.svc.cfg.Store, r.id}, r.svc.cfg.CompactAfter)
+func (r *Room) compact(ctx context.Context) {
+	if !r.rules.Compact(archive{context.WithoutCancel(r.svc.ctx), r.svc.cfg.Store, r.id}, r.svc.cfg.CompactAfter) {
+		return
+	}
+	if err := r.svc.cfg.Store.PutLines(ctx, r.id, r.rules.Lines(leastLine)); err != nil {
+		r.log.Warn("keep lines", "err", err) // it is loaded more slowly
+	}
 }

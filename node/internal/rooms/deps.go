@@ -63,9 +63,12 @@ type Store interface {
 
 	// Controls lists a room's control events, each after those it cites.
 	Controls(ctx context.Context, room event.Conversation) ([]*event.Event, error)
-	// EachMessage yields a room's messages by log, then seq, with the verdict
-	// they were stored with.
-	EachMessage(ctx context.Context, room event.Conversation, f func(*event.Event, room.Status) error) error
+	// EachPiece yields a room's messages by log, then seq, with the verdict they
+	// were stored with, and lines that were put and still are as they were in
+	// place of the messages they stand for.
+	EachPiece(ctx context.Context, room event.Conversation, f func(*room.Line, *event.Event, room.Status) error) error
+	// PutLines keeps lines in place of those before.
+	PutLines(ctx context.Context, room event.Conversation, lines []room.Line) error
 	// SetVerdicts puts right what a crash left behind.
 	SetVerdicts(ctx context.Context, verdicts map[event.ID]room.Status) error
 	// EventsByID gives those that are held, in the order asked for, up to

@@ -185,7 +185,7 @@ func (in *intake) judge(ctx context.Context) error {
 		return err
 	}
 	r.after(ctx, in, b, at)
-	r.compact()
+	r.compact(ctx)
 	return nil
 }
 

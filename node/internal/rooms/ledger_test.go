@@ -80,7 +80,11 @@ func (d *disk) Commit(_ context.Context, id event.Conversation, b Batch) (time.T
 		r.insert(e)
 	}
 	maps.Copy(r.verdicts, b.Verdicts)
+	for x := range b.Verdicts {
+		r.spoil(x)
+	}
 	for _, x := range b.Dropped {
+		r.spoil(x)
 		r.messages = slices.DeleteFunc(r.messages, func(e *event.Event) bool { return e.ID == x })
 	}
 	return time.Now(), nil

@@ -77,30 +77,49 @@ func (r *Room) reload(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c := checking{rules: rules, stored: map[event.ID]room.Status{}, wrong: map[event.ID]room.Status{}}
-	gaveUp := archive{context.WithoutCancel(ctx), st, r.id}
-	var batch []*event.Event
-	take := func() {
-		c.add(batch)
-		batch = batch[:0]
-		rules.Compact(gaveUp, r.svc.cfg.CompactAfter)
+	c := checking{
+		rules: rules, from: archive{context.WithoutCancel(ctx), st, r.id}, stored: map[event.ID]room.Status{}, wrong: map[event.ID]room.Status{},
 	}
-	err = st.EachMessage(ctx, r.id, func(e *event.Event, v room.Status) error {
-		if v != room.Visible {
-			c.stored[e.ID] = v
+	compacted := false
+	take := func() error {
+		if err := c.take(); err != nil {
+			return err
 		}
-		if e.Author == r.svc.self && e.Kind == event.KindText && e.Time.Wall().After(r.lastSaid) {
-			r.lastSaid = e.Time.Wall()
+		compacted = rules.Compact(c.from, r.svc.cfg.CompactAfter) || compacted
+		return nil
+	}
+	err = st.EachPiece(ctx, r.id, func(line *room.Line, e *event.Event, v room.Status) error {
+		said := event.Time(0)
+		switch {
+		case line != nil:
+			c.lines = append(c.lines, *line)
+			if line.Author == r.svc.self {
+				said = line.Time
+			}
+		default:
+			c.events = append(c.events, e)
+			if v != room.Visible {
+				c.stored[e.ID] = v
+			}
+			if e.Author == r.svc.self && e.Kind == event.KindText {
+				said = e.Time
+			}
 		}
-		if batch = append(batch, e); len(batch) == loadBatch {
-			take()
+		if said.Wall().After(r.lastSaid) {
+			r.lastSaid = said.Wall()
 		}
-		return rules.Err()
+		if len(c.events) >= loadBatch {
+			return take()
+		}
+		return nil
 	})
+	if err == nil {
+		err = take()
+	}
 	if err != nil {
 		return err
 	}
-	take()
+	c.look(rules.Split())
 	if now := time.Now(); r.lastSaid.After(now) { // the clock was put back
 		r.lastSaid = now
 	}
@@ -115,6 +134,11 @@ func (r *Room) reload(ctx context.Context) error {
 	}
 	if len(c.wrong) > 0 {
 		if err := st.SetVerdicts(ctx, c.wrong); err != nil {
+			return err
+		}
+	}
+	if compacted {
+		if err := st.PutLines(ctx, r.id, rules.Lines(leastLine)); err != nil {
 			return err
 		}
 	}
@@ -137,13 +161,27 @@ func (r *Room) reload(ctx context.Context) error {
 // verdicts they were stored with.
 type checking struct {
 	rules  *room.Room
+	from   archive
+	lines  []room.Line // to be handed in next, with events
+	events []*event.Event
 	stored map[event.ID]room.Status // but for the visible ones
 	wrong  map[event.ID]room.Status // what those are to be that differ
 }
 
-// add hands messages in, and looks at all whose verdict is new.
-func (c checking) add(events []*event.Event) {
-	for _, id := range c.rules.AddMessage(events...).Visibility {
+// take hands in what is gathered.
+func (c *checking) take() error {
+	fx, err := c.rules.AddLines(c.from, c.lines, c.events...)
+	if err != nil {
+		return err
+	}
+	c.lines, c.events = c.lines[:0], c.events[:0]
+	c.look(fx)
+	return nil
+}
+
+// look compares all verdicts that are new.
+func (c *checking) look(fx room.Effects) {
+	for _, id := range fx.Visibility {
 		v, ok := c.rules.Verdict(id)
 		was := cmp.Or(c.stored[id], room.Visible)
 		switch {
@@ -158,7 +196,7 @@ func (c checking) add(events []*event.Event) {
 
 // takeForks hands in what the rules passed over when it came, since what a cut
 // reaches it by was not here yet.
-func (c checking) takeForks(ctx context.Context, st Store) error {
+func (c *checking) takeForks(ctx context.Context, st Store) error {
 	for tried := map[event.ID]bool{}; ; {
 		ids := slices.DeleteFunc(c.rules.Wanted(), func(id event.ID) bool { return tried[id] })
 		if len(ids) == 0 {
@@ -171,6 +209,6 @@ func (c checking) takeForks(ctx context.Context, st Store) error {
 		if err != nil {
 			return err
 		}
-		c.add(events)
+		c.look(c.rules.AddMessage(events...))
 	}
 }

@@ -192,7 +192,7 @@ func (r *Room) takeOwn(ctx context.Context, in *intake) {
 	}
 	clear(r.inStep)
 	r.tell(ctx, in, b, time.Now())
-	r.compact()
+	r.compact(ctx)
 }
 
 // Rename changes our nick. Errors: ErrNotJoined, *room.Refusal (nick-conflict).

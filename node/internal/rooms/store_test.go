@@ -39,6 +39,7 @@ type stored struct {
 	commits  []Batch
 	keys     map[event.ID]envelope.Key
 	lows     map[event.LogKey]uint64
+	lines    []room.Line
 	admitted []peer.ID
 	secret   []byte
 	password uint64
@@ -176,17 +177,42 @@ func (d *disk) Controls(_ context.Context, id event.Conversation) ([]*event.Even
 	return slices.Clone(d.of(id).control), err
 }
 
-func (d *disk) EachMessage(_ context.Context, id event.Conversation, f func(*event.Event, room.Status) error) error {
-	done, err := d.begin("EachMessage")
+func (d *disk) EachPiece(_ context.Context, id event.Conversation, f func(*room.Line, *event.Event, room.Status) error) error {
+	done, err := d.begin("EachPiece")
 	r := d.of(id)
-	all, verdicts := slices.Clone(r.messages), maps.Clone(r.verdicts)
+	all, verdicts, lines := slices.Clone(r.messages), maps.Clone(r.verdicts), slices.Clone(r.lines)
 	done()
 	for _, e := range all {
-		if err == nil {
-			err = f(e, verdicts[e.ID])
+		line := slices.IndexFunc(lines, func(l room.Line) bool { return l.LogKey == e.Key() && l.First <= e.Seq && e.Seq <= l.Last })
+		switch {
+		case err != nil:
+		case line < 0:
+			err = f(nil, e, verdicts[e.ID])
+		case lines[line].First == e.Seq:
+			err = f(&lines[line], nil, lines[line].Verdict.Status)
 		}
 	}
 	return err
+}
+
+func (d *disk) PutLines(_ context.Context, id event.Conversation, lines []room.Line) error {
+	done, err := d.begin("PutLines")
+	defer done()
+	if err == nil {
+		d.of(id).lines = lines
+	}
+	return err
+}
+
+// spoil forgets the line that message id is in.
+func (r *stored) spoil(id event.ID) {
+	for _, e := range r.messages {
+		if e.ID == id {
+			r.lines = slices.DeleteFunc(slices.Clone(r.lines), func(l room.Line) bool {
+				return l.LogKey == e.Key() && l.First <= e.Seq && e.Seq <= l.Last
+			})
+		}
+	}
 }
 
 func (d *disk) SetVerdicts(_ context.Context, verdicts map[event.ID]room.Status) error {
@@ -195,6 +221,7 @@ func (d *disk) SetVerdicts(_ context.Context, verdicts map[event.ID]room.Status)
 	for _, r := range d.rooms {
 		for id, v := range verdicts {
 			if _, here := r.verdicts[id]; here {
+				r.spoil(id)
 				r.verdicts[id] = v
 			}
 		}

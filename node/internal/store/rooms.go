@@ -149,27 +149,12 @@ func (s *Store) EachRoomMessage(ctx context.Context, room event.Conversation, fn
 }
 
 func (r *Reader) eachRoomMessage(room event.Conversation, fn func(*event.Event, Verdict) error) error {
-	var logs []int64
-	err := r.rows(`SELECT n FROM log WHERE conv = (SELECT n FROM conversation WHERE id = ?)`, []any{room[:]},
-		func(scan func(...any) error) (bool, error) {
-			var n int64
-			err := scan(&n)
-			logs = append(logs, n)
-			return true, err
-		})
-	for _, log := range logs {
+	logs, err := r.logsOf(room)
+	for _, l := range logs {
 		if err != nil {
 			return err
 		}
-		err = r.rows(`SELECT e.id, e.header, e.signature, e.body, e.verdict FROM event e WHERE e.log = ? ORDER BY e.seq, e.id`, []any{log},
-			func(scan func(...any) error) (bool, error) {
-				var v Verdict
-				e, err := scanEvent(scan, nil, &v)
-				if err != nil {
-					return false, err
-				}
-				return true, fn(e, v)
-			})
+		err = r.messagesOf(l.n, 0, maxSeq, func(_ *Line, e *event.Event, v Verdict) error { return fn(e, v) })
 	}
 	return err
 }

@@ -69,6 +69,9 @@ func (tx *Tx) InsertRoom(e *event.Event, received time.Time, v Verdict, quiet bo
 		if known, err := tx.known(e); err != nil || known {
 			return false, err
 		}
+		if err := tx.breakLine(l.n, int64(e.Seq)); err != nil {
+			return false, err
+		}
 	}
 	err = tx.put(&l, e, received, v, quiet)
 	return err == nil, err
@@ -157,6 +160,9 @@ func (tx *Tx) SetVerdict(id event.ID, v Verdict) error {
 		return err
 	}
 	l, err := tx.logRow(m.conv, m.log)
+	if err == nil {
+		err = tx.breakLine(l.n, m.seq)
+	}
 	if err != nil {
 		return err
 	}
@@ -194,6 +200,9 @@ func (tx *Tx) DropEvent(id event.ID) error {
 		return err
 	}
 	l, err := tx.logRow(m.conv, m.log)
+	if err == nil {
+		err = tx.breakLine(l.n, m.seq)
+	}
 	if err != nil {
 		return err
 	}
