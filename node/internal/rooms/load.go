@@ -89,7 +89,7 @@ func (r *Room) reload(ctx context.Context) error {
 		if v != room.Visible {
 			c.stored[e.ID] = v
 		}
-		if e.Author == r.svc.self && e.Kind == event.KindText && e.Time.Wall().After(r.lastSaid) {
+		if e.Author == r.svc.self && (e.Kind == event.KindText || e.Kind == event.KindEdit) && e.Time.Wall().After(r.lastSaid) {
 			r.lastSaid = e.Time.Wall()
 		}
 		if batch = append(batch, e); len(batch) == loadBatch {

@@ -62,21 +62,19 @@ func (r *Reader) becomes(s *Stored, unblocked bool) error {
 	return err
 }
 
-// Shown is message id with what became of it. Error: ErrNotFound, also if a room's
-// rules do not let it be shown.
+// Listed tells whether a message is to be seen, as far as a room's rules go.
+func (s Stored) Listed() bool { return s.Verdict.listed(false) }
+
+// Shown is message id with what became of it. Error: ErrNotFound.
 func (r *Reader) Shown(id event.ID, unblocked bool) (Stored, error) {
 	s, err := r.EventByID(id)
 	if err != nil {
 		return s, err
 	}
-	if !s.Verdict.listed(false) {
-		return Stored{}, ErrNotFound
-	}
 	return s, r.becomes(&s, unblocked)
 }
 
-// Shown is message id with what became of it. Error: ErrNotFound, also if a room's
-// rules do not let it be shown.
+// Shown is message id with what became of it. Error: ErrNotFound.
 func (s *Store) Shown(ctx context.Context, id event.ID, unblocked bool) (Stored, error) {
 	return read(ctx, s, "read a message", func(r *Reader) (Stored, error) { return r.Shown(id, unblocked) })
 }

@@ -220,8 +220,11 @@ func TestAmendedByVerdict(t *testing.T) {
 		t.Errorf("the retraction is hidden again: %+v", row)
 	}
 	set(VerdictHidden, typo)
-	if _, err := s.Shown(t.Context(), typo.ID, false); !errors.Is(err, ErrNotFound) {
-		t.Errorf("a hidden text: %v", err)
+	if shown(typo).Listed() {
+		t.Error("a hidden text is to be seen")
+	}
+	if _, err := s.Shown(t.Context(), event.ID{9}, false); !errors.Is(err, ErrNotFound) {
+		t.Errorf("what is not here: %v", err)
 	}
 }
 
