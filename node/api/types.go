@@ -265,6 +265,9 @@ type Message struct {
 	Nick   string `json:"nick"` // the author's in the room, empty elsewhere
 	// Retracted: its author or a moderator took the message back; Text is empty.
 	Retracted bool `json:"retracted"`
+	// Room is the ID of the room that a private message, an invitation or a
+	// request for voice is about; empty elsewhere.
+	Room string `json:"room"`
 	// Edited is when its author wrote the text that is shown in place of the first;
 	// null if he did not.
 	Edited Time `json:"edited"`
@@ -273,9 +276,6 @@ type Message struct {
 	ReplyTo   string     `json:"reply_to"`
 	About     string     `json:"about"`
 	Reactions []Reaction `json:"reactions"`
-	// Room is the ID of the room that a private message, an invitation or a
-	// request for voice is about; empty elsewhere.
-	Room string `json:"room"`
 }
 
 // Reaction is one to a message.
