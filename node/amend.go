@@ -294,8 +294,8 @@ func (n *Node) logAgain(ctx context.Context, r *rooms.Room, row store.Stored, m 
 		if err != nil {
 			return err
 		}
-		if e.Author != row.Author || !row.Kind.Amendable() {
-			return nil // it has no effect
+		if e.Author != row.Author || !row.Kind.Amendable() || !e.HasBody() {
+			return nil // it has no effect, or its text is gone already
 		}
 		line = message(e.Event, e.Received, n.people)
 		line.Nick = m.Nick
