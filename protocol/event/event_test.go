@@ -363,7 +363,10 @@ func TestVectors(t *testing.T) {
 		name string
 		*Event
 	}{
-		{"text", first}, {"unknown-kind", second}, {"control", control}, {"reply", reply},
+		{"text", first},
+		{"unknown-kind", second},
+		{"control", control},
+		{"reply", reply},
 		{"edit", amended("edit", 2, KindEdit, Amendment{Target: first.ID, Text: "Hi server"})},
 		{"retraction", amended("retraction", 3, KindRetract, Amendment{Target: first.ID})},
 		{"reaction", amended("reaction", 4, KindReact, Amendment{Target: first.ID, Text: "👍"})},
