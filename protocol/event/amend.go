@@ -18,6 +18,9 @@ import (
 const (
 	MaxReaction  = 32 // bytes of UTF-8
 	MaxReactions = 8  // of one author to one text; of more the newest are shown
+	// MaxReacting is how many events of [KindReact] about one text count, the newest,
+	// so that nobody makes it costly to look at.
+	MaxReacting = 1024
 )
 
 // ErrReaction is of a text that is no reaction, for callers that answer it
@@ -128,12 +131,7 @@ func Amend(m *Event, others []*Event) Amended {
 	if m.Lane != LaneMessage || !m.Kind.Amendable() {
 		return out
 	}
-	type register struct {
-		by   peer.ID
-		text string
-	}
-	reacted := map[register]*Event{}
-	undone := map[ID]bool{}
+	var reacting []*Event
 	for _, e := range others {
 		a, ok := e.Amendment()
 		if !ok || a.Target != m.ID || e.Conversation != m.Conversation {
@@ -141,44 +139,43 @@ func Amend(m *Event, others []*Event) Amended {
 		}
 		switch own := e.Author == m.Author; {
 		case e.Kind == KindReact:
-			r := register{e.Author, a.Text}
-			if last := reacted[r]; last == nil || last.Before(e) {
-				reacted[r] = e
-			}
-			undone[e.ID] = a.Undo
+			reacting = append(reacting, e)
 		case own && e.Kind == KindRetract:
 			return Amended{Retracted: true}
 		case own && e.Kind == KindEdit && (out.Edit == nil || out.Edit.Before(e)):
 			out.Edit, out.Text = e, a.Text
 		}
 	}
-	var standing []*Event
-	for _, e := range reacted {
-		if !undone[e.ID] {
-			standing = append(standing, e)
-		}
-	}
-	out.Reactions = reactions(standing)
+	out.Reactions = reactions(reacting)
 	return out
 }
 
-// reactions gathers reactions by text, in the order in which they were made.
+// reactions gathers those that stand by text, in the order in which they were made.
 func reactions(events []*Event) []Reaction {
+	type register struct {
+		by   peer.ID
+		text string
+	}
 	slices.SortFunc(events, func(a, b *Event) int {
-		if a.Before(b) {
+		if b.Before(a) {
 			return -1
 		}
 		return 1
 	})
+	decided := map[register]bool{}
 	count := map[peer.ID]int{}
-	for _, e := range events {
-		count[e.Author]++
+	var standing []*Event // the newest first
+	for _, e := range events[:min(len(events), MaxReacting)] {
+		a, _ := e.Amendment()
+		r := register{e.Author, a.Text}
+		if !decided[r] && !a.Undo && count[e.Author] < MaxReactions {
+			count[e.Author]++
+			standing = append(standing, e)
+		}
+		decided[r] = true
 	}
 	var out []Reaction
-	for _, e := range events {
-		if count[e.Author]--; count[e.Author] >= MaxReactions {
-			continue // he made as many later
-		}
+	for _, e := range slices.Backward(standing) {
 		a, _ := e.Amendment()
 		i := slices.IndexFunc(out, func(r Reaction) bool { return r.Text == a.Text })
 		if i < 0 {

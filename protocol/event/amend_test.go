@@ -183,6 +183,22 @@ func TestAmend(t *testing.T) {
 	}
 }
 
+// TestAmendBounded: of more reactions than anybody needs the newest count.
+func TestAmendBounded(t *testing.T) {
+	m := says(t, 1, 10, KindText, mustText(t, "x"))
+	others := []*Event{amends(t, 3, 20, KindReact, Amendment{Target: m.ID, Text: "early"})}
+	for i := range MaxReacting - 1 {
+		others = append(others, amends(t, 2, int64(100+i), KindReact, Amendment{Target: m.ID, Text: "x", Undo: i%2 == 0}))
+	}
+	if got := Amend(m, others).Reactions; len(got) != 1 || got[0].Text != "early" {
+		t.Errorf("%+v", got)
+	}
+	others = append(others, amends(t, 2, 10_000, KindReact, Amendment{Target: m.ID, Text: "x"}))
+	if got := Amend(m, others).Reactions; len(got) != 1 || got[0].Text != "x" {
+		t.Errorf("one more: %+v", got)
+	}
+}
+
 // TestAmendOrder: what is shown is a function of the set.
 func TestAmendOrder(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {

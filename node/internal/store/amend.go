@@ -41,25 +41,38 @@ func (s Stored) Text() (text string, ok bool) {
 const counting = `a.verdict IN (0, 2)`
 
 // becomes reads what became of s; unblocked leaves out what contacts say of it who
-// are blocked.
+// are blocked. It reads no more than [event.Amend] looks at, however much there is.
 func (r *Reader) becomes(s *Stored, unblocked bool) error {
 	if s.Verdict == VerdictRetracted || !s.Kind.Amendable() {
 		return nil
 	}
-	query := `SELECT a.id, a.header, a.signature, a.body FROM event a WHERE a.target = ? AND ` + counting + ` AND a.body IS NOT NULL`
-	if unblocked {
-		query += ` AND NOT EXISTS (SELECT 1 FROM contact b WHERE b.peer = a.author AND b.blocked <> 0)`
-	}
 	var others []*event.Event
-	err := r.rows(query, []any{s.ID[:]}, func(scan func(...any) error) (bool, error) {
-		e, err := scanEvent(scan, nil)
-		others = append(others, e)
-		return true, err
-	})
-	if err == nil {
-		s.Amended = event.Amend(s.Event, others)
+	for _, k := range []struct {
+		kind  event.Kind
+		limit int
+	}{{event.KindRetract, 1}, {event.KindEdit, 1}, {event.KindReact, event.MaxReacting}} {
+		query := `SELECT a.id, a.header, a.signature, a.body FROM event a CROSS JOIN peer p ON p.n = a.author CROSS JOIN log l ON l.n = a.log
+			WHERE a.target = ? AND a.kind = ? AND +a.conv = (SELECT n FROM conversation WHERE id = ?) AND ` + counting + ` AND a.body IS NOT NULL`
+		args := []any{s.ID[:], int64(k.kind), s.Conversation[:]}
+		if k.kind != event.KindReact {
+			query += ` AND p.id = ?`
+			args = append(args, []byte(s.Author))
+		}
+		if unblocked {
+			query += ` AND NOT EXISTS (SELECT 1 FROM contact b WHERE b.peer = a.author AND b.blocked <> 0)`
+		}
+		query += ` ORDER BY a.time DESC, p.id DESC, l.log DESC, a.seq DESC, a.id DESC LIMIT ?`
+		err := r.rows(query, append(args, k.limit), func(scan func(...any) error) (bool, error) {
+			e, err := scanEvent(scan, nil)
+			others = append(others, e)
+			return true, err
+		})
+		if err != nil {
+			return err
+		}
 	}
-	return err
+	s.Amended = event.Amend(s.Event, others)
+	return nil
 }
 
 // Listed tells whether a message is to be seen, as far as a room's rules go.
