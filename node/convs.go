@@ -126,6 +126,13 @@ func (c *convs) list() []summary {
 	return out
 }
 
+// peer is whom the conversation id is with.
+func (c *convs) peer(id event.Conversation) peer.ID {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.byID[id]
+}
+
 // count reads what was committed of rooms since it was last called. Whoever
 // wants to know has it counted; what is said in a room does not wait for it.
 func (c *convs) count(ctx context.Context) error {

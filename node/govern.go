@@ -151,17 +151,21 @@ func (n *Node) op(ctx context.Context, r *rooms.Room, q api.GovernRequest) (room
 // retraction names a message of the room and its author.
 func (n *Node) retraction(ctx context.Context, r *rooms.Room, op room.Op, id string) (room.Op, error) {
 	eid, err := event.ParseID(id)
-	if err != nil {
-		return op, api.Errorf(api.CodeNotFound, "%q is no message ID: %w", id, err)
+	if err != nil { // the beginning of one
+		m, err := n.findMessage(ctx, conversationRef{room: r}, id)
+		if err != nil {
+			return op, err
+		}
+		eid = m.ID
 	}
 	e, err := n.store.EventByID(ctx, eid)
 	if err != nil || e.Conversation != r.ID() || e.Lane != event.LaneMessage {
 		return op, api.Errorf(api.CodeNotFound, "there is no message %s in this room", id)
 	}
 	if e.Author == n.key.ID() {
-		return op, api.Errorf(api.CodeForbidden, "this is your own message: only a moderator who stands higher can take it back")
+		return op, api.Errorf(api.CodeForbidden, "this is your own message: `p2pchat retract` takes it back, and its text is gone")
 	}
-	op.Kind, op.Target, op.Message = room.KindRetract, e.Author, eid
+	op.Kind, op.Target, op.Message = room.KindRetract, e.Author, e.ID
 	return op, nil
 }
 

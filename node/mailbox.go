@@ -6,19 +6,21 @@ import "sync"
 type mailbox[T comparable] struct {
 	mu   sync.Mutex
 	in   []T
+	has  map[T]bool
 	news chan struct{} // 1: one signal covers any number
 }
 
-func newMailbox[T comparable]() *mailbox[T] { return &mailbox[T]{news: make(chan struct{}, 1)} }
+func newMailbox[T comparable]() *mailbox[T] {
+	return &mailbox[T]{has: map[T]bool{}, news: make(chan struct{}, 1)}
+}
 
 func (m *mailbox[T]) put(x T) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for _, y := range m.in {
-		if x == y {
-			return
-		}
+	if m.has[x] {
+		return
 	}
+	m.has[x] = true
 	m.in = append(m.in, x)
 	select {
 	case m.news <- struct{}{}:
@@ -31,6 +33,6 @@ func (m *mailbox[T]) take() []T {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	out := m.in
-	m.in = nil
+	m.in, m.has = nil, map[T]bool{}
 	return out
 }

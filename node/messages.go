@@ -18,12 +18,9 @@ import (
 
 // Send implements [api.Service].
 func (n *Node) Send(ctx context.Context, r api.SendRequest) (api.Receipt, error) {
-	body, err := event.EncodeText(r.Text)
-	switch {
-	case errors.Is(err, event.ErrTextTooLong):
-		return api.Receipt{}, api.Errorf(api.CodeTooLong, "the text has %d bytes; %w: send it in parts", len(r.Text), err)
-	case err != nil:
-		return api.Receipt{}, api.Errorf(api.CodeBadText, "%w", err)
+	body, err := encodeText(r.Text, event.ID{})
+	if err != nil {
+		return api.Receipt{}, err
 	}
 	if err := n.mayWrite(); err != nil {
 		return api.Receipt{}, err
@@ -37,10 +34,28 @@ func (n *Node) Send(ctx context.Context, r api.SendRequest) (api.Receipt, error)
 	if err != nil {
 		return api.Receipt{}, err
 	}
-	if to.room != nil {
-		return n.sendToRoom(ctx, waitCtx, to.room, body)
+	if r.ReplyTo != "" {
+		m, err := n.findMessage(ctx, to, r.ReplyTo)
+		if err != nil {
+			return api.Receipt{}, err
+		}
+		if body, err = encodeText(r.Text, m.ID); err != nil {
+			return api.Receipt{}, err
+		}
 	}
-	return n.sendDirect(ctx, waitCtx, to.peer, event.KindText, body)
+	return n.say(ctx, waitCtx, to, event.KindText, body)
+}
+
+// encodeText is the body of a text that answers replyTo, if that is not zero.
+func encodeText(text string, replyTo event.ID) ([]byte, error) {
+	body, err := event.EncodeReply(text, replyTo)
+	switch {
+	case errors.Is(err, event.ErrTextTooLong):
+		return nil, api.Errorf(api.CodeTooLong, "the text has %d bytes; %w: send it in parts", len(text), err)
+	case err != nil:
+		return nil, api.Errorf(api.CodeBadText, "%w", err)
+	}
+	return body, nil
 }
 
 // sendDirect sends to a person; wait bounds the wait for the receipt.
@@ -140,13 +155,10 @@ func readLog(ctx context.Context, st *store.Store, who *people, conv event.Conve
 	}
 	out := make([]api.Message, 0, len(rows))
 	for i, row := range rows {
-		m := message(row.Event, row.Received, who)
+		m := shown(row, who)
 		m.Conversation = conv.String()
 		aside(&m, said[i])
-		m.State, m.Forked = state(row.Event), row.Forked
-		if row.Verdict == store.VerdictRetracted {
-			retract(&m)
-		}
+		m.State = state(row.Event)
 		out = append(out, m)
 	}
 	return out, nil
@@ -161,7 +173,9 @@ func aside(m *api.Message, a rooms.Aside) {
 }
 
 // retract leaves a tombstone of a message.
-func retract(m *api.Message) { m.Kind, m.Text, m.Retracted = api.MessageText, "", true }
+func retract(m *api.Message) {
+	m.Kind, m.Text, m.Retracted, m.ReplyTo = api.MessageText, "", true, ""
+}
 
 // message is e as faces see it, but for its delivery state.
 func message(e *event.Event, received time.Time, who *people) api.Message {
@@ -178,9 +192,14 @@ func message(e *event.Event, received time.Time, who *people) api.Message {
 	case e.Lane == event.LaneControl:
 		m.Kind, m.Text, m.Log = api.MessageGovern, room.Describe(e, who.called), ""
 	case e.Kind == event.KindText && e.HasBody():
-		if text, err := event.DecodeText(e.Body); err == nil {
+		if text, to, err := event.DecodeReply(e.Body); err == nil {
 			m.Kind, m.Text = api.SplitAction(text)
+			if !to.IsZero() {
+				m.ReplyTo = to.String()
+			}
 		}
+	case e.Kind.Amends():
+		amendmentRow(e, &m)
 	case quiet(e.Kind), aboutRooms(e.Kind):
 		aboutRoom(e, &m)
 	}
@@ -236,14 +255,24 @@ func aboutRoom(e *event.Event, m *api.Message) {
 
 // stored tells the faces of an event that has just entered the history. It
 // runs in the order of commits.
-func (n *Node) stored(e *event.Event, at time.Time) {
+func (n *Node) stored(e *event.Event, at time.Time, spoken bool) {
 	n.notices.set(causeDisk, "") // something was written
-	m := message(e, at, n.people)
-	m.State = api.Queued
-	if e.Author != n.key.ID() {
-		m.State = api.Received
+	if e.Kind.Amends() {
+		if a, ok := e.Amendment(); ok {
+			n.again.put(toldAgain{conv: e.Conversation, id: a.Target})
+		}
+		return
 	}
-	n.hub.publish(api.Change{Type: api.ChangeMessage, Message: &m})
+	if spoken {
+		n.again.put(toldAgain{conv: e.Conversation, id: e.ID})
+	} else {
+		m := message(e, at, n.people)
+		m.State = api.Queued
+		if e.Author != n.key.ID() {
+			m.State = api.Received
+		}
+		n.hub.publish(api.Change{Type: api.ChangeMessage, Message: &m})
+	}
 	if e.Author != n.key.ID() && (e.Kind == room.KindInvite || e.Kind == room.KindVoiceRequest) {
 		n.asked.put(e) // rooms are not to be asked from here
 	}
@@ -265,11 +294,7 @@ func (n *Node) MarkRead(ctx context.Context, target, id string) error {
 	if err != nil {
 		return api.Errorf(api.CodeNotFound, "%q is no message ID: %w", id, err)
 	}
-	conv := event.Direct(n.key.ID(), to.peer)
-	if to.room != nil {
-		conv = to.room.ID()
-	}
-	marks, err := n.convs.markRead(ctx, conv, eid)
+	marks, err := n.convs.markRead(ctx, n.conversation(to), eid)
 	if err != nil {
 		return apiError(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/host"
@@ -59,6 +60,8 @@ type Node struct {
 	roomFiles *roomFiles
 	asked     *mailbox[*event.Event]       // what others ask of us about rooms
 	roomsDue  *mailbox[event.Conversation] // rooms whose row faces are to be told
+	again     *mailbox[toldAgain]          // messages that are something else now
+	judged    atomic.Uint64                // grows with every verdict that changes
 
 	due     chan struct{} // 1: a write-behind that is due covers any number
 	writing sync.Mutex    // held while something is written behind
@@ -86,7 +89,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 	}
 	n := &Node{
 		cfg: cfg, key: cfg.Key, log: cfg.Logger.With("component", "node"),
-		hub: newHub(), roomsDue: newMailbox[event.Conversation](), asked: newMailbox[*event.Event](), due: make(chan struct{}, 1), done: make(chan struct{}),
+		hub: newHub(), roomsDue: newMailbox[event.Conversation](), again: newMailbox[toldAgain](), asked: newMailbox[*event.Event](), due: make(chan struct{}, 1), done: make(chan struct{}),
 	}
 	n.ctx, n.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	if err := n.open(ctx); err != nil {

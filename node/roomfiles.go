@@ -81,7 +81,7 @@ func readable(m api.Message) string {
 		who = m.Name
 	}
 	who, text := plain(who), plain(m.Text)
-	if m.Retracted {
+	if m.Retracted && m.Kind == api.MessageText {
 		return "<" + who + "> [retracted]"
 	}
 	switch m.Kind {
@@ -97,6 +97,10 @@ func readable(m api.Message) string {
 		return "--- " + who + " set the subject: " + text
 	case api.MessageGovern:
 		return "--- " + who + " " + text
+	case api.MessageEdit:
+		return "--- " + who + " edited what was said at " + text
+	case api.MessageRetraction:
+		return "--- " + who + " took back what was said at " + strings.TrimSuffix(text, ": ")
 	case api.MessageUnknown:
 		return "<" + who + "> (this needs a newer p2pchat)"
 	}

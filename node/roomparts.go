@@ -169,8 +169,10 @@ func (s roomStore) PutSecret(ctx context.Context, id event.Conversation, generat
 	return s.Update(ctx, func(tx *store.Tx) error { return tx.PutSecret(id, generation, sealed) })
 }
 
-// quietKinds are those of a room's messages that nobody reads as messages.
-var quietKinds = []event.Kind{room.KindJoin, room.KindLeave, room.KindNick, room.KindSubject, room.KindEpoch}
+// quietKinds are those of messages that nobody reads as messages.
+var quietKinds = []event.Kind{
+	room.KindJoin, room.KindLeave, room.KindNick, room.KindSubject, room.KindEpoch, event.KindEdit, event.KindRetract, event.KindReact,
+}
 
 func quiet(k event.Kind) bool { return slices.Contains(quietKinds, k) }
 
@@ -192,14 +194,15 @@ func (l roomLedger) Append(ctx context.Context, id event.Conversation, drafts []
 	return l.AppendRoom(ctx, id, out...)
 }
 
-func (l roomLedger) Commit(ctx context.Context, id event.Conversation, b rooms.Batch) (time.Time, error) {
+func (l roomLedger) Commit(ctx context.Context, id event.Conversation, b rooms.Batch) (rooms.Committed, error) {
 	verdicts := make(map[event.ID]uint8, len(b.Verdicts))
 	for e, v := range b.Verdicts {
 		verdicts[e] = uint8(v)
 	}
-	return l.CommitRoom(ctx, id, history.RoomBatch{
+	done, err := l.CommitRoom(ctx, id, history.RoomBatch{
 		Control: b.Control, Messages: b.Messages, Verdicts: verdicts, Dropped: b.Dropped, Quiet: quiet,
 	})
+	return rooms.Committed(done), err
 }
 
 // roomGossip carries rooms on GossipSub topics.

@@ -15,10 +15,10 @@ import (
 	"p2pchat/protocol/room"
 )
 
-// sendToRoom says a text in a room; wait bounds the wait for somebody else to
+// sendToRoom says something in a room; wait bounds the wait for somebody else to
 // have committed it.
-func (n *Node) sendToRoom(ctx, wait context.Context, r *rooms.Room, body []byte) (api.Receipt, error) {
-	e, err := r.Say(ctx, event.KindText, body)
+func (n *Node) sendToRoom(ctx, wait context.Context, r *rooms.Room, kind event.Kind, body []byte) (api.Receipt, error) {
+	e, err := r.Say(ctx, kind, body)
 	if err != nil {
 		if err = roomError(err); api.IsCode(err, api.CodeDestroyed) {
 			err = gone(ctx, r)
@@ -77,9 +77,25 @@ func (h roomHandler) Messages(id event.Conversation, scene rooms.Scene, ms []roo
 	defer n.showing.RUnlock()
 	var lines []api.Message
 	for _, m := range ms {
+		if !m.Fresh {
+			n.judged.Add(1)
+		}
+		if m.Kind.Amends() {
+			h.amendment(id, m)
+			continue
+		}
 		shown := !n.people.blocked(m.Author) // the room's own file has it all the same
 		switch m.Verdict.Status {
 		case room.Visible, room.Retracted:
+			if m.Verdict.Status == room.Visible && m.Kind.Amendable() && (m.Spoken || !m.Fresh) {
+				// What is shown of it is not what it says, or may not be.
+				again := toldAgain{conv: id, id: m.ID}
+				if m.Fresh {
+					again.by = m.ID
+				}
+				n.again.put(again)
+				continue
+			}
 			row := message(m.Event, m.At, n.people)
 			row.Nick, row.State = m.Nick, state(m.Event)
 			if m.Verdict.Status == room.Retracted {
@@ -100,6 +116,19 @@ func (h roomHandler) Messages(id event.Conversation, scene rooms.Scene, ms []roo
 	n.roomFiles.write(id, scene, lines)
 	n.convs.uncounted.put(id)
 	n.roomsDue.put(id)
+}
+
+// amendment hears of an edit, a retraction or a reaction.
+func (h roomHandler) amendment(id event.Conversation, m rooms.Message) {
+	a, ok := m.Amendment()
+	if !ok {
+		return
+	}
+	again := toldAgain{conv: id, id: a.Target}
+	if m.Fresh && m.Verdict.Status == room.Visible && m.Kind != event.KindReact {
+		again.by = m.ID
+	}
+	h.n.again.put(again)
 }
 
 func (h roomHandler) Governed(id event.Conversation, scene rooms.Scene, events []*event.Event, asides []rooms.Aside, at time.Time) {
@@ -143,7 +172,8 @@ func (h roomHandler) Failed(id event.Conversation, err error) {
 const tellGather = 25 * time.Millisecond
 
 // tellRooms tells faces the rows of rooms that changed, with what is unread in
-// them, and what others ask of us about rooms, until ctx ends. It may take its
+// them, messages that became something else, and what others ask of us about
+// rooms, until ctx ends. It may take its
 // time: nothing that is said waits for it.
 func (n *Node) tellRooms(ctx context.Context) error {
 	for {
@@ -152,6 +182,7 @@ func (n *Node) tellRooms(ctx context.Context) error {
 			return nil
 		case <-n.roomsDue.news:
 		case <-n.asked.news:
+		case <-n.again.news:
 		}
 		// What is said comes first, and several changes are one.
 		select {
@@ -161,6 +192,11 @@ func (n *Node) tellRooms(ctx context.Context) error {
 		}
 		for _, e := range n.asked.take() {
 			n.tellAsked(ctx, e)
+		}
+		for _, t := range n.again.take() {
+			if err := n.tellAgain(ctx, t); err != nil && ctx.Err() == nil {
+				n.log.Warn("tell of a message again", "message", t.id, "err", err)
+			}
 		}
 		for _, id := range n.roomsDue.take() {
 			if r, err := n.rooms.Room(id); err == nil {

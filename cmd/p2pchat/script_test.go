@@ -46,6 +46,7 @@ func TestScript(t *testing.T) {
 			"exit":  exitCode,
 			"until": until,
 			"addr":  address,
+			"id":    messageID,
 		},
 	})
 }
@@ -103,4 +104,19 @@ func address(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv(args[0], status.Addrs[0])
 	ts.Setenv(args[0]+"_BARE", bare)
 	ts.Setenv(args[0]+"_ID", id)
+}
+
+// messageID sets $VAR to the ID in the object that was printed last, and $VAR_SHORT
+// to its first digits: id VAR
+func messageID(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: id var")
+	}
+	var receipt api.Receipt
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &receipt))
+	if len(receipt.ID) < api.MinID {
+		ts.Fatalf("no ID was printed")
+	}
+	ts.Setenv(args[0], receipt.ID)
+	ts.Setenv(args[0]+"_SHORT", receipt.ID[:api.MinID])
 }

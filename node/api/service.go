@@ -71,6 +71,15 @@ type Service interface {
 	// Errors: not-found, ambiguous, too-long, bad-text, disk-full; not-joined
 	// for a room one has left; forbidden to somebody one has blocked.
 	Send(ctx context.Context, r SendRequest) (Receipt, error)
+	// Edit puts a text in place of that of one of our own messages, Retract takes one
+	// back, and React reacts to anybody's, or takes that away. They wait for the
+	// receipt like Send. Watchers get the message anew, as [ChangeMessage].
+	// Errors: those of Send; not-found and ambiguous also for the message, which is
+	// not-found too if it was taken back or is none that can be changed; forbidden
+	// if it is not ours.
+	Edit(ctx context.Context, r AmendRequest) (Receipt, error)
+	Retract(ctx context.Context, r AmendRequest) (Receipt, error)
+	React(ctx context.Context, r AmendRequest) (Receipt, error)
 	// CreateRoom makes a room and joins it.
 	// Errors: usage, too-long, bad-text, disk-full.
 	CreateRoom(ctx context.Context, r CreateRoomRequest) (Entry, error)
@@ -149,6 +158,9 @@ const (
 	MaxNick     = 32 // characters
 	MaxSubject  = 1 << 10
 	MaxReason   = 512
+	MaxReaction = 32
+	// MinID is how many of the first digits of a message's ID are enough to name it.
+	MinID = 8
 )
 
 // DefaultWait is how long a send waits for its receipt unless told otherwise.
@@ -162,9 +174,24 @@ type SendRequest struct {
 	// Text is valid UTF-8, 1 byte to [MaxText]. A leading "/me " makes it an
 	// action.
 	Text string `json:"text"`
+	// ReplyTo is the message of this conversation that it answers: its ID, or the
+	// first [MinID] digits or more of it; empty for none. Error: not-found, ambiguous.
+	ReplyTo string `json:"reply_to,omitempty"`
 	// Wait bounds the wait for the receipt, and for a name that is not known
 	// yet; 0 returns as soon as the message is stored.
 	Wait time.Duration `json:"wait"`
+}
+
+// AmendRequest is something to be said about a message.
+type AmendRequest struct {
+	Target string `json:"target"` // as in [SendRequest]; a name has to be known
+	ID     string `json:"id"`     // of the message, or the first [MinID] digits or more of it
+	// Text is the new text of an edit, or a reaction, such as an emoji; a retraction
+	// has none.
+	Text string `json:"text,omitempty"`
+	// Undo takes our reaction away; without a Text the only one there is.
+	Undo bool          `json:"undo,omitempty"`
+	Wait time.Duration `json:"wait"` // for the receipt; 0: none
 }
 
 // LogQuery selects messages of one conversation.

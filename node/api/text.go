@@ -27,6 +27,22 @@ func CheckText(text string) error {
 	return nil
 }
 
+// CheckReaction tells whether text can be a reaction: one line of valid UTF-8, 1 to
+// [MaxReaction] bytes. Errors: too-long, bad-text.
+func CheckReaction(text string) error {
+	switch {
+	case len(text) > MaxReaction:
+		return Errorf(CodeTooLong, "the reaction is %d bytes long, the limit is %d: an emoji or a short word", len(text), MaxReaction)
+	case !utf8.ValidString(text):
+		return Errorf(CodeBadText, "the reaction is not valid UTF-8")
+	case text == "":
+		return Errorf(CodeBadText, "the reaction is empty")
+	case strings.ContainsFunc(text, func(r rune) bool { return unicode.In(r, unicode.Cc, unicode.Zl, unicode.Zp) }):
+		return Errorf(CodeBadText, "a reaction is one line without control characters")
+	}
+	return nil
+}
+
 // CheckStatus is [CheckText] for a status line of 0 to [MaxStatus] bytes.
 func CheckStatus(text string) error {
 	switch {
@@ -107,7 +123,7 @@ func checkBytes(what, text string, limit int) error {
 func Listed(kind string) bool {
 	switch kind {
 	case MessageJoin, MessageLeave, MessageNick, MessageSubject, MessageGovern, MessageEpoch,
-		MessageInvite, MessageAnswer, MessageVoiceRequest:
+		MessageInvite, MessageAnswer, MessageVoiceRequest, MessageEdit, MessageRetraction, MessageReaction, MessageUnreaction:
 		return false
 	}
 	return true

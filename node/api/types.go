@@ -231,6 +231,11 @@ const (
 	MessageSubject = "subject" // Text is the subject, empty if it was taken away
 	MessageGovern  = "govern"  // Text says what was done; no log and seq
 	MessageEpoch   = "epoch"   // a new key was announced
+	// About a message, which is shown as they leave it; listed only on demand.
+	MessageEdit       = "edit" // Text is the new text
+	MessageRetraction = "retraction"
+	MessageReaction   = "reaction"        // Text is the reaction
+	MessageUnreaction = "reaction-undone" // likewise
 	// Of two people, about a room.
 	MessagePrivate      = "private"       // said within Room
 	MessageInvite       = "invite"        // into Room; Text is its name, then the reason; listed only on demand, like the next two
@@ -258,17 +263,34 @@ type Message struct {
 	// log and seq exists.
 	Forked bool   `json:"forked"`
 	Nick   string `json:"nick"` // the author's in the room, empty elsewhere
-	// Retracted: a moderator took the message back; Text is empty.
+	// Retracted: its author or a moderator took the message back; Text is empty.
 	Retracted bool `json:"retracted"`
 	// Room is the ID of the room that a private message, an invitation or a
 	// request for voice is about; empty elsewhere.
 	Room string `json:"room"`
+	// Edited is when its author wrote the text that is shown in place of the first;
+	// null if he did not.
+	Edited Time `json:"edited"`
+	// ReplyTo is the ID of the message that it answers, About that of the one that an
+	// edit, a retraction or a reaction is about; empty if there is none.
+	ReplyTo   string     `json:"reply_to"`
+	About     string     `json:"about"`
+	Reactions []Reaction `json:"reactions"`
+}
+
+// Reaction is one to a message.
+type Reaction struct {
+	Text string   `json:"text"`
+	By   []string `json:"by"` // peer IDs, never empty
 }
 
 // MarshalJSON implements json.Marshaler: the name of an author who was
 // forgotten is null.
 func (m Message) MarshalJSON() ([]byte, error) {
 	type plain Message
+	if m.Reactions == nil {
+		m.Reactions = []Reaction{}
+	}
 	return marshal(struct {
 		ID           string  `json:"id"` // these, for their place
 		Conversation string  `json:"conversation"`

@@ -150,7 +150,8 @@ func TestChangesSurvive(t *testing.T) {
 		{Seq: 2, Type: api.ChangePeer, Peer: &peer},
 		{Seq: 3, Type: api.ChangePeerRemoved, PeerID: "p"},
 		{Seq: 4, Type: api.ChangeMessage, Message: &api.Message{
-			ID: "i", Conversation: "c", Author: "a", Name: "n", Nick: "ni", Time: at, Log: "l", Seq: 1 << 63, Kind: "k",
+			Reactions: []api.Reaction{{Text: "x", By: []string{"p"}}},
+			ID:        "i", Conversation: "c", Author: "a", Name: "n", Nick: "ni", Time: at, Log: "l", Seq: 1 << 63, Kind: "k",
 			Text: strings.Repeat("\x00", api.MaxText), State: "s", Verified: true, Skewed: true, Forked: true, Retracted: true, Room: "r",
 		}},
 		{Seq: 5, Type: api.ChangeState, State: &api.StateChange{Conversation: "c", Log: "l", Seq: 7, State: "s"}},

@@ -33,6 +33,19 @@ func (e *echo) Send(_ context.Context, r api.SendRequest) (api.Receipt, error) {
 	return api.Receipt{}, nil
 }
 
+func (e *echo) Edit(_ context.Context, r api.AmendRequest) (api.Receipt, error) {
+	e.asked = r
+	return api.Receipt{}, nil
+}
+
+func (e *echo) Retract(ctx context.Context, r api.AmendRequest) (api.Receipt, error) {
+	return e.Edit(ctx, r)
+}
+
+func (e *echo) React(ctx context.Context, r api.AmendRequest) (api.Receipt, error) {
+	return e.Edit(ctx, r)
+}
+
 func (e *echo) MarkRead(_ context.Context, target, id string) error {
 	e.asked = markRead{Target: target, ID: id}
 	return nil
@@ -72,6 +85,8 @@ func (e *echo) Watch(_ context.Context, since uint64) iter.Seq2[api.Change, erro
 // nothing at all, and the answer is JSON that says which.
 func FuzzRequest(f *testing.F) {
 	f.Add("send", []byte(`{"target":"bob","text":"hi","wait":10000000000}`))
+	f.Add("edit", []byte(`{"target":"bob","id":"01234567","text":"hi","wait":1}`))
+	f.Add("react", []byte(`{"target":"bob","id":"01234567","text":"+1","undo":true}`))
 	f.Add("log", []byte(`{"target":"bob","last":50,"since":"2026-01-02T03:04:05.006Z","before":"00","all":true}`))
 	f.Add("read", []byte(`{"target":"@bob","id":"00"}`))
 	f.Add("away", []byte(`{"away":true,"text":"\ud800"}`))
@@ -111,6 +126,8 @@ func FuzzRequest(f *testing.F) {
 		switch method {
 		case "send":
 			decode(new(api.SendRequest))
+		case "edit", "retract", "react":
+			decode(new(api.AmendRequest))
 		case "log":
 			decode(new(api.LogQuery))
 		case "read":

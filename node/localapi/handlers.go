@@ -33,6 +33,11 @@ func (s *Server) handler() http.Handler {
 		return svc.Block(ctx, r.Who, r.Undo)
 	}))
 	handle("send", call(s.send))
+	handle("edit", call(func(ctx context.Context, r api.AmendRequest) (api.Receipt, error) { return stored(s.svc.Edit(ctx, r)) }))
+	handle("retract", call(func(ctx context.Context, r api.AmendRequest) (api.Receipt, error) {
+		return stored(s.svc.Retract(ctx, r))
+	}))
+	handle("react", call(func(ctx context.Context, r api.AmendRequest) (api.Receipt, error) { return stored(s.svc.React(ctx, r)) }))
 	handle("read", call(func(ctx context.Context, r markRead) (none, error) { return none{}, svc.MarkRead(ctx, r.Target, r.ID) }))
 	handle("typing", call(func(ctx context.Context, r typing) (none, error) { return none{}, svc.Typing(ctx, r.Target) }))
 	handle("away", call(func(ctx context.Context, r away) (none, error) { return none{}, svc.SetAway(ctx, r.Away, r.Text) }))

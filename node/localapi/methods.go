@@ -67,6 +67,30 @@ func (c *Client) Send(ctx context.Context, r api.SendRequest) (api.Receipt, erro
 	return ask[api.Receipt](ctx, c, "send", r)
 }
 
+// Edit implements [api.Service]. As for [Client.Send], nothing is sent again; so
+// for the next two.
+func (c *Client) Edit(ctx context.Context, r api.AmendRequest) (api.Receipt, error) {
+	if err := api.CheckText(r.Text); err != nil {
+		return api.Receipt{}, err
+	}
+	return ask[api.Receipt](ctx, c, "edit", r)
+}
+
+// Retract implements [api.Service].
+func (c *Client) Retract(ctx context.Context, r api.AmendRequest) (api.Receipt, error) {
+	return ask[api.Receipt](ctx, c, "retract", r)
+}
+
+// React implements [api.Service].
+func (c *Client) React(ctx context.Context, r api.AmendRequest) (api.Receipt, error) {
+	if r.Text != "" || !r.Undo {
+		if err := api.CheckReaction(r.Text); err != nil {
+			return api.Receipt{}, err
+		}
+	}
+	return ask[api.Receipt](ctx, c, "react", r)
+}
+
 // MarkRead implements [api.Service].
 func (c *Client) MarkRead(ctx context.Context, target, id string) error {
 	_, err := ask[none](ctx, c, "read", markRead{Target: target, ID: id})

@@ -15,9 +15,21 @@ import (
 // is kept, chained, synced and shown as such.
 type Kind uint32
 
-// KindText is a line of chat: a TextBody. A text that begins with "/me " is an
-// action (XEP-0245).
-const KindText Kind = 1
+// The kinds of the message lane that stand in any conversation; package room has
+// those about rooms.
+const (
+	// KindText is a line of chat: a TextBody. A text that begins with "/me " is an
+	// action (XEP-0245).
+	KindText Kind = 1
+	// KindEdit, KindRetract and KindReact are about a text: an AmendBody each, see
+	// [Amend].
+	KindEdit    Kind = 2
+	KindRetract Kind = 3
+	KindReact   Kind = 4
+	// KindPrivate is a text between two people of a room; its body is that of
+	// package room.
+	KindPrivate Kind = 27
+)
 
 // MaxText is the longest text, in bytes of UTF-8.
 const MaxText = 16 << 10
@@ -31,40 +43,66 @@ var (
 
 // EncodeText gives the body of a text. Errors: ErrTextTooLong, ErrTextInvalid,
 // ErrTextEmpty.
-func EncodeText(text string) ([]byte, error) {
-	switch {
-	case text == "":
-		return nil, ErrTextEmpty
-	case len(text) > MaxText:
-		return nil, ErrTextTooLong
-	case !utf8.ValidString(text):
-		return nil, ErrTextInvalid
+func EncodeText(text string) ([]byte, error) { return EncodeReply(text, ID{}) }
+
+// EncodeReply gives the body of a text that answers message to; a zero ID: none.
+// Errors: those of [EncodeText].
+func EncodeReply(text string, to ID) ([]byte, error) {
+	if err := checkText(text); err != nil {
+		return nil, err
 	}
-	return proto.Marshal(&pb.TextBody{Text: text})
+	return proto.Marshal(&pb.TextBody{Text: text, ReplyTo: optional(to[:])})
 }
 
-// DecodeText is the strict inverse of [EncodeText].
+func checkText(text string) error {
+	switch {
+	case text == "":
+		return ErrTextEmpty
+	case len(text) > MaxText:
+		return ErrTextTooLong
+	case !utf8.ValidString(text):
+		return ErrTextInvalid
+	}
+	return nil
+}
+
+// DecodeText gives the text in a body of [KindText], which must be canonical.
 func DecodeText(body []byte) (string, error) {
+	text, _, err := DecodeReply(body)
+	return text, err
+}
+
+// DecodeReply is the strict inverse of [EncodeReply].
+func DecodeReply(body []byte) (text string, to ID, err error) {
 	var m pb.TextBody
 	if err := proto.Unmarshal(body, &m); err != nil {
-		return "", errors.New("malformed text body")
+		return "", ID{}, errors.New("malformed text body")
 	}
-	canonical, err := EncodeText(m.Text)
+	if err := fixed("answered", to[:], m.ReplyTo, true); err != nil {
+		return "", ID{}, err
+	}
+	canonical, err := EncodeReply(m.Text, to)
 	if err != nil {
-		return "", err
+		return "", ID{}, err
 	}
 	if !bytes.Equal(canonical, body) {
-		return "", errors.New("text body is not in its canonical form")
+		return "", ID{}, errors.New("text body is not in its canonical form")
 	}
-	return m.Text, nil
+	return m.Text, to, nil
 }
 
 // CheckBody refuses a body that is malformed for its kind. A dropped body and
 // one of an unknown kind pass.
 func (e *Event) CheckBody() error {
-	if e.Lane == LaneMessage && e.Kind == KindText && e.HasBody() {
-		_, err := DecodeText(e.Body)
-		return err
+	if e.Lane != LaneMessage || !e.HasBody() {
+		return nil
 	}
-	return nil
+	var err error
+	switch {
+	case e.Kind == KindText:
+		_, err = DecodeText(e.Body)
+	case e.Kind.Amends():
+		_, err = DecodeAmendment(e.Kind, e.Body)
+	}
+	return err
 }

@@ -338,6 +338,18 @@ func TestVectors(t *testing.T) {
 		Time: At(time.UnixMilli(1_800_000_000_000)) + 1, Kind: 9999,
 	}, []byte("from the future"))
 	control := mustSign(t, b, Header{Lane: LaneControl, Time: 1, Kind: 1, Ctl: []ID{{1}, {2}}}, nil)
+	amended := func(name string, seq uint64, kind Kind, am Amendment) *Event {
+		body, err := EncodeAmendment(kind, am)
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		return mustSign(t, a, Header{Conversation: conv, Lane: LaneMessage, Log: log, Seq: seq, Prev: first.ID, Time: first.Time + 1, Kind: kind}, body)
+	}
+	answer, err := EncodeReply("on my way", first.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reply := mustSign(t, b, Header{Conversation: conv, Lane: LaneMessage, Log: log, Seq: 1, Time: first.Time + 1, Kind: KindText}, answer)
 	f := Frontier{second.Key(): {2, second.ID}}
 
 	var out strings.Builder
@@ -350,7 +362,16 @@ func TestVectors(t *testing.T) {
 	for _, e := range []struct {
 		name string
 		*Event
-	}{{"text", first}, {"unknown-kind", second}, {"control", control}} {
+	}{
+		{"text", first},
+		{"unknown-kind", second},
+		{"control", control},
+		{"reply", reply},
+		{"edit", amended("edit", 2, KindEdit, Amendment{Target: first.ID, Text: "Hi server"})},
+		{"retraction", amended("retraction", 3, KindRetract, Amendment{Target: first.ID})},
+		{"reaction", amended("reaction", 4, KindReact, Amendment{Target: first.ID, Text: "👍"})},
+		{"reaction-undone", amended("reaction-undone", 5, KindReact, Amendment{Target: first.ID, Text: "👍", Undo: true})},
+	} {
 		line(e.name+".header", e.Raw)
 		line(e.name+".signature", e.Signature)
 		line(e.name+".body", e.Body)

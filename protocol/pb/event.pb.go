@@ -430,7 +430,8 @@ func (x *Frontier) GetHeads() []*LogHead {
 // TextBody is body kind 1.
 type TextBody struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Text          string                 `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"` // 1 byte to 16 KiB
+	Text          string                 `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`                      // 1 byte to 16 KiB
+	ReplyTo       []byte                 `protobuf:"bytes,2,opt,name=reply_to,json=replyTo,proto3" json:"reply_to,omitempty"` // ID of the message it answers, absent if none
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -472,6 +473,74 @@ func (x *TextBody) GetText() string {
 	return ""
 }
 
+func (x *TextBody) GetReplyTo() []byte {
+	if x != nil {
+		return x.ReplyTo
+	}
+	return nil
+}
+
+// AmendBody is body kind 2 (edit), 3 (retraction) and 4 (reaction).
+type AmendBody struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Target        []byte                 `protobuf:"bytes,1,opt,name=target,proto3" json:"target,omitempty"` // ID of the text it is about
+	Text          string                 `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`     // edit: the new text; reaction: 1 to 32 bytes; retraction: absent
+	Undo          bool                   `protobuf:"varint,3,opt,name=undo,proto3" json:"undo,omitempty"`    // reaction: takes it away
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AmendBody) Reset() {
+	*x = AmendBody{}
+	mi := &file_event_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AmendBody) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AmendBody) ProtoMessage() {}
+
+func (x *AmendBody) ProtoReflect() protoreflect.Message {
+	mi := &file_event_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AmendBody.ProtoReflect.Descriptor instead.
+func (*AmendBody) Descriptor() ([]byte, []int) {
+	return file_event_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *AmendBody) GetTarget() []byte {
+	if x != nil {
+		return x.Target
+	}
+	return nil
+}
+
+func (x *AmendBody) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *AmendBody) GetUndo() bool {
+	if x != nil {
+		return x.Undo
+	}
+	return false
+}
+
 var File_event_proto protoreflect.FileDescriptor
 
 const file_event_proto_rawDesc = "" +
@@ -504,9 +573,14 @@ const file_event_proto_rawDesc = "" +
 	"\x03seq\x18\x03 \x01(\x04R\x03seq\x12\x0e\n" +
 	"\x02id\x18\x04 \x01(\fR\x02id\"2\n" +
 	"\bFrontier\x12&\n" +
-	"\x05heads\x18\x01 \x03(\v2\x10.p2pchat.LogHeadR\x05heads\"\x1e\n" +
+	"\x05heads\x18\x01 \x03(\v2\x10.p2pchat.LogHeadR\x05heads\"9\n" +
 	"\bTextBody\x12\x12\n" +
-	"\x04text\x18\x01 \x01(\tR\x04text*@\n" +
+	"\x04text\x18\x01 \x01(\tR\x04text\x12\x19\n" +
+	"\breply_to\x18\x02 \x01(\fR\areplyTo\"K\n" +
+	"\tAmendBody\x12\x16\n" +
+	"\x06target\x18\x01 \x01(\fR\x06target\x12\x12\n" +
+	"\x04text\x18\x02 \x01(\tR\x04text\x12\x12\n" +
+	"\x04undo\x18\x03 \x01(\bR\x04undo*@\n" +
 	"\x04Lane\x12\x14\n" +
 	"\x10LANE_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fLANE_MESSAGE\x10\x01\x12\x10\n" +
@@ -525,7 +599,7 @@ func file_event_proto_rawDescGZIP() []byte {
 }
 
 var file_event_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_event_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_event_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_event_proto_goTypes = []any{
 	(Lane)(0),           // 0: p2pchat.Lane
 	(*EventHeader)(nil), // 1: p2pchat.EventHeader
@@ -534,6 +608,7 @@ var file_event_proto_goTypes = []any{
 	(*LogHead)(nil),     // 4: p2pchat.LogHead
 	(*Frontier)(nil),    // 5: p2pchat.Frontier
 	(*TextBody)(nil),    // 6: p2pchat.TextBody
+	(*AmendBody)(nil),   // 7: p2pchat.AmendBody
 }
 var file_event_proto_depIdxs = []int32{
 	0, // 0: p2pchat.EventHeader.lane:type_name -> p2pchat.Lane
@@ -557,7 +632,7 @@ func file_event_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_event_proto_rawDesc), len(file_event_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   6,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -27,7 +27,7 @@ const (
 	KindInvite       event.Kind = 24
 	KindInviteAnswer event.Kind = 25
 	KindVoiceRequest event.Kind = 26
-	KindPrivate      event.Kind = 27
+	KindPrivate                 = event.KindPrivate
 )
 
 // MaxNick is the longest nick, in characters.
@@ -353,10 +353,10 @@ func CheckBody(e *event.Event) error {
 	}
 	var err error
 	switch {
-	case e.Lane == event.LaneMessage && e.Kind == event.KindText:
-		err = e.CheckBody()
 	case e.Lane == event.LaneMessage:
-		_, err = DecodeBody(e.Kind, e.Body)
+		if _, err = DecodeBody(e.Kind, e.Body); err == nil {
+			err = e.CheckBody()
+		}
 	case e.Kind == KindGenesis:
 		_, err = DecodeGenesis(e.Body)
 	default:

@@ -31,28 +31,96 @@ type line struct {
 	Name      string `json:"name"`
 	Log       string `json:"log"`
 	Seq       uint64 `json:"seq"`
-	Kind      string `json:"kind"` // text, action, join, leave, nick, subject, govern, epoch or other
-	Text      string `json:"text"`
+	Kind      string `json:"kind"` // text, action, edit, retraction, reaction, join, leave, nick, subject, govern, epoch, invite or other
+	Text      string `json:"text"` // with what was edited
 	Retracted bool   `json:"retracted"`
-	Event     string `json:"event"` // protobuf Event, base64
+	// Edited is when, "" if never; About is the ID of what an edit, a retraction or a
+	// reaction is about, ReplyTo that of what a text answers, "" if nothing.
+	Edited    string     `json:"edited"`
+	About     string     `json:"about"`
+	ReplyTo   string     `json:"reply_to"`
+	Reactions []reaction `json:"reactions"`
+	Event     string     `json:"event"` // protobuf Event, base64
+
+	other string // what About or ReplyTo names, in words
 }
 
-func (d *Document) line(e *event.Event) (line, error) {
+type reaction struct {
+	Text string   `json:"text"`
+	By   []string `json:"by"` // peer IDs
+}
+
+// all gives the lines of the document.
+func (d *Document) all() ([]line, error) {
+	about := map[event.ID][]*event.Event{}
+	at := map[string]string{}
+	for _, e := range d.Events {
+		at[e.ID.String()] = e.Time.Wall().Format(stamp)[11:19]
+		if a, ok := e.Amendment(); ok {
+			about[a.Target] = append(about[a.Target], e)
+		}
+	}
+	out := make([]line, len(d.Events))
+	for i, e := range d.Events {
+		var err error
+		if out[i], err = d.line(e, event.Amend(e, about[e.ID])); err != nil {
+			return nil, err
+		}
+		l := &out[i]
+		if l.other = "a text that is not here"; at[l.About+l.ReplyTo] != "" { // one of them is empty
+			l.other = "the text of " + at[l.About+l.ReplyTo]
+		}
+	}
+	return out, nil
+}
+
+func (d *Document) line(e *event.Event, now event.Amended) (line, error) {
 	raw, err := encode(e)
 	if err != nil {
 		return line{}, err
 	}
 	l := line{
 		ID: e.ID.String(), Time: e.Time.Wall().Format(stamp), Author: e.Author.String(), Name: d.name(e.Author),
-		Seq: e.Seq, Retracted: !e.HasBody(), Event: base64.StdEncoding.EncodeToString(raw),
+		Seq: e.Seq, Retracted: !e.HasBody() || now.Retracted, Reactions: []reaction{}, Event: base64.StdEncoding.EncodeToString(raw),
 	}
 	if e.Lane == event.LaneMessage {
 		l.Log = e.Log.String()
 	}
-	if l.Kind = "text"; e.HasBody() {
-		l.Kind, l.Text = d.says(e)
+	if l.Kind = "text"; l.Retracted {
+		return l, nil
+	}
+	l.Kind, l.Text = d.says(e)
+	if now.Edit != nil {
+		l.Edited = now.Edit.Time.Wall().Format(stamp)
+		l.Kind, l.Text = spoken(now.Text)
+	}
+	for _, r := range now.Reactions {
+		by := make([]string, len(r.By))
+		for i, p := range r.By {
+			by[i] = p.String()
+		}
+		l.Reactions = append(l.Reactions, reaction{r.Text, by})
+	}
+	if a, ok := e.Amendment(); ok {
+		l.About = a.Target.String()
+		if a.Undo {
+			l.Kind = "reaction-undone"
+		}
+	}
+	if e.Kind == event.KindText {
+		if _, to, err := event.DecodeReply(e.Body); err == nil && !to.IsZero() {
+			l.ReplyTo = to.String()
+		}
 	}
 	return l, nil
+}
+
+// spoken gives the kind of a text, and what it says.
+func spoken(text string) (kind, said string) {
+	if act, ok := strings.CutPrefix(text, "/me "); ok {
+		return "action", act
+	}
+	return "text", text
 }
 
 // name is how somebody is called, the end of his peer ID if nobody says.
@@ -74,10 +142,12 @@ func (d *Document) says(e *event.Event) (kind, text string) {
 		if err != nil {
 			return "other", ""
 		}
-		if act, ok := strings.CutPrefix(text, "/me "); ok {
-			return "action", act
-		}
-		return "text", text
+		return spoken(text)
+	}
+	if a, ok := e.Amendment(); ok {
+		return map[event.Kind]string{
+			event.KindEdit: "edit", event.KindRetract: "retraction", event.KindReact: "reaction",
+		}[e.Kind], a.Text
 	}
 	body, err := room.DecodeBody(e.Kind, e.Body)
 	if err != nil {
@@ -108,9 +178,17 @@ func (l line) sentence() string {
 	case l.Retracted:
 		return l.Name + ": [retracted]"
 	case l.Kind == "text":
-		return l.Name + ": " + l.Text
+		return l.Name + ": " + l.answer() + l.Text + l.since()
 	case l.Kind == "action":
-		return "* " + l.Name + " " + l.Text
+		return "* " + l.Name + " " + l.answer() + l.Text + l.since()
+	case l.Kind == "edit":
+		return "* " + l.Name + " edited " + l.other + ": " + l.Text
+	case l.Kind == "retraction":
+		return "* " + l.Name + " took back " + l.other
+	case l.Kind == "reaction":
+		return "* " + l.Name + " reacted to " + l.other + ": " + l.Text
+	case l.Kind == "reaction-undone":
+		return "* " + l.Name + " took away a reaction to " + l.other + ": " + l.Text
 	case l.Kind == "join":
 		return "* " + l.Name + " joined as " + l.Text
 	case l.Kind == "leave":
@@ -127,6 +205,26 @@ func (l line) sentence() string {
 		return "* " + l.Name + " invited to a room: " + l.Text
 	}
 	return "* " + l.Name + " said something that this version does not know"
+}
+
+// answer says what a line answers.
+func (l line) answer() string {
+	if l.ReplyTo == "" {
+		return ""
+	}
+	return "(to " + l.other + ") "
+}
+
+// since is what a line says of what became of it.
+func (l line) since() string {
+	var b strings.Builder
+	if l.Edited != "" {
+		b.WriteString(" (edited)")
+	}
+	for _, r := range l.Reactions {
+		fmt.Fprintf(&b, " [%s %d]", r.Text, len(r.By))
+	}
+	return b.String()
 }
 
 // Render writes the document in a form.
@@ -157,11 +255,11 @@ func (d *Document) text(w io.Writer) error {
 	if _, err := fmt.Fprintf(w, "%s\n%s\n\n", title, head); err != nil {
 		return err
 	}
-	for _, e := range d.Events {
-		l, err := d.line(e)
-		if err != nil {
-			return err
-		}
+	all, err := d.all()
+	if err != nil {
+		return err
+	}
+	for _, l := range all {
 		said := strings.ReplaceAll(visible(l.sentence()), "\n", "\n"+more)
 		if _, err := fmt.Fprintf(w, "%s %s\n%s%s\n", l.Time, said, proof, l.Event); err != nil {
 			return err
@@ -178,11 +276,11 @@ func (d *Document) lines(w io.Writer) error {
 	if _, err := fmt.Fprintf(w, "%s\n", head); err != nil {
 		return err
 	}
-	for _, e := range d.Events {
-		l, err := d.line(e)
-		if err != nil {
-			return err
-		}
+	all, err := d.all()
+	if err != nil {
+		return err
+	}
+	for _, l := range all {
 		b, err := marshal(l)
 		if err != nil {
 			return err
@@ -218,12 +316,12 @@ func (d *Document) page(w io.Writer) error {
 	} else if on != nil {
 		data.Logging = "; the room was not logged by its members"
 	}
+	all, err := d.all()
+	if err != nil {
+		return err
+	}
 	day := ""
-	for _, e := range d.Events {
-		l, err := d.line(e)
-		if err != nil {
-			return err
-		}
+	for _, l := range all {
 		r := row{Clock: l.Time[11:19], Author: l.Author, Said: visible(l.sentence()), Class: "said"}
 		if l.Kind != "text" || l.Retracted {
 			r.Class = "note"

@@ -131,6 +131,55 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
+// TestAmended: what became of a text shows where it was said, and everything that
+// was said of it is there to be checked.
+func TestAmended(t *testing.T) {
+	t.Parallel()
+	conv := event.Conversation{7}
+	alice := &author{t: t, key: testKey(t, 1), conv: conv, at: time.UnixMilli(1_800_000_000_000)}
+	bob := &author{t: t, key: testKey(t, 2), conv: conv, at: time.UnixMilli(1_800_000_000_500)}
+	amend := func(by *author, kind event.Kind, a event.Amendment) *event.Event {
+		b, err := event.EncodeAmendment(kind, a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return by.writes(kind, b)
+	}
+	typo, gone := alice.says("helo"), alice.says("a secret")
+	reply, err := event.EncodeReply("hi", typo.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	events := []*event.Event{
+		typo, gone, bob.writes(event.KindText, reply),
+		amend(alice, event.KindEdit, event.Amendment{Target: typo.ID, Text: "hello"}),
+		amend(alice, event.KindRetract, event.Amendment{Target: gone.ID}),
+		amend(bob, event.KindReact, event.Amendment{Target: typo.ID, Text: "👍"}),
+		amend(bob, event.KindRetract, event.Amendment{Target: event.ID{9}}),
+	}
+	events[1] = Retracted(gone) // as the store keeps it
+	slices.SortFunc(events, func(a, b *event.Event) int { return int(int64(a.Time) - int64(b.Time)) })
+	d := New(Header{Conversation: conv.String(), Kind: "direct", Exported: time.UnixMilli(1_800_000_009_123)}, events)
+	for f, want := range map[Format][]string{
+		Text:  {": hello (edited) [👍 1]\n", ": [retracted]\n", ": (to the text of 08:00:01) hi\n", " edited the text of 08:00:01: hello\n", " took back the text of 08:00:02\n", " reacted to the text of 08:00:01: 👍\n", " took back a text that is not here\n"},
+		Lines: {`"edited":"2027-01-15T08:00:03.000Z"`, `"reply_to":"` + typo.ID.String(), `"reactions":[{"text":"👍","by":["` + bob.key.ID().String(), `"about":"` + gone.ID.String()},
+		HTML:  {": hello (edited) [👍 1]<"},
+	} {
+		file := render(t, d, f)
+		if _, err := Check(bytes.NewReader(file)); err != nil {
+			t.Errorf("%s: %v", f, err)
+		}
+		for _, w := range want {
+			if !bytes.Contains(file, []byte(w)) {
+				t.Errorf("%s lacks %q:\n%s", f, w, file)
+			}
+		}
+		if bytes.Contains(file, []byte("secret")) {
+			t.Errorf("%s shows what was retracted", f)
+		}
+	}
+}
+
 // TestAltered: no byte of what was said, or is shown of it, can be changed, taken
 // away or added.
 func TestAltered(t *testing.T) {

@@ -30,6 +30,14 @@ func (c *contact) open() bool {
 	return c.connected && !c.blocked && !other.blocked
 }
 
+// publish tells the owner's watchers of e, or of what it is about.
+func (c *contact) publish(e *entry) {
+	if told := c.told(e); told != nil {
+		m := c.view(told, everything)
+		c.owner.publish(api.Change{Type: api.ChangeMessage, Message: &m})
+	}
+}
+
 // forbidden is the error of what is said to somebody who is blocked.
 func (c *contact) forbidden() error {
 	return api.Errorf(api.CodeForbidden, "you have blocked %s: unblock him first", c.peer.self.Name)

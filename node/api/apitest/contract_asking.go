@@ -66,7 +66,7 @@ func testRoomRetract(p *party) {
 		if len(log) != 2 || !log[0].Retracted || log[0].Text != "" || log[0].Author != p.bobID || log[1].ID != keep.ID || log[1].Retracted || log[1].Text != "more" {
 			p.Errorf("%s's log is %+v", name, log)
 		}
-		if got := side.w.messages[r.ID]; len(log) == 2 && got != log[0] {
+		if got := side.w.messages[r.ID]; len(log) == 2 && !sameMessage(got, log[0]) {
 			p.Errorf("%s watched %+v, asked %+v", name, got, log[0])
 		}
 	}

@@ -30,7 +30,7 @@ func testLogsAgree(p *party) {
 			p.Errorf("message %d is %+v and %+v", i, a, b)
 		}
 		a.State, b.State = "", ""
-		if a != b {
+		if !sameMessage(a, b) {
 			p.Errorf("message %d is %+v at alice's, %+v at bob's", i, a, b)
 		}
 	}
@@ -87,7 +87,7 @@ func testLogSince(p *party) {
 				want = append(want, m)
 			}
 		}
-		if got := p.log(p.Alice, api.LogQuery{Target: "bob", Since: since}); !slices.Equal(got, want) {
+		if got := p.log(p.Alice, api.LogQuery{Target: "bob", Since: since}); !slices.EqualFunc(got, want, sameMessage) {
 			p.Errorf("since %v: got %d messages, want %d", since, len(got), len(want))
 		}
 	}

@@ -41,7 +41,7 @@ func testSendAndWait(p *party) {
 		p.Fatalf("bob's log is %+v", log)
 	}
 	c := w.until("the message", func(c api.Change) bool { return c.Type == api.ChangeMessage })
-	if *c.Message != log[0] {
+	if !sameMessage(*c.Message, log[0]) {
 		p.Errorf("bob was told %+v, his log says %+v", *c.Message, log[0])
 	}
 }

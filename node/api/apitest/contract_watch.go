@@ -129,7 +129,7 @@ func testWatchAddsUp(p *party) {
 	}
 	for _, who := range []string{"bob", "carol"} {
 		for _, want := range p.log(p.Alice, api.LogQuery{Target: who}) {
-			if got := w.messages[want.ID]; got != want {
+			if got := w.messages[want.ID]; !sameMessage(got, want) {
 				p.Errorf("watched message %+v, asked %+v", got, want)
 			}
 		}

@@ -120,7 +120,7 @@ func (p *place) judge(effects constitution.Effects) {
 		was, said := e.shown, e.Retracted
 		e.Retracted = v.Status == constitution.Retracted
 		e.shown = e.Retracted || v.Status == constitution.Visible
-		if e.Kind, e.Text = e.kind, e.text; e.Retracted {
+		if e.Kind, e.Text = e.kind, e.text; e.Retracted && !amends(e.kind) {
 			e.Kind, e.Text = api.MessageText, ""
 		}
 		switch {
@@ -151,7 +151,11 @@ func (p *place) show(e *entry) {
 
 // tell tells watchers of a message.
 func (p *place) tell(e *entry) {
-	if m := e.Message; !p.muted(m) {
+	told := p.told(e)
+	if told == nil {
+		return
+	}
+	if m := p.view(told, p.unmuted); !p.muted(m) {
 		p.owner.publish(api.Change{Type: api.ChangeMessage, Message: &m})
 	}
 }
@@ -176,7 +180,10 @@ func (p *place) unseen() int {
 
 func (p *place) hide(e *entry) {
 	p.log = slices.DeleteFunc(p.log, func(x *entry) bool { return x == e })
-	if !p.muted(e.Message) {
+	switch {
+	case amends(e.kind):
+		p.tell(e)
+	case !p.muted(e.Message):
 		p.owner.publish(api.Change{Type: api.ChangeHidden, Hidden: &api.Hidden{Conversation: p.room.id, ID: e.ID}})
 	}
 	if e.State == api.Received && !e.read {

@@ -96,8 +96,8 @@ func (h *history) latest() uint64 {
 	return 0
 }
 
-// list answers a query.
-func (h *history) list(q api.LogQuery) ([]api.Message, error) {
+// list answers a query; view gives what is shown.
+func (h *history) list(q api.LogQuery, view func(*entry) api.Message) ([]api.Message, error) {
 	if q.Before != "" && h.find(q.Before) == nil {
 		return nil, api.Errorf(api.CodeNotFound, "no message %q in this conversation", q.Before)
 	}
@@ -107,7 +107,7 @@ func (h *history) list(q api.LogQuery) ([]api.Message, error) {
 			break
 		}
 		if !e.Time.Before(q.Since) && (q.All || api.Listed(e.Kind)) {
-			rows = append(rows, e.Message)
+			rows = append(rows, view(e))
 		}
 	}
 	if q.Last > 0 && len(rows) > q.Last {

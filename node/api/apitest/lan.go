@@ -120,8 +120,9 @@ func (l *LAN) deliver(e *entry, from, to *contact) {
 	m := e.Message
 	m.State, m.Name, m.Verified = api.Received, to.peer.self.Name, to.verified
 	listed := api.Listed(m.Kind)
-	to.insert(&entry{Message: m, order: e.order, read: !listed})
-	to.owner.publish(api.Change{Type: api.ChangeMessage, Message: &m})
+	arrived := &entry{Message: m, order: e.order, read: !listed}
+	to.insert(arrived)
+	to.publish(arrived)
 	if listed {
 		to.unread++
 		to.owner.publishConversation(to)

@@ -35,25 +35,41 @@ func (n *FakeNode) Send(ctx context.Context, r api.SendRequest) (api.Receipt, er
 	if err != nil {
 		return api.Receipt{}, err
 	}
+	var m api.Message
+	m.Kind, m.Text = api.SplitAction(r.Text)
+	if r.ReplyTo != "" {
+		answered, err := to.pick(r.ReplyTo)
+		if err != nil {
+			n.leave()
+			return api.Receipt{}, err
+		}
+		m.ReplyTo = answered.ID
+	}
+	return n.commit(ctx, timeout, to, m, r.Wait)
+}
+
+// commit says m to somebody or in a room and waits for the receipt. It is called
+// with the lock held, and returns without it.
+func (n *FakeNode) commit(ctx context.Context, timeout *time.Timer, to talk, m api.Message, wait time.Duration) (api.Receipt, error) {
 	var e *entry
+	var err error
 	receipt := api.Receipt{State: api.Queued, Members: 1}
 	switch {
 	case to.place == nil && to.contact.blocked:
 		n.leave()
 		return api.Receipt{}, to.contact.forbidden()
 	case to.place == nil:
-		kind, kept := api.SplitAction(r.Text)
-		e = n.tell(to.contact, api.Message{Kind: kind, Text: kept}, api.Invitation{})
+		e = n.tell(to.contact, m, api.Invitation{})
 	default:
 		receipt.Members = to.place.others()
-		if e, err = to.place.say(r.Text); err != nil {
+		if e, err = to.place.say(m); err != nil {
 			n.leave()
 			return api.Receipt{}, err
 		}
 	}
 	receipt.ID, receipt.Conversation = e.ID, e.Conversation
 	n.leave()
-	if r.Wait <= 0 || receipt.Members == 0 {
+	if wait <= 0 || receipt.Members == 0 {
 		return receipt, nil
 	}
 	return n.receipt(ctx, timeout, to, e, receipt)
@@ -125,7 +141,7 @@ func (n *FakeNode) tell(c *contact, m api.Message, about api.Invitation) *entry 
 	m.Log, m.Seq, m.State = n.log, c.seq, api.Queued
 	e := &entry{order: n.lan.order, Message: m, about: about}
 	c.log = append(c.log, e)
-	n.publish(api.Change{Type: api.ChangeMessage, Message: &m})
+	c.publish(e)
 	n.lan.deliver(e, c, c.peer.contacts[n.self.PeerID])
 	return e
 }
@@ -144,7 +160,7 @@ func (n *FakeNode) Log(ctx context.Context, q api.LogQuery) ([]api.Message, erro
 	if of.place != nil {
 		q.Last = 0 // of what is left
 	}
-	rows, err := of.history().list(q)
+	rows, err := of.history().list(q, of.view)
 	if of.place != nil {
 		rows = slices.DeleteFunc(rows, func(m api.Message) bool { return of.place.muted(m) })
 		if last > 0 {

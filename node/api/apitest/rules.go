@@ -42,15 +42,23 @@ func (p *place) may() error {
 }
 
 // bodyOf is the body of a message of the owner.
-func bodyOf(kind, text string) (event.Kind, []byte, error) {
+func bodyOf(m api.Message) (event.Kind, []byte, error) {
 	var b constitution.Body
-	switch kind {
+	text := m.Text
+	switch m.Kind {
 	case api.MessageAction:
 		text = api.ActionPrefix + text
 		fallthrough
 	case api.MessageText:
 		raw, err := event.EncodeText(text)
 		return event.KindText, raw, err
+	case api.MessageEdit, api.MessageRetraction, api.MessageReaction, api.MessageUnreaction:
+		a, err := amendment(m)
+		if err != nil {
+			return 0, nil, err
+		}
+		raw, err := event.EncodeAmendment(eventKinds[m.Kind], a)
+		return eventKinds[m.Kind], raw, err
 	case api.MessageJoin:
 		b = &constitution.Join{Nick: text}
 	case api.MessageLeave:
@@ -75,27 +83,39 @@ func newEvent(id string, h event.Header, body []byte) *event.Event {
 	return e
 }
 
-// say is [place.commit] of a text, at the room's pace.
-func (p *place) say(text string) (*entry, error) {
+// say is [place.commit] of what somebody writes; texts and edits at the room's
+// pace.
+func (p *place) say(m api.Message) (*entry, error) {
 	if err := p.may(); err != nil {
 		return nil, err
 	}
 	var last time.Time
 	for _, e := range p.own() {
-		if api.Listed(e.Kind) {
+		if paced(e.Kind) {
 			last = e.Time.Time
 		}
+	}
+	if !paced(m.Kind) {
+		return p.commitMessage(m)
 	}
 	if err := refused(p.rules.Paced(p.owner.id, last, p.owner.lan.now())); err != nil {
 		return nil, err
 	}
-	return p.commit(api.SplitAction(text))
+	return p.commitMessage(m)
 }
 
-// commit is the owner's next event in the room; it goes out at once.
+func paced(kind string) bool { return api.Listed(kind) || kind == api.MessageEdit }
+
+// commit is [place.commitMessage] of a kind and a text.
 func (p *place) commit(kind, text string) (*entry, error) {
+	return p.commitMessage(api.Message{Kind: kind, Text: text})
+}
+
+// commitMessage is the owner's next event in the room; it goes out at once.
+func (p *place) commitMessage(m api.Message) (*entry, error) {
 	n := p.owner
-	number, body, err := bodyOf(kind, text)
+	kind, text := m.Kind, m.Text
+	number, body, err := bodyOf(m)
 	if err != nil {
 		return nil, api.Errorf(api.CodeBadText, "%w", err)
 	}
@@ -122,7 +142,7 @@ func (p *place) commit(kind, text string) (*entry, error) {
 	e := &entry{order: n.lan.order, event: ev, kind: kind, text: text, Message: api.Message{
 		ID: ev.ID.String(), Conversation: p.room.id,
 		Author: n.self.PeerID, Name: n.self.Name, Nick: nick, Time: api.Time{Time: ev.Time.Wall()},
-		Log: n.log, Seq: p.seq, Kind: kind, Text: text, State: api.Queued,
+		Log: n.log, Seq: p.seq, Kind: kind, Text: text, State: api.Queued, ReplyTo: m.ReplyTo, About: m.About,
 	}}
 	if !p.hold(e) {
 		return nil, api.Errorf(api.CodeInternal, "the room does not take what it drafted")

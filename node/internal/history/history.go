@@ -44,6 +44,9 @@ type Tx interface {
 	// already. A quiet message is never unread.
 	InsertRoom(e *event.Event, at time.Time, verdict uint8, quiet bool) (bool, error)
 	InsertControl(room event.Conversation, e *event.Event, at time.Time) (bool, error)
+	// Spoken tells of a text stored in this change whether an edit, a retraction or
+	// a reaction that is about it came before it.
+	Spoken(id event.ID) bool
 	// SetVerdict changes the verdict on a message held, DropEvent removes one.
 	SetVerdict(id event.ID, verdict uint8) error
 	DropEvent(id event.ID) error
@@ -73,8 +76,9 @@ type Config struct {
 	Key   identity.Key
 	Rand  io.Reader // for log IDs
 	// Stored is told of every event that entered the history, in the order of
-	// commits, and of the moment it did.
-	Stored func(e *event.Event, at time.Time)
+	// commits, and of the moment it did. spoken: something that is about it came
+	// before it, so that it is not to be shown as it is.
+	Stored func(e *event.Event, at time.Time, spoken bool)
 }
 
 // Ledger is the way into the history.
@@ -108,7 +112,7 @@ func (l *Ledger) Append(ctx context.Context, conv event.Conversation, kind event
 		if err := tx.SetClock(h.Time); err != nil {
 			return err
 		}
-		tx.OnCommit(func() { l.cfg.Stored(e, now) })
+		tx.OnCommit(func() { l.cfg.Stored(e, now, false) })
 		return nil
 	})
 	if err != nil {
@@ -208,7 +212,8 @@ func (l *Ledger) insert(tx Tx, e *event.Event, now time.Time) (bool, error) {
 	if err != nil || !fresh {
 		return false, err
 	}
-	tx.OnCommit(func() { l.cfg.Stored(e, now) })
+	spoken := tx.Spoken(e.ID)
+	tx.OnCommit(func() { l.cfg.Stored(e, now, spoken) })
 	return true, nil
 }
 

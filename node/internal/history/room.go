@@ -34,6 +34,12 @@ type RoomBatch struct {
 	Quiet func(event.Kind) bool
 }
 
+// Committed is what came of a RoomBatch.
+type Committed struct {
+	At     time.Time
+	Spoken map[event.ID]bool // see Tx
+}
+
 // OwnLog is the log our events of the room go to, made if there is none. The
 // rules are asked about it before anything is drafted.
 func (l *Ledger) OwnLog(ctx context.Context, room event.Conversation) (event.LogKey, error) {
@@ -134,12 +140,13 @@ func (l *Ledger) append(tx Tx, h event.Header, d Draft, now time.Time) (*event.E
 	return e, err
 }
 
-// CommitRoom commits what the rules decided, all or none, and returns the moment
-// it did. The caller has verified the events' signatures and checked their
+// CommitRoom commits what the rules decided, all or none. The caller has verified the events' signatures and checked their
 // bodies. Our log is retired if an event of it that we lack is among them.
 // Stored is not called: the room tells its faces.
-func (l *Ledger) CommitRoom(ctx context.Context, id event.Conversation, b RoomBatch) (at time.Time, err error) {
-	err = l.cfg.Store.Update(ctx, func(tx Tx) error {
+func (l *Ledger) CommitRoom(ctx context.Context, id event.Conversation, b RoomBatch) (Committed, error) {
+	var at time.Time
+	spoken := map[event.ID]bool{}
+	err := l.cfg.Store.Update(ctx, func(tx Tx) error {
 		at = time.Now()
 		clock, err := tx.Clock()
 		if err != nil {
@@ -158,6 +165,11 @@ func (l *Ledger) CommitRoom(ctx context.Context, id event.Conversation, b RoomBa
 		settled, err := l.commitMessages(tx, id, b, at, &merged)
 		if err != nil {
 			return err
+		}
+		for _, e := range b.Messages {
+			if tx.Spoken(e.ID) {
+				spoken[e.ID] = true
+			}
 		}
 		for v, status := range b.Verdicts {
 			if settled[v] {
@@ -178,9 +190,9 @@ func (l *Ledger) CommitRoom(ctx context.Context, id event.Conversation, b RoomBa
 		return tx.SetClock(merged)
 	})
 	if err != nil {
-		return time.Time{}, fmt.Errorf("commit events of room %s: %w", id, err)
+		return Committed{}, fmt.Errorf("commit events of room %s: %w", id, err)
 	}
-	return at, nil
+	return Committed{at, spoken}, nil
 }
 
 // commitMessages inserts the batch's messages, but for those that it drops, and

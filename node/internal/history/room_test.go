@@ -73,7 +73,7 @@ func newBench(t *testing.T) *bench {
 		t.Fatal(err)
 	}
 	b := &bench{disk: disk{s}}
-	b.Ledger = history.New(history.Config{Store: b.disk, Key: k, Rand: rand.Reader, Stored: func(*event.Event, time.Time) { b.told++ }})
+	b.Ledger = history.New(history.Config{Store: b.disk, Key: k, Rand: rand.Reader, Stored: func(*event.Event, time.Time, bool) { b.told++ }})
 	return b
 }
 
@@ -97,11 +97,11 @@ func (b *bench) append(t *testing.T, id event.Conversation, drafts ...history.Dr
 
 func (b *bench) commit(t *testing.T, id event.Conversation, batch history.RoomBatch) time.Time {
 	t.Helper()
-	at, err := b.CommitRoom(t.Context(), id, batch)
+	done, err := b.CommitRoom(t.Context(), id, batch)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return at
+	return done.At
 }
 
 func (b *bench) ownLog(t *testing.T, id event.Conversation) event.LogKey {

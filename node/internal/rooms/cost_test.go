@@ -101,8 +101,8 @@ func (c *crowd) next(b *testing.B, i int, kind event.Kind, body []byte) *event.E
 // quick is a disk that keeps nothing: what the room does is measured.
 type quick struct{ *disk }
 
-func (quick) Commit(context.Context, event.Conversation, Batch) (time.Time, error) {
-	return time.Time{}, nil
+func (quick) Commit(context.Context, event.Conversation, Batch) (Committed, error) {
+	return Committed{}, nil
 }
 
 func (quick) Frontier(context.Context, event.Conversation) (event.Frontier, error) {

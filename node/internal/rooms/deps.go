@@ -127,7 +127,15 @@ type Ledger interface {
 	// Append signs and commits our next events, all or none.
 	Append(ctx context.Context, room event.Conversation, drafts []room.Draft) ([]*event.Event, error)
 	// Commit commits what came from elsewhere and was judged.
-	Commit(ctx context.Context, room event.Conversation, b Batch) (at time.Time, err error)
+	Commit(ctx context.Context, room event.Conversation, b Batch) (Committed, error)
+}
+
+// Committed is what came of a batch.
+type Committed struct {
+	At time.Time
+	// Spoken are texts that came after an edit, a retraction or a reaction that is
+	// about them.
+	Spoken map[event.ID]bool
 }
 
 // Verdict is what is to happen to a payload.
@@ -181,6 +189,8 @@ type Message struct {
 	Verdict room.Verdict
 	// Fresh: it was not here before; else only its verdict changed.
 	Fresh bool
+	// Spoken: it came after something that is about it.
+	Spoken bool
 }
 
 // Scene is what a room is while something happens in it.

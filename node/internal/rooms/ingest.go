@@ -179,12 +179,12 @@ func (in *intake) judge(ctx context.Context) error {
 	}
 	b := in.batch()
 	in.keepPlaces(&b)
-	at, err := r.svc.cfg.Ledger.Commit(ctx, r.id, b)
+	done, err := r.svc.cfg.Ledger.Commit(ctx, r.id, b)
 	if err != nil {
 		r.failed(err)
 		return err
 	}
-	r.after(ctx, in, b, at)
+	r.after(ctx, in, b, done)
 	r.compact(ctx)
 	return nil
 }

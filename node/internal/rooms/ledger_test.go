@@ -65,11 +65,11 @@ func (d *disk) Append(_ context.Context, id event.Conversation, drafts []room.Dr
 	return out, nil
 }
 
-func (d *disk) Commit(_ context.Context, id event.Conversation, b Batch) (time.Time, error) {
+func (d *disk) Commit(_ context.Context, id event.Conversation, b Batch) (Committed, error) {
 	done, err := d.begin("Commit")
 	defer done()
 	if err != nil {
-		return time.Time{}, err
+		return Committed{}, err
 	}
 	r := d.of(id)
 	r.commits = append(r.commits, b)
@@ -87,5 +87,5 @@ func (d *disk) Commit(_ context.Context, id event.Conversation, b Batch) (time.T
 		r.spoil(x)
 		r.messages = slices.DeleteFunc(r.messages, func(e *event.Event) bool { return e.ID == x })
 	}
-	return time.Now(), nil
+	return Committed{At: time.Now()}, nil
 }

@@ -101,7 +101,7 @@ func (r *Room) reload(ctx context.Context) error {
 			if v != room.Visible {
 				c.stored[e.ID] = v
 			}
-			if e.Author == r.svc.self && e.Kind == event.KindText {
+			if e.Author == r.svc.self && (e.Kind == event.KindText || e.Kind == event.KindEdit) {
 				said = e.Time
 			}
 		}

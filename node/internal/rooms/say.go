@@ -90,7 +90,9 @@ func (r *Room) drafts(w *word, begun bool) ([]room.Draft, error) {
 	if err != nil {
 		return nil, err
 	}
-	if w.kind == event.KindText {
+	// An edit would say as much as a text.
+	paced := w.kind == event.KindText || w.kind == event.KindEdit
+	if paced {
 		if err := r.rules.Paced(r.svc.self, r.lastSaid, now); err != nil {
 			return nil, err
 		}
@@ -103,7 +105,7 @@ func (r *Room) drafts(w *word, begun bool) ([]room.Draft, error) {
 		}
 		out = append(out, d)
 	}
-	if w.kind == event.KindText {
+	if paced {
 		r.lastSaid = now
 	}
 	return append(out, room.Draft{Lane: event.LaneMessage, Kind: w.kind, Ctl: ctl, Body: w.body}), nil
@@ -191,7 +193,7 @@ func (r *Room) takeOwn(ctx context.Context, in *intake) {
 		}
 	}
 	clear(r.inStep)
-	r.tell(ctx, in, b, time.Now())
+	r.tell(ctx, in, b, Committed{At: time.Now()})
 	r.compact(ctx)
 }
 

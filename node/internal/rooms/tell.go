@@ -4,7 +4,6 @@ import (
 	"context"
 	"maps"
 	"slices"
-	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
@@ -12,8 +11,8 @@ import (
 	"p2pchat/protocol/room"
 )
 
-// after tells whom it concerns what was committed at that time.
-func (r *Room) after(ctx context.Context, in *intake, b Batch, at time.Time) {
+// after tells whom it concerns what was committed.
+func (r *Room) after(ctx context.Context, in *intake, b Batch, done Committed) {
 	clear(r.inStep)
 	front, err := r.svc.cfg.Store.Frontier(ctx, r.id)
 	if err != nil {
@@ -39,7 +38,7 @@ func (r *Room) after(ctx context.Context, in *intake, b Batch, at time.Time) {
 			r.svc.cfg.Receipt(k.Author, r.id, k, h)
 		}
 	}
-	r.tell(ctx, in, b, at)
+	r.tell(ctx, in, b, done)
 }
 
 func (r *Room) scene() Scene {
@@ -62,13 +61,13 @@ func (r *Room) tellMessages(ms []Message) {
 }
 
 // tell has the handler hear of a batch.
-func (r *Room) tell(ctx context.Context, in *intake, b Batch, at time.Time) {
+func (r *Room) tell(ctx context.Context, in *intake, b Batch, done Committed) {
 	h := r.svc.cfg.Handler
 	var ms []Message
 	said := false // something people say of themselves, or the subject
-	message := func(e *event.Event, at time.Time, fresh bool) {
+	message := func(e *event.Event, fresh bool) {
 		v, _ := r.rules.Verdict(e.ID)
-		ms = append(ms, Message{Event: e, At: at, Nick: r.rules.NickAt(e), Verdict: v, Fresh: fresh})
+		ms = append(ms, Message{Event: e, At: done.At, Nick: r.rules.NickAt(e), Verdict: v, Fresh: fresh, Spoken: done.Spoken[e.ID]})
 		switch e.Kind {
 		case room.KindJoin, room.KindLeave, room.KindNick, room.KindSubject:
 			said = true
@@ -76,7 +75,7 @@ func (r *Room) tell(ctx context.Context, in *intake, b Batch, at time.Time) {
 	}
 	for _, e := range b.Messages {
 		if b.Verdicts[e.ID] != Refused {
-			message(e, at, true)
+			message(e, true)
 		}
 	}
 	var older []event.ID
@@ -93,7 +92,7 @@ func (r *Room) tell(ctx context.Context, in *intake, b Batch, at time.Time) {
 			break
 		}
 		for _, e := range events {
-			message(e, at, false)
+			message(e, false)
 		}
 		older = older[1+slices.Index(older, events[len(events)-1].ID):]
 		if len(older) > 0 { // a switch may touch more than memory is for
@@ -104,7 +103,7 @@ func (r *Room) tell(ctx context.Context, in *intake, b Batch, at time.Time) {
 	r.tellMessages(ms)
 	governed := slices.ContainsFunc(in.effects, func(e room.Effects) bool { return len(e.Governed) > 0 || e.Everyone || len(e.People) > 0 })
 	if len(b.Control) > 0 {
-		h.Governed(r.id, r.scene(), b.Control, asides(r.rules, b.Control), at)
+		h.Governed(r.id, r.scene(), b.Control, asides(r.rules, b.Control), done.At)
 	}
 	if said || governed {
 		r.peopleChanged()

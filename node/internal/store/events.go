@@ -17,15 +17,18 @@ type Stored struct {
 	// Forked: the author signed another event for the same place of his log.
 	Forked  bool
 	Verdict Verdict // of a message of a room
+	// Amended is what became of it; only of what [Reader.Log] and [Reader.Shown] give.
+	Amended Amended
 }
 
 const storedColumns = `e.id, e.header, e.signature, e.body, e.received, e.verdict,
 	EXISTS (SELECT 1 FROM event o WHERE o.log = e.log AND o.seq = e.seq AND o.n <> e.n)`
 
-func scanStored(scan func(...any) error) (Stored, error) {
+// scanStored reads storedColumns, with more columns after them.
+func scanStored(scan func(...any) error, after ...any) (Stored, error) {
 	var s Stored
 	var received int64
-	e, err := scanEvent(scan, nil, &received, &s.Verdict, &s.Forked)
+	e, err := scanEvent(scan, nil, append([]any{&received, &s.Verdict, &s.Forked}, after...)...)
 	s.Event, s.Received = e, time.UnixMilli(received).UTC()
 	return s, err
 }

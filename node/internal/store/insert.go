@@ -26,6 +26,9 @@ func (tx *Tx) Insert(e *event.Event, received time.Time) (bool, error) {
 	if err != nil || int64(e.Seq) < l.low {
 		return false, err
 	}
+	if e, err = tx.arriving(e); err != nil {
+		return false, err
+	}
 	evicts := false
 	if int64(e.Seq) > l.top {
 		tx.news.added = append(tx.news.added, e)
@@ -37,7 +40,7 @@ func (tx *Tx) Insert(e *event.Event, received time.Time) (bool, error) {
 			return false, err
 		}
 	}
-	if err := tx.put(&l, e, received, VerdictNone, false); err != nil {
+	if err := tx.put(&l, e, received, VerdictNone, e.Kind.Amends()); err != nil {
 		return false, err
 	}
 	if evicts {
@@ -59,12 +62,22 @@ func checkMessage(e *event.Event) error {
 // put writes the row of an event of the message lane that is new, and has log
 // and conversation follow.
 func (tx *Tx) put(l *logRow, e *event.Event, received time.Time, v Verdict, quiet bool) error {
-	_, err := tx.exec(`INSERT INTO event (id, conv, author, lane, log, seq, time, kind, received, header, signature, body, verdict, quiet)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+	target := about(e)
+	res, err := tx.exec(`INSERT INTO event (id, conv, author, lane, log, seq, time, kind, received, header, signature, body, verdict, quiet, target)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		e.ID[:], l.conv, l.author, int(e.Lane), l.n, int64(e.Seq), clockIn(e.Time), int64(e.Kind), received.UnixMilli(),
-		e.Raw, e.Signature, blob(e.Body), int(v), quiet)
+		e.Raw, e.Signature, blob(e.Body), int(v), quiet, idIn(target))
 	if err != nil {
 		return err
+	}
+	if target != nil {
+		n, err := res.LastInsertId()
+		if err != nil {
+			return err
+		}
+		if err := tx.amends(n, e.Kind, *target, v); err != nil {
+			return err
+		}
 	}
 	tx.bytes += e.Size()
 	if int64(e.Seq) > l.seen && v.counts(quiet) {
@@ -102,15 +115,15 @@ func (tx *Tx) went(conv int64) error {
 // the place. evicts: the place was full and one that e outbids is gone.
 func (tx *Tx) makeRoom(l *logRow, e *event.Event) (known, evicts bool, err error) {
 	type held struct {
-		n    int64
-		id   []byte
-		body bool
+		n           int64
+		id          []byte
+		body, quiet bool
 	}
 	var here []held
-	err = tx.rows(`SELECT n, id, body IS NOT NULL FROM event WHERE log = ? AND seq = ?`, []any{l.n, int64(e.Seq)},
+	err = tx.rows(`SELECT n, id, body IS NOT NULL, quiet FROM event WHERE log = ? AND seq = ?`, []any{l.n, int64(e.Seq)},
 		func(scan func(...any) error) (bool, error) {
 			var h held
-			err := scan(&h.n, &h.id, &h.body)
+			err := scan(&h.n, &h.id, &h.body, &h.quiet)
 			here = append(here, h)
 			return true, err
 		})
@@ -123,8 +136,7 @@ func (tx *Tx) makeRoom(l *logRow, e *event.Event) (known, evicts bool, err error
 			if h.body || e.Body == nil {
 				return true, false, nil
 			}
-			_, err := tx.exec(`UPDATE event SET body = ? WHERE n = ?`, e.Body, h.n)
-			return true, false, err
+			return true, false, tx.embody(h.n, e)
 		}
 		if worst < 0 || bytes.Compare(h.id, here[worst].id) > 0 {
 			worst = i
@@ -136,11 +148,24 @@ func (tx *Tx) makeRoom(l *logRow, e *event.Event) (known, evicts bool, err error
 	if bytes.Compare(e.ID[:], here[worst].id) > 0 {
 		return true, false, nil
 	}
-	if int64(e.Seq) > l.seen {
+	if int64(e.Seq) > l.seen && !here[worst].quiet {
 		l.unread--
 	}
 	_, err = tx.exec(`DELETE FROM event WHERE n = ?`, here[worst].n)
 	return false, true, err
+}
+
+// embody gives the event in row n, which is here without it, its body.
+func (tx *Tx) embody(n int64, e *event.Event) error {
+	target := about(e)
+	if _, err := tx.exec(`UPDATE event SET body = ?, target = ? WHERE n = ?`, e.Body, idIn(target), n); err != nil || target == nil {
+		return err
+	}
+	var v Verdict
+	if err := tx.row(`SELECT verdict FROM event WHERE n = ?`, []any{n}, &v); err != nil {
+		return err
+	}
+	return tx.amends(n, e.Kind, *target, v)
 }
 
 // advance moves the head over e, just inserted, and what had waited for it.

@@ -56,6 +56,7 @@ func openReaders(path, uri string) (*sql.DB, error) {
 
 func openWriter(path string) (*sql.DB, error) {
 	return openDB(path, "mode=rw", "foreign_keys=on", "synchronous=full", "temp_store=memory",
+		"secure_delete=on", // what was taken back does not stay in unused pages
 		fmt.Sprintf("cache_size=-%d", writerCache), "journal_size_limit=4194304")
 }
 

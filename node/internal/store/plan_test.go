@@ -33,6 +33,12 @@ func TestNothingScans(t *testing.T) {
 		t.Fatal(err)
 	}
 	insert(t, s, dropped, whole[2], whole[0], whole[1]) // completes a body, closes a gap
+	taken := amendment(t, 2, 8, 4, event.KindRetract, event.Amendment{Target: whole[1].ID})
+	bareTaken, err := event.Decode(taken.Raw, taken.Signature, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	insert(t, s, bareTaken, taken)
 	update(t, s, func(tx *Tx) error {
 		if err := tx.SetLow(conv1, whole[0].Key(), 3); err != nil {
 			return err
@@ -125,6 +131,9 @@ func TestNothingScans(t *testing.T) {
 			func() error { _, err := r.Controls(conv1); return err },
 			func() error { _, err := r.newest(conv1, 5, start); return err },
 			func() error { return r.eachRoomMessage(conv1, func(*event.Event, Verdict) error { return nil }) },
+			func() error { _, err := r.Shown(before, true); return err },
+			func() error { _, err := r.Shown(before, false); return err },
+			func() error { _, err := r.matching(conv1, event.ID{}, before, 2); return err },
 			func() error { _, err := r.IsOwnLog(conv1, event.LogID{1}); return err },
 		} {
 			if err := read(); err != nil {

@@ -73,7 +73,7 @@ var (
 // lane gives what q wants of one lane, oldest first.
 func (r *Reader) lane(q LogQuery, lane *laneSQL) ([]Stored, error) {
 	var query strings.Builder
-	query.WriteString(`SELECT ` + storedColumns + ` ` + lane.from)
+	query.WriteString(`SELECT ` + storedColumns + `, EXISTS (SELECT 1 FROM event a WHERE a.target = e.id) ` + lane.from)
 	args := []any{q.Conv[:]}
 	if !q.Since.IsZero() {
 		query.WriteString(` AND e.time >= ?`)
@@ -103,13 +103,26 @@ func (r *Reader) lane(q LogQuery, lane *laneSQL) ([]Stored, error) {
 		args = append(args, q.Last)
 	}
 	var out []Stored
+	var spoken []int // those of out that something is about
 	err := r.rows(query.String(), args, func(scan func(...any) error) (bool, error) {
-		s, err := scanStored(scan)
+		var about bool
+		s, err := scanStored(scan, &about)
+		if about {
+			spoken = append(spoken, len(out))
+		}
 		out = append(out, s)
 		return true, err
 	})
+	if err != nil {
+		return nil, err
+	}
+	for _, i := range spoken {
+		if err := r.becomes(&out[i], q.Unblocked); err != nil {
+			return nil, err
+		}
+	}
 	slices.Reverse(out)
-	return out, err
+	return out, nil
 }
 
 // Log gives messages in the order of display and logs (time, author, log, seq,

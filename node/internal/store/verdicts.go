@@ -62,6 +62,9 @@ func (tx *Tx) InsertRoom(e *event.Event, received time.Time, v Verdict, quiet bo
 	if err != nil {
 		return false, err
 	}
+	if e, err = tx.arriving(e); err != nil {
+		return false, err
+	}
 	if int64(e.Seq) > l.top {
 		tx.news.added = append(tx.news.added, e)
 	} else {
@@ -114,7 +117,7 @@ func (tx *Tx) known(e *event.Event) (bool, error) {
 		return false, nil
 	}
 	if err == nil && !body && e.Body != nil {
-		_, err = tx.exec(`UPDATE event SET body = ? WHERE n = ?`, e.Body, n)
+		err = tx.embody(n, e)
 	}
 	return true, err
 }
@@ -124,16 +127,19 @@ type heldMessage struct {
 	n, seq, time, received int64
 	verdict                Verdict
 	quiet                  bool
+	kind                   event.Kind
+	target                 *event.ID // of what it is about, nil if of nothing
 	conv                   event.Conversation
 	log                    event.LogKey
 }
 
 func (tx *Tx) heldMessage(id event.ID) (heldMessage, error) {
 	var m heldMessage
-	var conv, author, log []byte
-	err := tx.row(`SELECT e.n, e.seq, e.time, e.received, e.verdict, e.quiet, c.id, p.id, l.log
+	var conv, author, log, target []byte
+	err := tx.row(`SELECT e.n, e.seq, e.time, e.received, e.verdict, e.quiet, e.kind, e.target, c.id, p.id, l.log
 		FROM event e JOIN log l ON l.n = e.log JOIN conversation c ON c.n = e.conv JOIN peer p ON p.n = e.author WHERE e.id = ?`,
-		[]any{id[:]}, &m.n, &m.seq, &m.time, &m.received, &m.verdict, &m.quiet, &conv, &author, &log)
+		[]any{id[:]}, &m.n, &m.seq, &m.time, &m.received, &m.verdict, &m.quiet, &m.kind, &target, &conv, &author, &log)
+	m.target = idOrNil(target)
 	copy(m.conv[:], conv)
 	m.log.Author = peer.ID(author)
 	copy(m.log.Log[:], log)
@@ -158,6 +164,11 @@ func (tx *Tx) SetVerdict(id event.ID, v Verdict) error {
 	}
 	if _, err := tx.exec(`UPDATE event SET verdict = ? WHERE n = ?`, int(v), m.n); err != nil {
 		return err
+	}
+	if m.target != nil {
+		if err := tx.amends(m.n, m.kind, *m.target, v); err != nil {
+			return err
+		}
 	}
 	l, err := tx.logRow(m.conv, m.log)
 	if err == nil {

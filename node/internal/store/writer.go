@@ -26,6 +26,8 @@ type Tx struct {
 	after []func()
 	news  news
 	clock *clockReading // the writer's
+	// spoken are texts that were stored after something that is about them.
+	spoken map[event.ID]bool
 }
 
 // clockReading is the clock as the running transaction has it. Every event

@@ -2,6 +2,8 @@ package cli
 
 import (
 	"context"
+	"fmt"
+	"hash/fnv"
 	"time"
 
 	"p2pchat/node/api"
@@ -23,7 +25,7 @@ const (
 // follower prints the messages of one conversation as the node tells of them.
 // When the node drops changes because we were slow, it reads what is missing
 // from the log: every message that stands behind what was known of its
-// author's log before. Nothing is printed twice, unless it was retracted
+// author's log before. Nothing is printed twice, unless it became something else
 // meanwhile, and nothing left out.
 type follower struct {
 	svc    api.Service
@@ -34,14 +36,14 @@ type follower struct {
 	conversation string            // "" until a first message shows it
 	heads        map[string]uint64 // by author and log: the newest seq known
 	floor        time.Time         // before it, logs that are not in heads are old
-	seen         map[string]bool   // IDs of order; whether they were retracted
+	seen         map[string]uint64 // IDs of order; what they looked like
 	order        []string          // the recent messages' IDs, a ring from next on
 	next         int
 }
 
 // run follows until ctx ends, the node does, or print fails.
 func (f *follower) run(ctx context.Context) error {
-	f.heads, f.seen = map[string]uint64{}, map[string]bool{}
+	f.heads, f.seen = map[string]uint64{}, map[string]uint64{}
 	started := false
 	for change, err := range f.svc.Watch(ctx, 0) {
 		switch {
@@ -89,8 +91,8 @@ func (f *follower) take(ctx context.Context, m api.Message) error {
 		// tells; it is read again until there is one.
 		return f.catchUp(ctx)
 	}
-	// One that is retracted after it was printed is printed once more, as such.
-	if retracted, seen := f.seen[m.ID]; m.Conversation != f.conversation || seen && (retracted || !m.Retracted) {
+	// One that was edited, reacted to or retracted is printed once more.
+	if was, seen := f.seen[m.ID]; m.Conversation != f.conversation || seen && was == look(m) {
 		return nil
 	}
 	f.note(m)
@@ -115,6 +117,10 @@ func (f *follower) catchUp(ctx context.Context) error {
 		fresh := false
 		for i := len(page) - 1; i >= 0; i-- {
 			m := page[i]
+			if was, seen := f.seen[m.ID]; seen && was != look(m) {
+				missing = append(missing, m)
+				continue
+			}
 			head, known := f.heads[logKey(m)]
 			if m.Seq <= head {
 				delete(behind, logKey(m))
@@ -142,12 +148,22 @@ func (f *follower) catchUp(ctx context.Context) error {
 	return nil
 }
 
+// look is the same for a message that looks the same.
+func look(m api.Message) uint64 {
+	h := fnv.New64a()
+	_, _ = fmt.Fprintf(h, "%q %q %t %v", m.Kind, m.Text, m.Retracted, m.Edited.UnixMilli()) // never fails
+	for _, r := range m.Reactions {
+		_, _ = fmt.Fprintf(h, " %q %q", r.Text, r.By)
+	}
+	return h.Sum64()
+}
+
 // note remembers that m needs no printing any more.
 func (f *follower) note(m api.Message) {
 	f.conversation = m.Conversation
 	f.heads[logKey(m)] = max(f.heads[logKey(m)], m.Seq)
 	_, seen := f.seen[m.ID]
-	f.seen[m.ID] = m.Retracted
+	f.seen[m.ID] = look(m)
 	if seen {
 		return
 	}

@@ -15,15 +15,19 @@ const defaultLast = 50
 func (a *app) logCmd() *cobra.Command {
 	q := api.LogQuery{}
 	var since string
+	var ids bool
 	cmd := &cobra.Command{
 		Use:   "log TARGET",
 		Short: "List what was said, oldest first",
 		Long: `List the messages of a conversation, oldest first: the last 50 unless --last says
 otherwise (0 for all). Who came and went in a room, how it was governed, and
-invitations are listed with --all. What a moderator took back shows as [retracted].
+invitations are listed with --all, and so is what was said about messages. Those
+show as they were left: edited, with reactions, or as [retracted]. --ids puts the
+beginning of its ID before each, by which edit, retract, react and reply take it.
 No running node is needed.`,
 		Example: `  p2pchat log '@alice'
   p2pchat log '#dev' --all
+  p2pchat log '#dev' --ids --last 10
   p2pchat log '@alice' --last 1000 --since 24h --json
   p2pchat log 'alice' --last 0 --since '2026-01-31T12:00:00Z'`,
 		Args:              exactly("TARGET"),
@@ -36,23 +40,25 @@ No running node is needed.`,
 			if q.Since, err = parseSince(since, time.Now()); err != nil {
 				return err
 			}
-			return a.withReader(ctx, func(ctx context.Context, r api.Reader) error { return a.printLog(ctx, r, q) })
+			return a.withReader(ctx, func(ctx context.Context, r api.Reader) error { return a.printLog(ctx, r, q, ids) })
 		}),
 	}
 	f := cmd.Flags()
 	f.IntVar(&q.Last, "last", defaultLast, "list the newest `N` messages, 0 for all")
 	f.StringVar(&since, "since", "", "list what was said after `TIME`, or within that DURATION")
-	f.BoolVar(&q.All, "all", false, "list joins, leaves, government and invitations too")
+	f.BoolVar(&q.All, "all", false, "list joins, leaves, government, invitations and what was said about messages too")
+	f.BoolVar(&ids, "ids", false, "show the first digits of each message's ID")
 	noCompletion(cmd, "last", "since")
 	return cmd
 }
 
-func (a *app) printLog(ctx context.Context, r api.Reader, q api.LogQuery) error {
+func (a *app) printLog(ctx context.Context, r api.Reader, q api.LogQuery, ids bool) error {
 	messages, err := r.Log(ctx, q)
 	if err != nil {
 		return err
 	}
 	t := a.newTranscript()
+	t.ids = ids
 	for _, m := range messages {
 		if err := t.print(m); err != nil {
 			return err

@@ -16,9 +16,13 @@ type transcript struct {
 	app  *app
 	day  string
 	zone *time.Location
+	ids  bool              // put the beginning of its ID before each message
+	said map[string]string // by whom and what, of messages printed, for those that answer them
 }
 
-func (a *app) newTranscript() *transcript { return &transcript{app: a, zone: time.Local} }
+func (a *app) newTranscript() *transcript {
+	return &transcript{app: a, zone: time.Local}
+}
 
 const continuation = "\n         | "
 
@@ -60,16 +64,66 @@ func (t *transcript) print(m api.Message) error {
 		line = style.Faint("--- "+name+" set the subject: ") + text
 	case api.MessageEpoch:
 		line = style.Faint("--- " + name + " announced a new key")
+	case api.MessageEdit:
+		line = style.Faint("--- "+name+" edited "+short(m.About)+": ") + text
+	case api.MessageRetraction:
+		line = style.Faint("--- " + name + " took back " + short(m.About))
+	case api.MessageReaction:
+		line = style.Faint("--- "+name+" reacted to "+short(m.About)+": ") + term.Clean(m.Text)
+	case api.MessageUnreaction:
+		line = style.Faint("--- "+name+" took away a reaction to "+short(m.About)+": ") + term.Clean(m.Text)
 	case api.MessageGovern:
 		line = style.Faint("--- " + name + ": " + text)
 	default:
 		line = style.Bold(name+":") + " " + style.Faint("(needs a newer p2pchat to be shown)")
 	}
-	if m.Retracted {
+	if m.Retracted && api.Listed(m.Kind) {
 		line = style.Bold(name+":") + " " + style.Faint("[retracted]")
 	}
-	return t.app.printf("%s %s%s\n", style.Faint(when.Format("15:04:05")), line, style.Faint(remarks(m)))
+	return t.app.printf("%s %s%s\n", style.Faint(t.stamp(m, when)), line, style.Faint(remarks(m, t.answers(m))))
 }
+
+func (t *transcript) stamp(m api.Message, when time.Time) string {
+	clock := when.Format("15:04:05")
+	if t.ids {
+		return short(m.ID) + " " + clock
+	}
+	return clock
+}
+
+const (
+	// quoted is how much of a message is shown of it beside one that answers it, in
+	// bytes.
+	quoted = 40
+	// remembered is how many messages are for that.
+	remembered = 10_000
+)
+
+// answers says which message m answers, and remembers m for those that answer it.
+func (t *transcript) answers(m api.Message) (quote string) {
+	if m.ReplyTo != "" {
+		if quote = t.said[m.ReplyTo]; quote == "" {
+			quote = "message " + short(m.ReplyTo)
+		}
+	}
+	if api.Listed(m.Kind) {
+		text := term.Clean(m.Text)
+		if cut := strings.ToValidUTF8(text[:min(quoted, len(text))], ""); cut != text {
+			text = cut + "…"
+		}
+		if m.Retracted {
+			text = "[retracted]"
+		}
+		if t.said == nil || len(t.said) >= remembered {
+			t.said = map[string]string{}
+		}
+		t.said[m.ID] = authorOf(m) + ": " + text
+	}
+	return quote
+}
+
+// short is the beginning of an ID, which is enough to name it.
+func short(id string) string { return term.Clean(id[:min(api.MinID, len(id))]) }
 
 // authorOf is what people call the author: in a room by the nick, and of one
 // who is verified also by the name, if that is another.
@@ -97,12 +151,22 @@ func nick(s string) string {
 	return s
 }
 
-// remarks says what stands out: the delivery state of our own message, a clock
-// that is off, an author who signed two different messages in one place.
-func remarks(m api.Message) string {
+// remarks says what stands out: what it answers, what became of it, the delivery
+// state of our own message, a clock that is off, an author who signed two different
+// messages in one place.
+func remarks(m api.Message, answers string) string {
 	var all []string
+	if answers != "" {
+		all = append(all, "to "+answers)
+	}
 	if m.State != api.Received && m.State != "" && api.Listed(m.Kind) {
 		all = append(all, term.Clean(m.State))
+	}
+	if !m.Edited.IsZero() {
+		all = append(all, "edited")
+	}
+	for _, r := range m.Reactions {
+		all = append(all, term.Clean(r.Text)+" "+strconv.Itoa(len(r.By)))
 	}
 	if m.Skewed {
 		all = append(all, "clock off")

@@ -98,19 +98,24 @@ func (a *app) sendAndWait(
 	}
 	return a.withService(ctx, func(ctx context.Context, svc api.Service) error {
 		r, err := send(ctx, svc)
-		if r.ID == "" && err != nil {
-			return err
-		}
-		// A message is stored also if the wait for its receipt was cut short.
-		if err := first(a.printReceipt(r), err); err != nil {
-			return err
-		}
-		if missed(r, wait) {
-			return api.Errorf(api.CodeNotDelivered,
-				"not delivered within %v: it stays queued and goes out when %s", wait, whoReturns(r))
-		}
-		return nil
+		return a.receipt(r, err, wait)
 	})
+}
+
+// receipt prints what became of a message, and says if it was waited for in vain.
+func (a *app) receipt(r api.Receipt, err error, wait time.Duration) error {
+	if r.ID == "" && err != nil {
+		return err
+	}
+	// A message is stored also if the wait for its receipt was cut short.
+	if err := first(a.printReceipt(r), err); err != nil {
+		return err
+	}
+	if missed(r, wait) {
+		return api.Errorf(api.CodeNotDelivered,
+			"not delivered within %v: it stays queued and goes out when %s", wait, whoReturns(r))
+	}
+	return nil
 }
 
 func (a *app) printReceipt(r api.Receipt) error {

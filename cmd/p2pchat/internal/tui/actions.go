@@ -73,6 +73,7 @@ type outgoing struct {
 	t     *talk
 	text  string
 	typed string // as it goes back into the input if it fails
+	about *about // nil: about nothing
 }
 
 // takeResult takes what comes from outside the terminal.
@@ -307,7 +308,16 @@ func (m *model) sendNext() tea.Cmd {
 	out := m.outbox[0]
 	m.outbox = m.outbox[1:]
 	return m.calls.do(sendTime, func(ctx context.Context) tea.Msg {
-		r, err := m.svc.Send(ctx, api.SendRequest{Target: out.t.target, Text: out.text})
+		var r api.Receipt
+		var err error
+		switch {
+		case out.about == nil:
+			r, err = m.svc.Send(ctx, api.SendRequest{Target: out.t.target, Text: out.text})
+		case out.about.edit:
+			r, err = m.svc.Edit(ctx, api.AmendRequest{Target: out.t.target, ID: out.about.id, Text: out.text})
+		default:
+			r, err = m.svc.Send(ctx, api.SendRequest{Target: out.t.target, Text: out.text, ReplyTo: out.about.id})
+		}
 		return sentMsg{out, r, err}
 	})
 }
@@ -317,6 +327,7 @@ func (m *model) takeSent(s sentMsg) tea.Cmd {
 	if s.err != nil {
 		if s.out.t.draft.text == "" {
 			s.out.t.draft.setText(s.out.typed)
+			s.out.t.about = s.out.about
 		} // else it is in the history
 		if t := s.out.t; t.room != nil && api.IsCode(s.err, api.CodeTooFast) && t.draft.text == s.out.typed {
 			return m.fail(fmt.Errorf("%s is in %w; then Enter says it", t.label(), s.err))

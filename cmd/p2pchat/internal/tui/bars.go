@@ -125,7 +125,9 @@ func (m *model) topRight(l layout) string {
 func (m *model) viewRule(l layout) string {
 	left, right := "", ""
 	if t := m.people.focus; t != nil && m.sheet == nil && m.dialog == nil {
-		if m.typing(t) {
+		if about := m.aboutLine(t); about != "" {
+			left = " " + clip(m.width, about, max(l.w/2, l.w-30)) + " " + m.signs.more + " Esc cancels "
+		} else if m.typing(t) {
 			left = " " + t.label() + " is typing" + m.signs.queued + " "
 		}
 		if n := len(t.log.lines) - 1 - t.log.at(); n > 0 {

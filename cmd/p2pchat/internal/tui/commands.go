@@ -14,6 +14,9 @@ import (
 	"p2pchat/node/api"
 )
 
+// errKeep leaves in the input what a command has put there.
+var errKeep = errors.New("the input is as it should be")
+
 // command is a slash command. An error leaves the text in the input.
 type command struct {
 	name, args, help string
@@ -30,6 +33,7 @@ func commandList(o Options) []command {
 		{"away", "[TEXT]", "tell others that you are away", cmdAway},
 		{"back", "", "you are back", cmdBack},
 	}
+	list = append(list, amendCommands()...)
 	list = append(list, roomCommands()...)
 	list = append(list, governCommands()...)
 	list = append(list, []command{
@@ -73,7 +77,11 @@ func (m *model) submit() tea.Cmd {
 	m.clearNote()
 	var cmd tea.Cmd
 	var err error
+	t, next := m.people.focus, ""
 	switch {
+	case t != nil && t.about != nil && (t.about.edit || !strings.HasPrefix(text, "/") || strings.HasPrefix(text, api.ActionPrefix)):
+		next = t.about.kept
+		cmd, err = m.sayAbout(t, text)
 	case strings.HasPrefix(text, "//"):
 		plain := text[1:]
 		if strings.HasPrefix(plain, api.ActionPrefix) {
@@ -95,11 +103,15 @@ func (m *model) submit() tea.Cmd {
 	default:
 		cmd, err = m.say(m.people.focus, text)
 	}
+	if errors.Is(err, errKeep) {
+		m.input.remember(text)
+		return cmd
+	}
 	if err != nil {
 		return m.fail(err)
 	}
 	m.input.remember(text)
-	d.setText("")
+	d.setText(next)
 	return cmd
 }
 
@@ -108,17 +120,23 @@ func (m *model) say(t *talk, text string) (tea.Cmd, error) {
 	if t == nil {
 		return nil, errors.New("there is nobody to talk with yet; /doctor says why, /add connects to an address")
 	}
+	return m.queue(outgoing{t: t, text: text})
+}
+
+// queue puts what is to be said into the queue.
+func (m *model) queue(out outgoing) (tea.Cmd, error) {
+	t := out.t
 	if why := m.whyMute(t); why != "" {
 		return nil, errors.New(why)
 	}
-	typed := text
-	text = strings.TrimRight(text, "\n")
-	if err := api.CheckText(text); err != nil {
+	out.typed = out.text
+	out.text = strings.TrimRight(out.text, "\n")
+	if err := api.CheckText(out.text); err != nil {
 		return nil, err
 	}
 	t.log.bottom, t.log.fresh = anchor{}, "" // whoever writes has read, and wants to see it
 	delete(m.noticed, t.key)                 // the next word is news again
-	m.outbox = append(m.outbox, outgoing{t, text, typed})
+	m.outbox = append(m.outbox, out)
 	return m.sendNext(), nil
 }
 

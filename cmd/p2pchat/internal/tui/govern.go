@@ -28,7 +28,6 @@ func governCommands() []command {
 		{"ban", "WHO [REASON]", "put somebody out, and keep him out", cmdGovern(api.ActBan)},
 		{"unban", "WHO [REASON]", "lift a ban", cmdGovern(api.ActUnban)},
 		{"grant", "WHO STANDING [REASON]", "make somebody member, moderator, admin or owner; none takes it away", cmdGrant},
-		{"retract", "[WHO [REASON]]", "take back a message, which you choose", cmdRetract},
 		{"config", "[KEY=VALUE …]", "the settings of this room, the password among them", cmdConfig},
 		{"destroy", "[--alternate ROOM] [REASON]", "end this room for all; asks first", cmdDestroy},
 		{"audit", "", "who did what in this room, and whether it counts", cmdAudit},
@@ -43,7 +42,7 @@ func (m *model) whyNotCommand(name string) string {
 		return ""
 	}
 	switch name {
-	case api.ActVoice, api.ActDevoice, api.ActKick, api.ActBan, api.ActUnban, api.ActRetract, api.ActDestroy:
+	case api.ActVoice, api.ActDevoice, api.ActKick, api.ActBan, api.ActUnban, api.ActDestroy:
 		return whyNot(t.room.Standing, name)
 	case "grant":
 		return whyNot(t.room.Standing, grant(api.StandingMember))

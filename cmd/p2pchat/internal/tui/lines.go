@@ -32,6 +32,8 @@ type blockKey struct {
 	forked    bool
 	retracted bool
 	about     string // label of the room it is about
+	quote     string // of what it answers
+	chips     string // what became of it
 }
 
 // frame is the shape of all messages of a pane.
@@ -79,13 +81,16 @@ func (m *model) rowsOf(t *talk, i int, f frame) []string {
 		prev = t.log.lines[i-1]
 	}
 	k := blockKey{
-		frame: f, text: l.Text, state: l.State, kind: l.Kind, name: m.author(t, l), forked: l.Forked, retracted: l.Retracted, about: m.aboutRoom(t, l),
+		frame: f, text: l.Text, state: l.State, kind: l.Kind, name: m.author(t, l), forked: l.Forked, retracted: l.Retracted, about: m.aboutRoom(t, l), chips: m.chips(l),
 		date:   prev == nil || !sameDay(m.local(prev.Time), m.local(l.Time)),
 		new:    l.ID == t.log.fresh,
 		begins: prev == nil && t.log.whole,
 		hit:    l == t.log.hit,
 	}
-	k.follows = !k.date && !k.new && prev.Author == l.Author && prev.Log == l.Log &&
+	if l.ReplyTo != "" {
+		k.quote = m.quote(t, l.ReplyTo)
+	}
+	k.follows = !k.date && !k.new && k.quote == "" && prev.Author == l.Author && prev.Log == l.Log &&
 		prev.Kind == l.Kind && l.Kind == api.MessageText && l.Time.Sub(prev.Time.Time).Abs() < 5*time.Minute
 	if l.Kind == api.MessageNick {
 		k.was = t.log.calledBefore(i)
@@ -174,6 +179,10 @@ func (m *model) renderLine(t *talk, l *line, k blockKey) []string {
 		indent, head = 1, " "
 		room = max(f.width-indent-3, 1)
 	}
+	if k.quote != "" {
+		rows = append(rows, m.styledRow(head+m.styles.dim.Render(clip(f.measure, m.signs.answers+" "+k.quote, room)), f))
+		head = strings.Repeat(" ", indent)
+	}
 	texts := wrapText(f.measure, body, room)
 	for i, s := range texts {
 		row := head
@@ -186,6 +195,11 @@ func (m *model) renderLine(t *talk, l *line, k blockKey) []string {
 			row = pad(f.measure, row, f.width-3) + strings.Repeat(" ", max(0, 2-f.measure.StringWidth(mark))) + markStyle.Render(mark)
 		}
 		rows = append(rows, m.styledRow(row, f))
+	}
+	if k.chips != "" {
+		for _, s := range wrapText(f.measure, k.chips, room) {
+			rows = append(rows, m.styledRow(strings.Repeat(" ", indent)+m.styles.dim.Render(s), f))
+		}
 	}
 	for _, remark := range remarks(l) {
 		for _, s := range wrapText(f.measure, remark, max(f.width-indent-1, 1)) {
@@ -213,8 +227,9 @@ func (m *model) author(t *talk, l *line) string {
 	return cmp.Or(name, clean(l.Author))
 }
 
-// retractedText stands in the place of a message that a moderator took back.
-const retractedText = "(retracted by a moderator)"
+// retractedText stands in the place of a message that its author or a moderator
+// took back.
+const retractedText = "(retracted)"
 
 // aboutRoom is the room that a message between two people is about, as shown.
 func (m *model) aboutRoom(t *talk, l *line) string {

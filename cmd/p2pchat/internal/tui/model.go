@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"errors"
 	"strings"
 	"time"
 
@@ -283,11 +284,17 @@ func (m *model) keyPress(msg tea.KeyPressMsg) tea.Cmd {
 			return m.fail(err)
 		}
 		m.openMembers(t)
+	case key.Matches(msg, keys.Messages):
+		if m.people.focus == nil {
+			return m.fail(errors.New("there is no message yet"))
+		}
+		m.openMessages(m.people.focus)
 	case key.Matches(msg, keys.Help):
 		m.open("Help", m.renderHelp)
 	case key.Matches(msg, keys.Close):
 		m.clearNote()
 		if t := m.people.focus; t != nil {
+			m.endAbout(t)
 			t.log.bottom, t.log.hit = anchor{}, nil
 		}
 	case key.Matches(msg, keys.Redraw):

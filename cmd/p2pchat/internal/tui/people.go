@@ -32,6 +32,7 @@ type talk struct {
 
 	log   transcript
 	draft draft
+	about *about // what the draft is about, nil for nothing
 }
 
 // label is the name as shown: with the start of the fingerprint, or of the

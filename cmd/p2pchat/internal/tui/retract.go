@@ -1,18 +1,19 @@
 package tui
 
 import (
-	"strings"
-
 	tea "charm.land/bubbletea/v2"
 
 	"p2pchat/node/api"
 )
 
 // cmdRetract lists messages, those of one person if one is named, the newest
-// under the pointer; Enter takes back the one under it. So nobody retracts
-// something that was said while he typed.
+// under the pointer; Enter takes back the one under it, or asks first if it is our
+// own. So nobody retracts something that was said while he typed.
 func cmdRetract(m *model, arg string) (tea.Cmd, error) {
 	t, err := m.here()
+	if direct := m.people.focus; err != nil && direct != nil && arg == "" {
+		t, err = direct, nil
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -35,6 +36,10 @@ func cmdRetract(m *model, arg string) (tea.Cmd, error) {
 		rows:  func(m *model) []choice { return m.retractable(t, who) },
 		enter: func(m *model, id string) tea.Cmd {
 			m.closeDialog()
+			if l := t.log.byID[id]; l != nil && l.Author == m.self.PeerID {
+				m.confirmRetract(t, id)
+				return nil
+			}
 			return m.govern(api.GovernRequest{Room: t.target, Act: api.ActRetract, ID: id, Reason: reason})
 		},
 	})
@@ -44,15 +49,15 @@ func cmdRetract(m *model, arg string) (tea.Cmd, error) {
 // retractable are the loaded messages of somebody, of all if who is empty.
 func (m *model) retractable(t *talk, who string) []choice {
 	var rows []choice
-	me := m.selfIn(t)
 	for _, l := range t.log.lines {
-		if !api.Listed(l.Kind) || l.Retracted || who != "" && l.Author != who {
-			continue
+		ours := l.Author == m.self.PeerID
+		switch {
+		case !api.Listed(l.Kind), l.Retracted, who != "" && l.Author != who:
+		case ours && l.amendable():
+			rows = append(rows, m.messageChoice(t, l, m.whyMute(t)))
+		case !ours && t.room != nil:
+			rows = append(rows, m.messageChoice(t, l, whyNotTo(m.selfIn(t), m.personIn(t, l.Author), api.ActRetract)))
 		}
-		rows = append(rows, choice{
-			id: l.ID, label: m.local(l.Time).Format("15:04") + " " + m.author(t, l), style: m.styles.sender(l.Author),
-			tail: strings.Join(strings.Fields(l.Text), " "), why: whyNotTo(me, m.personIn(t, l.Author), api.ActRetract),
-		})
 	}
 	return rows
 }

@@ -95,7 +95,7 @@ type signs struct {
 	pointer, prompt, warning      string
 	bar, rule                     string // vertical and horizontal lines
 	action, notice                string // before lines that nobody says
-	down, rec, more               string
+	down, rec, more, answers      string
 	plain                         bool // ASCII only
 }
 
@@ -104,7 +104,7 @@ var unicodeSigns = signs{
 	queued: "…", sent: "→", delivered: "✓", read: "✓✓",
 	pointer: "▌", prompt: "›", warning: "⚠",
 	bar: "│", rule: "─",
-	action: "∗", notice: "–", down: "↓", rec: "●", more: "·",
+	action: "∗", notice: "–", down: "↓", rec: "●", more: "·", answers: "↱",
 }
 
 // asciiSigns are for terminals that cannot show others: the Linux console,
@@ -114,7 +114,7 @@ var asciiSigns = signs{
 	queued: ".", sent: ">", delivered: "+", read: "++",
 	pointer: ">", prompt: ">", warning: "!",
 	bar: "|", rule: "-",
-	action: "*", notice: "-", down: "v", rec: "*", more: "|", plain: true,
+	action: "*", notice: "-", down: "v", rec: "*", more: "|", answers: ">", plain: true,
 }
 
 // signsFor chooses by the environment, which is a list of KEY=value. A locale

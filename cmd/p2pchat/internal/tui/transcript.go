@@ -72,7 +72,7 @@ func (t *transcript) init() {
 }
 
 func newLine(msg api.Message) *line {
-	msg.Name, msg.Nick, msg.Text = clean(msg.Name), clean(msg.Nick), cleanText(msg.Text)
+	msg.Name, msg.Nick, msg.Text = clean(msg.Name), clean(msg.Nick), cleanText(msg.Text) // reactions when they are shown
 	return &line{Message: msg}
 }
 

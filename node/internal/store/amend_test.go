@@ -1,0 +1,293 @@
+package store
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"p2pchat/protocol/event"
+)
+
+// amendment signs one in conv1, or in the room of a ctl; its time runs with seq.
+func amendment(t testing.TB, author, log byte, seq uint64, kind event.Kind, a event.Amendment) *event.Event {
+	t.Helper()
+	body, err := event.EncodeAmendment(kind, a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := event.Header{
+		Conversation: conv1, Lane: event.LaneMessage, Kind: kind, Log: event.LogID{log}, Seq: seq,
+		Time: event.At(start.Add(time.Duration(seq) * time.Second)),
+	}
+	if seq > 1 {
+		h.Prev[0] = 1
+	}
+	e, err := event.Sign(testKey(t, author), h, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+// amended is two texts and what two people say of them, honest or not, and what is
+// shown when all of it is here. gone is what must be nowhere then.
+func amended(t testing.TB) (all []*event.Event, gone []byte, want map[event.ID]Amended) {
+	typo := text(t, testKey(t, 2), event.Header{Log: event.LogID{2}, Seq: 1}, "helo")
+	secret := text(t, testKey(t, 2), event.Header{Log: event.LogID{2}, Seq: 2}, "SECRET one")
+	edit := amendment(t, 2, 2, 4, event.KindEdit, event.Amendment{Target: typo.ID, Text: "hello"})
+	thumb := amendment(t, 3, 3, 3, event.KindReact, event.Amendment{Target: typo.ID, Text: "👍"})
+	all = []*event.Event{
+		typo, secret, edit, thumb,
+		amendment(t, 2, 2, 3, event.KindEdit, event.Amendment{Target: typo.ID, Text: "hallo"}),
+		amendment(t, 2, 2, 5, event.KindEdit, event.Amendment{Target: secret.ID, Text: "SECRET two"}),
+		amendment(t, 2, 2, 6, event.KindRetract, event.Amendment{Target: secret.ID}),
+		amendment(t, 2, 2, 7, event.KindEdit, event.Amendment{Target: secret.ID, Text: "SECRET three"}),
+		amendment(t, 3, 3, 1, event.KindEdit, event.Amendment{Target: typo.ID, Text: "forged"}),
+		amendment(t, 3, 3, 2, event.KindRetract, event.Amendment{Target: typo.ID}),
+		amendment(t, 3, 3, 4, event.KindReact, event.Amendment{Target: secret.ID, Text: "❤"}),
+	}
+	return all, []byte("SECRET"), map[event.ID]Amended{
+		typo.ID:   event.Amend(typo, all),
+		secret.ID: {Retracted: true},
+	}
+}
+
+// TestAmendedInAnyOrder: whatever comes first, and with or without its body where
+// somebody has dropped it, the log shows the same, and what was taken back is gone.
+func TestAmendedInAnyOrder(t *testing.T) {
+	t.Parallel()
+	all, gone, want := amended(t)
+	for _, inRoom := range []bool{false, true} {
+		rapid.Check(t, func(rt *rapid.T) {
+			s, err := Open(t.Context(), t.TempDir(), Options{})
+			if err != nil {
+				rt.Fatal(err)
+			}
+			defer s.Close()
+			arrivals := rapid.Permutation(slices.Concat(all, all[:4])).Draw(rt, "order") // some come twice
+			for _, e := range arrivals {
+				if bytes.Contains(e.Body, gone) && rapid.Bool().Draw(rt, "dropped before") {
+					e = bare(e)
+				}
+				err := s.Update(t.Context(), func(tx *Tx) (err error) {
+					if inRoom {
+						return insertJudged(rt, tx, e)
+					}
+					_, err = tx.Insert(e, start)
+					return err
+				})
+				if err != nil {
+					rt.Fatal(err)
+				}
+				rg := event.Range{LogKey: e.Key(), From: e.Seq, To: e.Seq}
+				if _, err := s.Range(t.Context(), conv1, rg, 1); err != nil { // which may be from memory
+					rt.Fatal(err)
+				}
+			}
+			if inRoom {
+				if err := s.Update(t.Context(), func(tx *Tx) error {
+					for _, e := range all {
+						if err := tx.SetVerdict(e.ID, VerdictVisible); err != nil {
+							return err
+						}
+					}
+					return nil
+				}); err != nil {
+					rt.Fatal(err)
+				}
+			}
+			rows, err := s.Log(t.Context(), LogQuery{Conv: conv1, Skip: []event.Kind{event.KindEdit, event.KindRetract, event.KindReact}})
+			if err != nil || len(rows) != 2 {
+				rt.Fatalf("%d rows, %v", len(rows), err)
+			}
+			for _, row := range rows {
+				now := want[row.ID]
+				if !same(row.Amended, now) {
+					rt.Fatalf("%s became %+v, want %+v", row.ID, row.Amended, now)
+				}
+				if shown, err := s.Shown(t.Context(), row.ID, false); err != nil || !same(shown.Amended, now) {
+					rt.Fatalf("alone it became %+v, %v", shown.Amended, err)
+				}
+				if said, ok := row.Text(); ok == now.Retracted || said != now.Text {
+					rt.Fatalf("it says %q, %t", said, ok)
+				}
+			}
+			for _, e := range all {
+				rg := event.Range{LogKey: e.Key(), From: e.Seq, To: e.Seq}
+				held, err := s.Range(t.Context(), conv1, rg, 1)
+				if err != nil || len(held) != 1 || bytes.Contains(held[0].Body, gone) {
+					rt.Fatalf("seq %d of %s: %+v, %v", e.Seq, e.Log, held, err)
+				}
+			}
+		})
+	}
+}
+
+// insertJudged stores e as the rules of a room may judge it at first.
+func insertJudged(rt *rapid.T, tx *Tx, e *event.Event) error {
+	v := rapid.SampledFrom([]Verdict{VerdictWaiting, VerdictVisible, VerdictHidden}).Draw(rt, "verdict")
+	if e.Kind == event.KindRetract {
+		v = VerdictVisible // it does not take back what it did
+	}
+	_, err := tx.InsertRoom(e, start, v, e.Kind.Amends())
+	return err
+}
+
+func bare(e *event.Event) *event.Event {
+	b := *e
+	b.Body = nil
+	return &b
+}
+
+// same compares what two nodes show; the events may be copies.
+func same(a, b Amended) bool {
+	if a.Edit != nil && b.Edit != nil && a.Edit.ID == b.Edit.ID {
+		a.Edit, b.Edit = nil, nil
+	}
+	return reflect.DeepEqual(a, b)
+}
+
+// TestAmendedByVerdict: what the rules do not let be shown counts for nothing, and
+// counts again when they do.
+func TestAmendedByVerdict(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, t.TempDir(), Options{})
+	all, _, want := amended(t)
+	typo, edit, thumb := all[0], all[2], all[3]
+	secret, taken := all[1], all[6]
+	set := func(v Verdict, events ...*event.Event) {
+		update(t, s, func(tx *Tx) error {
+			for _, e := range events {
+				if err := tx.SetVerdict(e.ID, v); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	shown := func(e *event.Event) Stored {
+		t.Helper()
+		row, err := s.Shown(t.Context(), e.ID, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return row
+	}
+	update(t, s, func(tx *Tx) error {
+		for _, e := range all {
+			v := VerdictVisible
+			if e == taken {
+				v = VerdictHidden
+			}
+			if _, err := tx.InsertRoom(e, start, v, e.Kind.Amends()); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if row := shown(typo); !same(row.Amended, want[typo.ID]) {
+		t.Errorf("at first %+v", row.Amended)
+	}
+	set(VerdictHidden, edit)
+	if said, _ := shown(typo).Text(); said != "hallo" {
+		t.Errorf("without the last edit: %q", said)
+	}
+	set(VerdictRetracted, thumb)
+	if row := shown(typo); len(row.Amended.Reactions) != 0 {
+		t.Errorf("a reaction that a moderator took back: %+v", row.Amended)
+	}
+	set(VerdictVisible, edit, thumb)
+	if row := shown(typo); !same(row.Amended, want[typo.ID]) {
+		t.Errorf("in the end %+v", row.Amended)
+	}
+	if said, _ := shown(secret).Text(); said != "SECRET three" {
+		t.Errorf("a retraction counts that is hidden: %q", said)
+	}
+	set(VerdictVisible, taken)
+	if row := shown(secret); !row.Amended.Retracted || row.Body != nil {
+		t.Errorf("taken back: %+v", row)
+	}
+	set(VerdictHidden, taken)
+	if row := shown(secret); row.Body != nil || row.Amended.Retracted {
+		t.Errorf("the retraction is hidden again: %+v", row)
+	}
+	set(VerdictHidden, typo)
+	if shown(typo).Listed() {
+		t.Error("a hidden text is to be seen")
+	}
+	if _, err := s.Shown(t.Context(), event.ID{9}, false); !errors.Is(err, ErrNotFound) {
+		t.Errorf("what is not here: %v", err)
+	}
+}
+
+// TestQuietAmendments: nothing of it is unread, or the latest of a conversation.
+func TestQuietAmendments(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, t.TempDir(), Options{})
+	all, _, _ := amended(t)
+	update(t, s, func(tx *Tx) error { return tx.PutConversation(conv1, KindDirect, testKey(t, 2).ID()) })
+	insert(t, s, all...)
+	c := must(t, s.Conversations)
+	if len(c) != 1 || c[0].Unread != 2 || c[0].Last != all[1].Time {
+		t.Errorf("%+v", c)
+	}
+	// One place, three claims: the one that is put out was not unread.
+	forks := []*event.Event{}
+	for _, with := range []string{"a", "b", "c"} {
+		forks = append(forks, amendment(t, 2, 9, 1, event.KindReact, event.Amendment{Target: all[0].ID, Text: with}))
+	}
+	slices.SortFunc(forks, func(a, b *event.Event) int { return b.ID.Compare(a.ID) })
+	insert(t, s, forks...)
+	if c := must(t, s.Conversations); c[0].Unread != 2 {
+		t.Errorf("%+v", c)
+	}
+}
+
+// TestTakenBackIsNotInTheFile: not only the row is without it.
+func TestTakenBackIsNotInTheFile(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := openStore(t, dir, Options{})
+	long := text(t, testKey(t, 2), event.Header{Log: event.LogID{2}, Seq: 1}, strings.Repeat("SECRET ", 2000)) // more than a page
+	insert(t, s, long)
+	insert(t, s, text(t, testKey(t, 2), event.Header{Log: event.LogID{2}, Seq: 2}, "SECRET"))
+	insert(t, s, amendment(t, 2, 2, 3, event.KindRetract, event.Amendment{Target: long.ID}))
+	e, err := s.Log(t.Context(), LogQuery{Conv: conv1, Last: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	insert(t, s, amendment(t, 2, 2, 4, event.KindRetract, event.Amendment{Target: e[0].ID}))
+	if err := s.Close(); err != nil { // which moves the log into the file
+		t.Fatal(err)
+	}
+	file, err := os.ReadFile(filepath.Join(dir, FileName))
+	if err != nil || bytes.Contains(file, []byte("SECRET")) {
+		t.Errorf("the file holds it, or %v", err)
+	}
+}
+
+// TestMatching finds messages by the beginning of their IDs.
+func TestMatching(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, t.TempDir(), Options{})
+	all, _, _ := amended(t)
+	insert(t, s, all...)
+	last := event.ID(bytes.Repeat([]byte{0xff}, 32))
+	if ids, err := s.Matching(t.Context(), conv1, event.ID{}, last, 9); err != nil || len(ids) != 2 {
+		t.Errorf("%v, %v", ids, err)
+	}
+	if ids, err := s.Matching(t.Context(), conv1, all[0].ID, all[0].ID, 9); err != nil || !slices.Equal(ids, []event.ID{all[0].ID}) {
+		t.Errorf("%v, %v", ids, err)
+	}
+	if ids, err := s.Matching(t.Context(), event.Conversation{9}, event.ID{}, last, 9); err != nil || len(ids) != 0 {
+		t.Errorf("of another conversation: %v, %v", ids, err)
+	}
+}
