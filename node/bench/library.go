@@ -30,6 +30,18 @@ const (
 	daylight = 20 * time.Second // between two messages
 )
 
+// library gives one of so many messages, made once; it is to be left as it is.
+func (b *bench) library(ctx context.Context, messages int) (library, error) {
+	if l, ok := b.libraries[messages]; ok {
+		return l, nil
+	}
+	l, err := newLibrary(ctx, filepath.Join(b.dir, fmt.Sprint("library-", messages)), messages)
+	if err == nil {
+		b.libraries[messages] = l
+	}
+	return l, err
+}
+
 // newLibrary makes one below dir with so many messages: they are signed and
 // stored as if they had come long ago.
 func newLibrary(ctx context.Context, dir string, messages int) (l library, err error) {
@@ -50,6 +62,13 @@ func newLibrary(ctx context.Context, dir string, messages int) (l library, err e
 	defer func() {
 		if e := st.Close(); err == nil {
 			err = e
+		}
+		if err != nil {
+			return
+		}
+		// Once, as a node that was there when it was said would have.
+		if e, err = openNode(ctx, dir, transports[1].listen, nil); err == nil {
+			err = e.stop(nil)
 		}
 	}()
 	var id event.Conversation
@@ -140,13 +159,17 @@ func (p *pen) join(at time.Time) *event.Event {
 	return p.sign(at, room.KindJoin, body)
 }
 
-// open starts a node on a copy of the library, so that the next one meets it
-// as it was.
-func (l library) open(ctx context.Context, dir string, with ...func(*node.Config)) (*end, error) {
+// copyTo makes dir a copy of the library, so that the next one meets it as it was.
+func (l library) copyTo(dir string) error {
 	if err := os.CopyFS(dir, os.DirFS(l.dir)); err != nil {
-		return nil, err
+		return err
 	}
-	if err := os.Chmod(filepath.Join(dir, "account.key"), 0o600); err != nil {
+	return os.Chmod(filepath.Join(dir, "account.key"), 0o600)
+}
+
+// open starts a node on a copy of the library.
+func (l library) open(ctx context.Context, dir string, with ...func(*node.Config)) (*end, error) {
+	if err := l.copyTo(dir); err != nil {
 		return nil, err
 	}
 	return openNode(ctx, dir, transports[1].listen, nil, with...)

@@ -51,6 +51,8 @@ type bench struct {
 	dir  string // scratch, on the file system of the checkout
 	root string // of the checkout
 	load string // of the machine before anything was measured
+	// libraries made so far, by the number of their messages.
+	libraries map[int]library
 }
 
 // Set for the copy of this program that runs inside the lab's namespaces.
@@ -183,7 +185,7 @@ func measureAll(want *regexp.Regexp, runs int) error {
 	if err != nil {
 		return err
 	}
-	b := &bench{runs: runs, dir: os.Getenv(dirEnv), root: root, load: loadAverage()}
+	b := &bench{runs: runs, dir: os.Getenv(dirEnv), root: root, load: loadAverage(), libraries: map[int]library{}}
 	for _, name := range []string{readme, ofRooms, ofHistory} {
 		if err := b.document(context.Background(), name, want); err != nil {
 			return err

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -17,16 +16,11 @@ import (
 // holds nothing.
 func weight(ctx context.Context, b *bench) (t table, err error) {
 	const messages = 1_000_000
-	dir, err := os.MkdirTemp(b.dir, "library-")
+	full, err := b.library(ctx, messages)
 	if err != nil {
 		return t, err
 	}
-	defer os.RemoveAll(dir)
-	full, err := newLibrary(ctx, filepath.Join(dir, "full"), messages)
-	if err != nil {
-		return t, err
-	}
-	empty, err := newLibrary(ctx, filepath.Join(dir, "empty"), 0)
+	empty, err := b.library(ctx, 0)
 	if err != nil {
 		return t, err
 	}
@@ -55,9 +49,13 @@ func weight(ctx context.Context, b *bench) (t table, err error) {
 // weigh starts a node on the library and gives its memory in MiB, and the seconds
 // that it took to be ready.
 func (l library) weigh(t testing.TB) (mib, took float64) {
-	h := lab.New(t, 1).Hosts[0]
+	net := lab.New(t, 1)
+	h, dir := net.Hosts[0], net.Dir("library")
+	if err := l.copyTo(dir); err != nil {
+		t.Fatal(err)
+	}
 	start := time.Now()
-	p := h.StartService(h.Command(lab.Binary(t), "serve", "--data", l.dir))
+	p := h.StartService(h.Command(lab.Binary(t), "serve", "--data", dir))
 	ctx, cancel := context.WithTimeout(context.Background(), giveUp)
 	defer cancel()
 	if _, err := p.Stdout.Await(ctx, func(line string) bool { return strings.Contains(line, `"ready"`) }); err != nil {
