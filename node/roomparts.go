@@ -279,3 +279,8 @@ func (r replica) Committed(from peer.ID, f event.Frontier) {
 	r.Room.Committed(r.n.ctx, from, f)
 	r.n.persistSoon()
 }
+
+func (r replica) Synced(from peer.ID, equal bool) {
+	r.Room.Synced(from, equal)
+	r.n.roomsDue.put(r.ID()) // nothing more is being fetched
+}

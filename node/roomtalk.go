@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"math"
 	"sync"
 	"time"
 
@@ -226,7 +227,10 @@ func (n *Node) tellRoom(ctx context.Context, r *rooms.Room) {
 
 // roomConversation is a room's row in the list of conversations.
 func (n *Node) roomConversation(i rooms.Info) api.Conversation {
-	return roomConversation(i, n.convs.room(i.Room))
+	row := roomConversation(i, n.convs.room(i.Room))
+	came, due := n.sync.Progress(i.Room)
+	row.Fetched, row.Fetching = int(min(came, math.MaxInt32)), int(min(due, math.MaxInt32))
+	return row
 }
 
 func roomConversation(i rooms.Info, c conversation) api.Conversation {

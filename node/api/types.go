@@ -195,6 +195,11 @@ type Conversation struct {
 	LastTime Time   `json:"last_time"`
 	// ReadByOther is the ID of our newest message the other side has read.
 	ReadByOther string `json:"read_by_other"`
+	// Fetching is how many messages of the past a room lacked when it began to
+	// fetch them, and Fetched how many of those have come; 0 while nothing much
+	// is fetched.
+	Fetched  int `json:"fetched"`
+	Fetching int `json:"fetching"`
 }
 
 // MarshalJSON implements json.Marshaler: what is not known is null.

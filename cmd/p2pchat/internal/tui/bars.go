@@ -60,6 +60,9 @@ func (m *model) title(l layout, room int) string {
 	if t.room != nil {
 		name := clip(m.width, " "+t.label(), room)
 		text := "  " + t.room.title(m.signs.more)
+		if t.fetching > 0 {
+			text = fmt.Sprintf("  fetching the past: %d of %d%s", t.fetched, t.fetching, " "+m.signs.more+" "+t.room.title(m.signs.more))
+		}
 		return s.barName.Render(name) + s.bar.Render(fit(m.width, text, room-m.width.StringWidth(name)))
 	}
 	sign, word, _ := m.presence(t.peer)

@@ -25,10 +25,11 @@ type talk struct {
 
 	room *room // nil for a person
 
-	unread  int
-	entered int       // unread messages when it was shown, until they are loaded
-	last    time.Time // of the newest message
-	typing  time.Time // the other side's typing notice is stale from then on
+	unread            int
+	entered           int       // unread messages when it was shown, until they are loaded
+	last              time.Time // of the newest message
+	fetched, fetching int       // messages of the past, as api.Conversation has them
+	typing            time.Time // the other side's typing notice is stale from then on
 
 	log   transcript
 	draft draft
@@ -124,6 +125,7 @@ func (p *people) setConversation(c api.Conversation) {
 	}
 	t := p.add(key, c.Kind)
 	t.conv, t.unread = c.ID, c.Unread
+	t.fetched, t.fetching = c.Fetched, c.Fetching
 	if c.LastTime.After(t.last) {
 		t.last = c.LastTime.Time
 	}

@@ -91,6 +91,20 @@ func TestRoomTalk(t *testing.T) {
 	})
 }
 
+// How far the past of a room is fetched stands on top until it is all there.
+func TestRoomFetching(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h, _, _, _, dev := trio(t)
+		h.enter("/join dev")
+		conv := api.Conversation{ID: dev, Kind: api.KindRoom, Target: dev, Name: "dev", Fetched: 1200, Fetching: 100000}
+		h.send(changeMsg{Type: api.ChangeConversation, Conversation: &conv})
+		h.shows("fetching the past: 1200 of 100000", "2 of 2 here")
+		conv.Fetched, conv.Fetching = 0, 0
+		h.send(changeMsg{Type: api.ChangeConversation, Conversation: &conv})
+		h.hides("fetching")
+	})
+}
+
 // A room that one is put out of, or that is destroyed, gives way to what was
 // shown before; what was being written is in the history.
 func TestRoomGone(t *testing.T) {
