@@ -138,9 +138,7 @@ func (r *Room) reload(ctx context.Context) error {
 		}
 	}
 	if compacted {
-		if err := st.PutLines(ctx, r.id, rules.Lines(leastLine)); err != nil {
-			return err
-		}
+		r.keepLines(ctx, rules)
 	}
 	r.rules, r.lows, r.epochsKnown = rules, lows, nil
 	r.opened, r.opens = map[event.LogKey]bool{}, map[peer.ID]int{}
