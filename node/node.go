@@ -199,7 +199,11 @@ func (n *Node) openState(ctx context.Context) error {
 	n.notices = newNotices()
 	n.twins = newTwins(n)
 	n.roomFiles = newRoomFiles(n.cfg.Dir, func(err error) {
-		n.notice(causeRoomFile, fmt.Sprintf("the readable log of a room cannot be written (%v); what is said is kept all the same", err))
+		text := ""
+		if err != nil {
+			text = fmt.Sprintf("the readable log of a room cannot be written (%v); what is said is kept all the same", err)
+		}
+		n.notice(causeRoomFile, text)
 	})
 	n.ledger = history.New(history.Config{Store: storeAdapter{n.store}, Key: n.key, Rand: rand.Reader, Stored: n.stored})
 	return nil
