@@ -8,6 +8,7 @@ import (
 	"iter"
 	"log/slog"
 	"net/netip"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -89,7 +90,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 	}
 	n := &Node{
 		cfg: cfg, key: cfg.Key, log: cfg.Logger.With("component", "node"),
-		hub: newHub(), roomsDue: newMailbox[event.Conversation](), again: newMailbox[toldAgain](), asked: newMailbox[*event.Event](), due: make(chan struct{}, 1), done: make(chan struct{}),
+		hub: newHub(), notices: newNotices(), roomsDue: newMailbox[event.Conversation](), again: newMailbox[toldAgain](), asked: newMailbox[*event.Event](), due: make(chan struct{}, 1), done: make(chan struct{}),
 	}
 	n.ctx, n.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	if err := n.open(ctx); err != nil {
@@ -103,10 +104,22 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 // open builds the parts, from the store up.
 func (n *Node) open(ctx context.Context) error {
 	var err error
-	if n.store, err = store.Open(ctx, n.cfg.Dir, store.Options{Logger: n.cfg.Logger}); err != nil {
+	if n.store, err = store.Open(ctx, n.cfg.Dir, store.Options{Logger: n.cfg.Logger, Existing: true, Damaged: n.damaged}); err != nil {
+		if errors.Is(err, store.ErrNotFound) {
+			err = noDatabase(n.cfg.Dir)
+		}
 		return err
 	}
-	if err := n.openState(ctx); err != nil {
+	if err = n.openParts(ctx); errors.Is(err, store.ErrDamaged) {
+		err = fmt.Errorf("database %s: %w", filepath.Join(n.cfg.Dir, store.FileName), err)
+	}
+	return err
+}
+
+// openParts builds what stands on the store.
+func (n *Node) openParts(ctx context.Context) error {
+	err := n.openState(ctx)
+	if err != nil {
 		return err
 	}
 	n.host, err = p2phost.New(p2phost.Config{
@@ -196,7 +209,6 @@ func (n *Node) openState(ctx context.Context) error {
 		return err
 	}
 	n.delivery = newDelivery(acc.Peer, n.store, n.hub.publish)
-	n.notices = newNotices()
 	n.twins = newTwins(n)
 	n.roomFiles = newRoomFiles(n.cfg.Dir, func(err error) {
 		text := ""

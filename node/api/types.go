@@ -340,6 +340,17 @@ type Finding struct {
 	Advice string `json:"advice"` // what to do, empty if nothing
 }
 
+// Repair is what `doctor --repair` did.
+type Repair struct {
+	Repaired bool `json:"repaired"` // false: the database was sound, nothing was done
+	// Kept is where the damaged file lies now; null if there was none.
+	Kept     *string `json:"kept"`
+	Events   int     `json:"events"`   // what the new database holds
+	Dropped  int     `json:"dropped"`  // events that were read and not saved: not as they were signed, or their base is missing
+	Contacts int     `json:"contacts"` // of people
+	Rooms    int     `json:"rooms"`    // that we are or were in
+}
+
 // CaptureTarget says which packets are a node's own.
 type CaptureTarget struct {
 	TCPPorts   []uint16 `json:"tcp_ports"`

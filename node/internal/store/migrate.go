@@ -86,7 +86,7 @@ func apply(ctx context.Context, c *conn, version int, m migration) error {
 	if err != nil {
 		// Of no consequence if SQLite has done so already.
 		_, _ = c.c.ExecContext(context.WithoutCancel(ctx), `ROLLBACK`)
-		return classify(c.dir, err)
+		return schemaError(classify(c.dir, err))
 	}
 	return nil
 }
