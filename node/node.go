@@ -66,6 +66,7 @@ type Node struct {
 
 	due     chan struct{} // 1: a write-behind that is due covers any number
 	writing sync.Mutex    // held while something is written behind
+	pruning sync.Mutex    // held while the history is cut to its limits
 	telling sync.Mutex    // held while a row of the roster is looked up and published
 	showing sync.RWMutex  // held, shared, while faces are told what is said; alone, to change whose is hidden
 
@@ -232,6 +233,7 @@ func (n *Node) run() {
 	g.Go(func() error { return n.tellRooms(ctx) })
 	g.Go(func() error { return n.discovery.Run(ctx) })
 	g.Go(func() error { return n.persist(ctx) })
+	g.Go(func() error { return n.retain(ctx) })
 	err := g.Wait()
 	n.cancel()
 	n.twins.stop()

@@ -304,6 +304,8 @@ func (f fixture) Conversations(ctx context.Context) ([]api.Conversation, error) 
 	return f.me.Conversations(ctx)
 }
 
+func (f fixture) Storage(ctx context.Context) (api.Storage, error) { return f.me.Storage(ctx) }
+
 func (f fixture) Peers(ctx context.Context) ([]api.Peer, error) {
 	peers, err := f.me.Peers(ctx)
 	for i := range peers {
