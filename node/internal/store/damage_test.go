@@ -32,7 +32,7 @@ func writeLived(t testing.TB, s *Store) lived {
 	l := lived{direct: event.Direct(me.ID(), other.ID()), room: room, texts: map[event.ID]string{}, control: control}
 	update(t, s, func(tx *Tx) error {
 		return errors.Join(
-			tx.SetAccount(frozenAccount(t)), tx.SetClock(event.At(start)), tx.PutContact(frozenContact(t)), tx.AddStaticAddr("/ip4/10.0.0.9/tcp/1"),
+			tx.SetAccount(frozenAccount(t)), tx.SetClock(event.At(start)), tx.SetRetention(Retention{Size: 5 << 20}), tx.PutContact(frozenContact(t)), tx.AddStaticAddr("/ip4/10.0.0.9/tcp/1"),
 			tx.PutConversation(l.direct, KindDirect, other.ID()), tx.SetOwnLog(l.direct, event.LogID{7}),
 			tx.PutRoom(RoomRow{Conv: room, Joined: true, Nick: "me"}), tx.PutEpoch(room, control[0].ID, [32]byte{1}),
 			tx.PutSecret(room, 3, []byte("sealed")), tx.PutAdmitted(room, other.ID()), tx.SetOwnLog(room, event.LogID{8}),
@@ -281,6 +281,9 @@ func TestRepairSaves(t *testing.T) {
 	}
 	if keys, err := s.Epochs(t.Context(), l.room); err != nil || keys[l.control[0].ID] != [32]byte{1} {
 		t.Errorf("epochs %v, %v", keys, err)
+	}
+	if limits := must(t, s.Retention); limits != (Retention{Size: 5 << 20}) {
+		t.Errorf("limits %+v", limits)
 	}
 	if g, sealed, err := s.Secret(t.Context(), l.room); err != nil || g != 3 || string(sealed) != "sealed" {
 		t.Errorf("secret %d %q, %v", g, sealed, err)

@@ -76,7 +76,7 @@ func (s *salvage) all(ctx context.Context, path, name string) error {
 	}
 	for _, step := range []func(context.Context) error{
 		func(ctx context.Context) error { return s.account(ctx, name) },
-		s.contacts, s.controls, s.messages, s.conversations, s.memberships, s.logs, s.marks,
+		s.contacts, s.controls, s.messages, s.conversations, s.memberships, s.logs, s.marks, s.limits,
 	} {
 		if err := errors.Join(step(ctx), ctx.Err()); err != nil {
 			return err

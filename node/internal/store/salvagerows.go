@@ -63,6 +63,17 @@ func (s *salvage) contacts(ctx context.Context) error {
 	}))
 }
 
+// limits carries over how much of the history is kept; before version 3 all was.
+func (s *salvage) limits(ctx context.Context) error {
+	return s.carry(ctx, `SELECT age, size FROM retention`, func(tx *Tx, scan func(...any) error) error {
+		var age, size int64
+		if err := scan(&age, &size); err != nil {
+			return err
+		}
+		return tx.SetRetention(Retention{time.Duration(age) * time.Millisecond, size})
+	})
+}
+
 // conversations registers those of two people whose other one is known.
 func (s *salvage) conversations(ctx context.Context) error {
 	return s.to.Update(ctx, func(tx *Tx) error {
