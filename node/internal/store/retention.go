@@ -168,12 +168,16 @@ func (tx *Tx) Prune(conv event.Conversation, k event.LogKey, low uint64) error {
 	if below == nil {
 		below = &event.ID{}
 	}
-	const gone = ` FROM event WHERE log = ?1 AND seq < ?2 AND quiet = 0 AND kind NOT IN (24, 25)`
+	// Quiet with a target are edits, retractions and reactions: they go.
+	const gone = ` FROM event WHERE log = ?1 AND seq < ?2 AND (quiet = 0 OR target IS NOT NULL) AND kind NOT IN (24, 25)`
 	var unread int64
-	if err := tx.row(`SELECT count(*)`+gone+` AND seq > ?3 AND verdict IN (0, 2)`, []any{l.n, int64(low), l.seen}, &unread); err != nil {
+	if err := tx.row(`SELECT count(*)`+gone+` AND seq > ?3 AND verdict IN (0, 2) AND quiet = 0`, []any{l.n, int64(low), l.seen}, &unread); err != nil {
 		return err
 	}
 	if _, err := tx.exec(`DELETE`+gone, l.n, int64(low)); err != nil {
+		return err
+	}
+	if _, err := tx.exec(`DELETE FROM line WHERE log = ?1 AND first < ?2`, l.n, int64(low)); err != nil {
 		return err
 	}
 	if _, err := tx.exec(`UPDATE log SET unread = unread - ? WHERE n = ?`, unread, l.n); err != nil {
@@ -200,7 +204,7 @@ func (s *Store) Shrink(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("give space back: %w", err)
 		}
-		// A file from before version 3 keeps its free pages and uses them again.
+		// An older file keeps its free pages and uses them again.
 		if free == 0 || free >= before {
 			return nil
 		}

@@ -63,7 +63,7 @@ func (s *salvage) contacts(ctx context.Context) error {
 	}))
 }
 
-// limits carries over how much of the history is kept; before version 3 all was.
+// limits carries over how much of the history is kept; by an older schema all was.
 func (s *salvage) limits(ctx context.Context) error {
 	return s.carry(ctx, `SELECT age, size FROM retention`, func(tx *Tx, scan func(...any) error) error {
 		var age, size int64
