@@ -119,6 +119,36 @@ func ChangePassword(dir string, old, password []byte) error {
 	return nil
 }
 
+// Repair makes a new database of what can be read of the one in dir, and keeps
+// that one beside it; see [api.Repair]. password unlocks the key, nil if it is not
+// locked; name is for an account whose database does not tell its name. Errors:
+// no-account, wrong-password, in-use, newer-database, disk-full, usage.
+func Repair(ctx context.Context, dir string, password []byte, name string) (api.Repair, error) {
+	if name != "" {
+		if err := CheckName(name); err != nil {
+			return api.Repair{}, err
+		}
+		name, _ = identity.NormalizeName(name) // it was checked
+	}
+	lock, key, err := Unlock(dir, password)
+	if err != nil {
+		return api.Repair{}, err
+	}
+	defer lock.Release() //nolint:errcheck // the process holds it no longer either way
+	r, err := store.Repair(ctx, dir, key.ID(), name, store.Options{})
+	if errors.Is(err, store.ErrNameless) {
+		return api.Repair{}, api.Errorf(api.CodeUsage, "%w: add --name NAME", store.ErrNameless)
+	}
+	if err != nil {
+		return api.Repair{}, dirError(dir, err)
+	}
+	out := api.Repair{Repaired: !r.Sound, Events: r.Events, Dropped: r.Dropped, Contacts: r.Contacts, Rooms: r.Rooms}
+	if r.Kept != "" {
+		out.Kept = &r.Kept
+	}
+	return out, nil
+}
+
 // Lock is the right to run the account of a data directory.
 type Lock struct{ f *flock.Flock }
 
@@ -156,7 +186,7 @@ func storedAccount(ctx context.Context, dir string, st *store.Store) (store.Acco
 }
 
 func noDatabase(dir string) error {
-	return api.Errorf(api.CodeDamaged, "%s holds a key but not its database: put %s back from a backup, or start anew in another directory with --data", dir, store.FileName)
+	return api.Errorf(api.CodeDamaged, "%s holds a key but not its database: put %s back from a backup, or run `p2pchat doctor --repair --name NAME`, which makes a new one that the others fill", dir, store.FileName)
 }
 
 // dirError is apiError for what went wrong with a data directory.
@@ -184,7 +214,9 @@ func apiError(err error) error {
 		return api.Errorf(api.CodeNewerDatabase, "the database was written by a newer p2pchat: use that one, or another directory with --data (%w)", err)
 	case errors.Is(err, store.ErrForeign):
 		return api.Errorf(api.CodeDamaged, "the database is another program's and was not touched: use another directory with --data (%w)", err)
-	case errors.Is(err, store.ErrDamaged), errors.Is(err, account.ErrDamaged):
+	case errors.Is(err, store.ErrDamaged):
+		return api.Errorf(api.CodeDamaged, "%w: `p2pchat doctor --repair` keeps a copy and saves what can be read; the others send what is missing", err)
+	case errors.Is(err, account.ErrDamaged):
 		return api.Errorf(api.CodeDamaged, "%w: restore it from a backup, or start anew in another directory with --data", err)
 	case errors.Is(err, fs.ErrPermission):
 		return api.Errorf(api.CodeNoPermission, "the operating system forbids it: %w; the data directory must belong to you, or name another with --data", err)

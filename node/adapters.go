@@ -64,8 +64,12 @@ func (l directLedger) Forked(ctx context.Context, conv event.Conversation, k eve
 	return !held, err
 }
 
-// holds tells whether the event h of log k is stored.
+// holds tells whether the event h of log k is stored, or was removed for its age.
 func holds(ctx context.Context, st deliveryStore, conv event.Conversation, k event.LogKey, h event.Head) (bool, error) {
+	lows, err := st.Lows(ctx, conv)
+	if err != nil || h.Seq < lows[k] {
+		return err == nil, err
+	}
 	events, err := st.Range(ctx, conv, event.Range{LogKey: k, From: h.Seq, To: h.Seq}, event.MaxEvent)
 	return slices.ContainsFunc(events, func(e *event.Event) bool { return e.ID == h.ID }), err
 }

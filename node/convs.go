@@ -191,23 +191,38 @@ func (c *convs) markRead(ctx context.Context, id event.Conversation, upTo event.
 				return err
 			}
 		}
-		now, err := tx.Conversation(id)
-		if err != nil {
-			return err
-		}
-		// Set in the order of commits, like said counts.
-		tx.OnCommit(func() {
-			c.mu.Lock()
-			defer c.mu.Unlock()
-			if row := c.byPeer[c.byID[id]]; row != nil {
-				row.unread = now.Unread
-			} else {
-				c.uncounted.put(id)
-			}
-		})
-		return nil
+		return c.recount(tx, id)
 	})
 	return marks, err
+}
+
+// prune removes the beginning of a log; what is unread follows.
+func (c *convs) prune(ctx context.Context, cut store.Cut) error {
+	return c.store.Update(ctx, func(tx *store.Tx) error {
+		if err := tx.Prune(cut.Conv, cut.Log, cut.Low); err != nil || cut.Kind != store.KindDirect {
+			return err
+		}
+		return c.recount(tx, cut.Conv)
+	})
+}
+
+// recount has the row of a conversation follow what tx changed.
+func (c *convs) recount(tx *store.Tx, id event.Conversation) error {
+	now, err := tx.Conversation(id)
+	if err != nil {
+		return err
+	}
+	// Set in the order of commits, like said counts.
+	tx.OnCommit(func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if row := c.byPeer[c.byID[id]]; row != nil {
+			row.unread = now.Unread
+		} else {
+			c.uncounted.put(id)
+		}
+	})
+	return nil
 }
 
 // conversationRows joins what is said with who could be talked to.

@@ -29,6 +29,7 @@ type deliveryStore interface {
 	Range(ctx context.Context, conv event.Conversation, r event.Range, limit int) ([]*event.Event, error)
 	Ack(ctx context.Context, conv event.Conversation, by peer.ID) (event.Frontier, error)
 	Read(ctx context.Context, conv event.Conversation, by peer.ID) (event.Frontier, error)
+	Lows(ctx context.Context, conv event.Conversation) (map[event.LogKey]uint64, error)
 }
 
 // progress holds positions in our own logs.

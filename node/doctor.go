@@ -176,14 +176,14 @@ func (n *Node) databaseFinding(ctx context.Context) api.Finding {
 	// Reading a large database takes long; what was checked by then counts.
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
-	lines, err := n.store.Integrity(ctx)
+	lines, err := n.store.Check(ctx, false)
 	switch {
 	case err != nil:
 		return api.Finding{Check: "database", Level: api.LevelWarn, Seen: "not checked: " + err.Error()}
 	case len(lines) > 0:
 		return api.Finding{
 			Check: "database", Level: api.LevelFail, Seen: strings.Join(lines, "; "),
-			Advice: "stop the node, keep a copy of the data directory, and restore a backup or start anew with --data",
+			Advice: "stop the node and run `p2pchat doctor --repair`, which keeps a copy and saves what can be read",
 		}
 	}
 	return api.Finding{Check: "database", Level: api.LevelOK, Seen: "sound"}

@@ -1,11 +1,13 @@
 package node
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -233,4 +235,42 @@ func TestAccounts(t *testing.T) {
 	defer func() { _ = lock.Release() }()
 	_, err = Start(ctx, Config{Dir: mixed, Key: key, NoMDNS: true, Logger: testLog()})
 	code("a key of another account", err, api.CodeDamaged)
+}
+
+// TestDamagedWhileRunning: what is damaged is not shown, the person is told, and
+// what is not damaged goes on.
+func TestDamagedWhileRunning(t *testing.T) {
+	t.Parallel()
+	aliceDir, bobDir, carolDir := newAccount(t, "alice"), newAccount(t, "bob"), newAccount(t, "carol")
+	bob, carol := start(t, bobDir), start(t, carolDir)
+	alice := start(t, aliceDir, bob, carol)
+	say := func(target, text string) {
+		t.Helper()
+		if r, err := alice.Send(t.Context(), api.SendRequest{Target: target, Text: text, Wait: api.DefaultWait}); err != nil || r.State != api.Delivered {
+			t.Fatalf("%q: %+v, %v", text, r, err)
+		}
+	}
+	say("bob", "a line as it was said")
+	say("carol", "another")
+	alice.halt()
+	path := filepath.Join(aliceDir, "p2pchat.db")
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b[bytes.Index(b, []byte("a line as it was said"))] = 'A'
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	alice = start(t, aliceDir, bob, carol)
+	if log, err := alice.Log(t.Context(), api.LogQuery{Target: "bob"}); !api.IsCode(err, api.CodeDamaged) {
+		t.Errorf("damaged, and the log is %+v, %v", log, err)
+	}
+	if s, err := alice.Status(t.Context()); err != nil || len(s.Notices) != 1 || !strings.Contains(s.Notices[0], "doctor --repair") {
+		t.Errorf("notices %q, %v", s.Notices, err)
+	}
+	say("carol", "it goes on")
+	if log := logOf(t, alice, "carol"); len(log) != 2 {
+		t.Errorf("the log that is not damaged: %+v", log)
+	}
 }

@@ -8,6 +8,7 @@ import (
 	"iter"
 	"log/slog"
 	"net/netip"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -65,6 +66,7 @@ type Node struct {
 
 	due     chan struct{} // 1: a write-behind that is due covers any number
 	writing sync.Mutex    // held while something is written behind
+	pruning sync.Mutex    // held while the history is cut to its limits
 	telling sync.Mutex    // held while a row of the roster is looked up and published
 	showing sync.RWMutex  // held, shared, while faces are told what is said; alone, to change whose is hidden
 
@@ -89,7 +91,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 	}
 	n := &Node{
 		cfg: cfg, key: cfg.Key, log: cfg.Logger.With("component", "node"),
-		hub: newHub(), roomsDue: newMailbox[event.Conversation](), again: newMailbox[toldAgain](), asked: newMailbox[*event.Event](), due: make(chan struct{}, 1), done: make(chan struct{}),
+		hub: newHub(), notices: newNotices(), roomsDue: newMailbox[event.Conversation](), again: newMailbox[toldAgain](), asked: newMailbox[*event.Event](), due: make(chan struct{}, 1), done: make(chan struct{}),
 	}
 	n.ctx, n.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	if err := n.open(ctx); err != nil {
@@ -103,10 +105,22 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 // open builds the parts, from the store up.
 func (n *Node) open(ctx context.Context) error {
 	var err error
-	if n.store, err = store.Open(ctx, n.cfg.Dir, store.Options{Logger: n.cfg.Logger}); err != nil {
+	if n.store, err = store.Open(ctx, n.cfg.Dir, store.Options{Logger: n.cfg.Logger, Existing: true, Damaged: n.damaged}); err != nil {
+		if errors.Is(err, store.ErrNotFound) {
+			err = noDatabase(n.cfg.Dir)
+		}
 		return err
 	}
-	if err := n.openState(ctx); err != nil {
+	if err = n.openParts(ctx); errors.Is(err, store.ErrDamaged) {
+		err = fmt.Errorf("database %s: %w", filepath.Join(n.cfg.Dir, store.FileName), err)
+	}
+	return err
+}
+
+// openParts builds what stands on the store.
+func (n *Node) openParts(ctx context.Context) error {
+	err := n.openState(ctx)
+	if err != nil {
 		return err
 	}
 	n.host, err = p2phost.New(p2phost.Config{
@@ -196,10 +210,13 @@ func (n *Node) openState(ctx context.Context) error {
 		return err
 	}
 	n.delivery = newDelivery(acc.Peer, n.store, n.hub.publish)
-	n.notices = newNotices()
 	n.twins = newTwins(n)
 	n.roomFiles = newRoomFiles(n.cfg.Dir, func(err error) {
-		n.notice(causeRoomFile, fmt.Sprintf("the readable log of a room cannot be written (%v); what is said is kept all the same", err))
+		text := ""
+		if err != nil {
+			text = fmt.Sprintf("the readable log of a room cannot be written (%v); what is said is kept all the same", err)
+		}
+		n.notice(causeRoomFile, text)
 	})
 	n.ledger = history.New(history.Config{Store: storeAdapter{n.store}, Key: n.key, Rand: rand.Reader, Stored: n.stored})
 	return nil
@@ -216,6 +233,7 @@ func (n *Node) run() {
 	g.Go(func() error { return n.tellRooms(ctx) })
 	g.Go(func() error { return n.discovery.Run(ctx) })
 	g.Go(func() error { return n.persist(ctx) })
+	g.Go(func() error { return n.retain(ctx) })
 	err := g.Wait()
 	n.cancel()
 	n.twins.stop()

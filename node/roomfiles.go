@@ -16,17 +16,19 @@ import (
 
 // roomFiles appends what happens in rooms that are logged to readable files, one
 // a room, logs/NAME-ID.log in the data directory (0600): a line each, with its
-// time (UTC), in the order of arrival. It is guarded by its mutex.
+// time (UTC), in the order of arrival. Lines that cannot be written (a full disk)
+// are not written later: the file says how many are missing there. It is guarded
+// by its mutex.
 type roomFiles struct {
-	dir    string
-	failed func(error) // told of the first failure in a row
+	dir  string
+	tell func(error) // of the first failure in a row, and nil when all is well again
 
-	mu     sync.Mutex
-	broken bool
+	mu      sync.Mutex
+	missing map[event.Conversation]int // lines that could not be written, for the file to say
 }
 
-func newRoomFiles(dataDir string, failed func(error)) *roomFiles {
-	return &roomFiles{dir: filepath.Join(dataDir, "logs"), failed: failed}
+func newRoomFiles(dataDir string, tell func(error)) *roomFiles {
+	return &roomFiles{dir: filepath.Join(dataDir, "logs"), tell: tell, missing: map[event.Conversation]int{}}
 }
 
 // write appends lines, if the room is logged.
@@ -36,14 +38,22 @@ func (f *roomFiles) write(id event.Conversation, s rooms.Scene, lines []api.Mess
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	err := f.append(roomFileName(s.Name, id), lines)
-	if err != nil && !f.broken {
-		f.failed(err)
+	failing := len(f.missing) > 0
+	if err := f.append(roomFileName(s.Name, id), f.missing[id], lines); err != nil {
+		f.missing[id] += len(lines)
+		if !failing {
+			f.tell(err)
+		}
+		return
 	}
-	f.broken = err != nil
+	delete(f.missing, id)
+	if failing && len(f.missing) == 0 {
+		f.tell(nil)
+	}
 }
 
-func (f *roomFiles) append(name string, lines []api.Message) (err error) {
+// append writes all of the lines or none.
+func (f *roomFiles) append(name string, missing int, lines []api.Message) (err error) {
 	if err := os.MkdirAll(f.dir, 0o700); err != nil {
 		return err
 	}
@@ -52,12 +62,22 @@ func (f *roomFiles) append(name string, lines []api.Message) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
-	var b strings.Builder
-	for _, m := range lines {
-		fmt.Fprintf(&b, "%s %s\n", m.Time.UTC().Format("2006-01-02 15:04:05"), readable(m))
+	info, err := file.Stat()
+	if err != nil {
+		return err
 	}
-	_, err = file.WriteString(b.String())
-	return err
+	var b strings.Builder
+	for i, m := range lines {
+		at := m.Time.UTC().Format("2006-01-02 15:04:05")
+		if i == 0 && missing > 0 {
+			fmt.Fprintf(&b, "%s --- what is missing here could not be written (lines: %d)\n", at, missing)
+		}
+		fmt.Fprintf(&b, "%s %s\n", at, readable(m))
+	}
+	if _, err = file.WriteString(b.String()); err != nil {
+		return errors.Join(err, file.Truncate(info.Size()))
+	}
+	return nil
 }
 
 // roomFileName keeps of a room's name what every file system takes.

@@ -15,8 +15,8 @@ import (
 func TestRoomFiles(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	var failures []error
-	f := newRoomFiles(dir, func(err error) { failures = append(failures, err) })
+	var told []error
+	f := newRoomFiles(dir, func(err error) { told = append(told, err) })
 	at := api.Time{Time: time.Date(2026, 11, 25, 18, 0, 0, 0, time.FixedZone("", 3600))}
 	lines := []api.Message{
 		{Time: at, Nick: "anna", Kind: api.MessageText, Text: "two\nlines \x1b[31m\u202e"},
@@ -52,7 +52,23 @@ func TestRoomFiles(t *testing.T) {
 	for range 3 {
 		f.write(id, rooms.Scene{Name: "x", Logging: true}, lines)
 	}
-	if len(failures) != 1 {
-		t.Errorf("told %d times that a log cannot be written: %v", len(failures), failures)
+	if len(told) != 1 || told[0] == nil {
+		t.Errorf("told that a log cannot be written: %v", told)
+	}
+	if err := os.Remove(filepath.Join(dir, "logs")); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		f.write(id, rooms.Scene{Name: "x", Logging: true}, lines[1:2])
+	}
+	if len(told) != 2 || told[1] != nil {
+		t.Errorf("told that it can be written again: %v", told)
+	}
+	if b, err = os.ReadFile(filepath.Join(dir, "logs", "x-01020304.log")); err != nil {
+		t.Fatal(err)
+	}
+	const waves = "2026-11-25 17:00:00 * bob waves\n"
+	if got, want := string(b), "2026-11-25 17:00:00 --- what is missing here could not be written (lines: 9)\n"+waves+waves; got != want {
+		t.Errorf("the log goes on with\n%s", got)
 	}
 }

@@ -112,6 +112,10 @@ func (s roomStore) SetVerdicts(ctx context.Context, verdicts map[event.ID]room.S
 	})
 }
 
+func (s roomStore) Prune(ctx context.Context, id event.Conversation, k event.LogKey, low uint64) error {
+	return s.Update(ctx, func(tx *store.Tx) error { return tx.Prune(id, k, low) })
+}
+
 func (s roomStore) Newest(ctx context.Context, id event.Conversation, n uint64, since time.Time) ([]rooms.Below, error) {
 	f, err := s.Store.Newest(ctx, id, int(min(n, math.MaxInt32)), since)
 	var out []rooms.Below

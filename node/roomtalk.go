@@ -163,7 +163,7 @@ func (h roomHandler) Delivered(id event.Conversation, k event.LogKey, head event
 }
 
 func (h roomHandler) Failed(id event.Conversation, err error) {
-	h.n.log.Warn("commit to a room", "room", id, "err", err)
+	h.n.log.Warn("commit to a room", "room", id.String(), "err", err)
 	if errors.Is(err, store.ErrDiskFull) {
 		h.n.diskFull()
 	}

@@ -116,10 +116,17 @@ func (n *Node) diskFull() {
 	n.notice(causeDisk, "the disk is full: messages cannot be kept until there is space; those not kept are not acknowledged and will come again")
 }
 
+// damaged tells the person; it stands as long as the node runs.
+func (n *Node) damaged(error) {
+	n.notice(causeDamage, "the database is damaged: what stands in the damaged part can be neither read nor written, and what cannot be kept is not acknowledged; "+
+		"stop the node and run `p2pchat doctor --repair`, which keeps a copy and saves the rest")
+}
+
 // Causes of notices.
 const (
-	causeTwin = "twin" // another live node has our key
-	causeDisk = "disk" // the disk is full
+	causeTwin   = "twin"   // another live node has our key
+	causeDisk   = "disk"   // the disk is full
+	causeDamage = "damage" // the database is damaged
 
 	causeRoomFile = "room-file" // a readable log cannot be written
 )

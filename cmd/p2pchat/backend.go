@@ -31,6 +31,10 @@ func (backend) ChangePassword(dir string, old, password []byte) error {
 	return node.ChangePassword(dir, old, password)
 }
 
+func (backend) Repair(ctx context.Context, dir string, password []byte, name string) (api.Repair, error) {
+	return node.Repair(ctx, dir, password, name)
+}
+
 func (backend) VerifyTranscript(file io.Reader) (api.Transcript, error) {
 	return node.VerifyTranscript(file)
 }

@@ -35,6 +35,8 @@ type Reader interface {
 	// Invitations lists those that were neither answered nor overtaken by our
 	// entering, the newest last.
 	Invitations(ctx context.Context) ([]Invitation, error)
+	// Storage tells what the history takes and how much of it is kept.
+	Storage(ctx context.Context) (Storage, error)
 }
 
 // Service is a running node. It is safe for concurrent use.
@@ -64,6 +66,11 @@ type Service interface {
 	// RemovePeer, after which his row stays. Errors: not-found, ambiguous, usage
 	// for oneself.
 	Block(ctx context.Context, who string, undo bool) (Blocking, error)
+
+	// SetRetention limits how much of the history this node keeps; what is beyond
+	// goes, oldest first, and does not come back. What others have yet to get of
+	// ours stays, as does who may do what in rooms. Errors: usage, disk-full.
+	SetRetention(ctx context.Context, r Retention) (Storage, error)
 
 	// Send commits one message and waits up to r.Wait for its receipt. A
 	// message that was not delivered in time is no error: its State says so,

@@ -345,6 +345,70 @@ type Finding struct {
 	Advice string `json:"advice"` // what to do, empty if nothing
 }
 
+// Retention is how much of the history a node keeps; null: no limit.
+type Retention struct {
+	MaxAge  *Duration `json:"max_age"`  // of a message by its author's clock, at least [MinAge]
+	MaxSize *int64    `json:"max_size"` // of the database in bytes, at least [MinSize]
+}
+
+// The least that a node can be limited to.
+const (
+	MinAge  = time.Hour
+	MinSize = 1 << 20
+)
+
+// Check refuses limits that are none.
+func (r Retention) Check() error {
+	if r.MaxAge != nil && r.MaxAge.Duration < MinAge {
+		return Errorf(CodeUsage, "a limit of %s is too little: at least %s", r.MaxAge.Duration, MinAge)
+	}
+	if r.MaxSize != nil && *r.MaxSize < MinSize {
+		return Errorf(CodeUsage, "a limit of %d bytes is too little: at least %d", *r.MaxSize, MinSize)
+	}
+	return nil
+}
+
+// Storage is what the history takes.
+type Storage struct {
+	Bytes int64 `json:"bytes"` // on disk
+	Used  int64 `json:"used"`  // of the database file; the rest is free for what comes
+	Retention
+	Conversations []StoredConversation `json:"conversations"` // the largest first
+}
+
+// StoredConversation is what is held of one.
+type StoredConversation struct {
+	ID     string `json:"conversation"`
+	Kind   string `json:"kind"` // direct or room
+	Name   string `json:"name"`
+	Events int    `json:"events"` // messages, and what governs a room
+	Bytes  int64  `json:"bytes"`
+	Oldest *Time  `json:"oldest"` // message; null if none is held
+}
+
+// Duration is written as Go prints it.
+type Duration struct{ time.Duration }
+
+// MarshalText implements [encoding.TextMarshaler].
+func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
+// UnmarshalText implements [encoding.TextUnmarshaler].
+func (d *Duration) UnmarshalText(b []byte) (err error) {
+	d.Duration, err = time.ParseDuration(string(b))
+	return err
+}
+
+// Repair is what `doctor --repair` did.
+type Repair struct {
+	Repaired bool `json:"repaired"` // false: the database was sound, nothing was done
+	// Kept is where the damaged file lies now; null if there was none.
+	Kept     *string `json:"kept"`
+	Events   int     `json:"events"`   // what the new database holds
+	Dropped  int     `json:"dropped"`  // events that were read and not saved: not as they were signed, or their base is missing
+	Contacts int     `json:"contacts"` // of people
+	Rooms    int     `json:"rooms"`    // that we are or were in
+}
+
 // CaptureTarget says which packets are a node's own.
 type CaptureTarget struct {
 	TCPPorts   []uint16 `json:"tcp_ports"`

@@ -39,6 +39,8 @@
 //	peers/remove    {"who"}                     → {}
 //	peers/verify    {"who","undo"}              → api.Verification
 //	peers/block     {"who","undo"}              → api.Blocking
+//	storage         {}                          → api.Storage
+//	storage/limit   api.Retention               → api.Storage
 //	send            api.SendRequest             → api.Receipt
 //	read            {"target","id"}             → {}
 //	typing          {"target"}                  → {}

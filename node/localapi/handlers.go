@@ -32,6 +32,8 @@ func (s *Server) handler() http.Handler {
 	handle("peers/block", call(func(ctx context.Context, r peerMark) (api.Blocking, error) {
 		return svc.Block(ctx, r.Who, r.Undo)
 	}))
+	handle("storage", call(func(ctx context.Context, _ none) (api.Storage, error) { return svc.Storage(ctx) }))
+	handle("storage/limit", call(svc.SetRetention))
 	handle("send", call(s.send))
 	handle("edit", call(func(ctx context.Context, r api.AmendRequest) (api.Receipt, error) { return stored(s.svc.Edit(ctx, r)) }))
 	handle("retract", call(func(ctx context.Context, r api.AmendRequest) (api.Receipt, error) {

@@ -58,6 +58,16 @@ func (c *Client) Block(ctx context.Context, who string, undo bool) (api.Blocking
 	return ask[api.Blocking](ctx, c, "peers/block", peerMark{Who: who, Undo: undo})
 }
 
+// Storage implements [api.Service].
+func (c *Client) Storage(ctx context.Context) (api.Storage, error) {
+	return ask[api.Storage](ctx, c, "storage", none{})
+}
+
+// SetRetention implements [api.Service].
+func (c *Client) SetRetention(ctx context.Context, r api.Retention) (api.Storage, error) {
+	return ask[api.Storage](ctx, c, "storage/limit", r)
+}
+
 // Send implements [api.Service]. If the connection is lost before the answer,
 // whether the message was stored is unknown, and nothing is sent again.
 func (c *Client) Send(ctx context.Context, r api.SendRequest) (api.Receipt, error) {

@@ -243,7 +243,7 @@ func checkEngine(h *history, found finding) {
 	}
 	pruned := h.visibleIn(r)
 	for i := range below {
-		if m := h.lines[i]; r.holding(m.id) != nil && m.kind != KindJoin {
+		if m := h.lines[i]; r.holding(m.id) != nil && !lasts(m.kind) {
 			found(propPrune, "still in the Room: "+h.tellLine(i))
 		}
 		delete(vis, i)

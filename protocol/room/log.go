@@ -16,7 +16,7 @@ type log struct {
 	author   int
 	messages []*message // ascending by seq, then ID
 	joins    []*message // the same of the joins among them
-	low      uint64     // nothing below is held, but for joins
+	low      uint64     // nothing below is held, but for what lasts
 	linked   bool       // before and run are right
 	forked   bool       // at some place two stand, or stood
 }
@@ -249,7 +249,8 @@ func (r *Room) drop(m *message) {
 }
 
 // Prune forgets, and from now on refuses, what is below seq low of a log, but
-// for joins. What stays is as visible as before. The log need not be known yet.
+// for what says who is here under which name, the subject and the epochs. What
+// stays is as visible as before. The log need not be known yet.
 func (r *Room) Prune(k event.LogKey, low uint64) {
 	l := r.logOf(k, r.person(k.Author))
 	if low <= l.low {
@@ -257,7 +258,7 @@ func (r *Room) Prune(k event.LogKey, low uint64) {
 	}
 	l.low = low
 	for _, m := range slices.Clone(l.messages[:l.at(low)]) {
-		if m.kind != KindJoin {
+		if !lasts(m.kind) {
 			r.drop(m)
 		}
 	}
@@ -265,6 +266,16 @@ func (r *Room) Prune(k event.LogKey, low uint64) {
 		line.first, line.prev = low, event.ID{} // what stands before it is not held
 	}
 	l.linked = false
+}
+
+// lasts tells the kinds of messages that something rests on for as long as the
+// room exists.
+func lasts(k event.Kind) bool {
+	switch k {
+	case KindJoin, KindLeave, KindNick, KindSubject, KindEpoch:
+		return true
+	}
+	return false
 }
 
 // Wanted lists, ascending, messages not held that stored cuts name or reach: a

@@ -96,7 +96,7 @@ func (r *Room) addMessage(e *event.Event, t *touched) error {
 	if no := r.stored(m); no != nil {
 		return no
 	}
-	if l := r.logs[e.Key()]; l != nil && m.kind != KindJoin && m.seq < l.low {
+	if l := r.logs[e.Key()]; l != nil && !lasts(m.kind) && m.seq < l.low {
 		return ErrPruned
 	}
 	r.keep(p)

@@ -34,6 +34,7 @@ type FakeNode struct {
 	away     bool
 	status   string
 	notices  []string
+	limits   api.Retention
 	contacts map[string]*contact // by peer ID
 	places   []*place            // rooms it is or was in
 	invites  []invite            // not answered yet

@@ -43,6 +43,7 @@ func Run(t *testing.T, make func(t *testing.T) Fixture) {
 		{"presence", testPresence},
 		{"away", testAway},
 		{"conversations", testConversations},
+		{"storage", testStorage},
 		{"names", testNames},
 		{"name unknown", testNameUnknown},
 		{"name appears", testNameAppears},

@@ -86,6 +86,8 @@ type Store interface {
 	// many.
 	TakesLog(ctx context.Context, room event.Conversation, k event.LogKey) (bool, error)
 	Lows(ctx context.Context, room event.Conversation) (map[event.LogKey]uint64, error)
+	// Prune removes what is below low of a log, but for what the rules need.
+	Prune(ctx context.Context, room event.Conversation, k event.LogKey, low uint64) error
 	// Newest gives the positions below which nothing is needed by somebody who
 	// is to see the last n messages, or those since since (of n and since one
 	// is set; neither: none): one for each log held.

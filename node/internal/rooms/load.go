@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -190,6 +191,25 @@ func (c *checking) look(fx room.Effects) {
 			c.wrong[id] = v.Status
 		}
 	}
+}
+
+// Prune forgets what is below low of a log, as this node alone wants it.
+func (r *Room) Prune(ctx context.Context, k event.LogKey, low uint64) error {
+	var err error
+	ended := r.do(ctx, func() {
+		if err = r.svc.cfg.Store.Prune(ctx, r.id, k, low); err != nil {
+			return
+		}
+		r.rules.Prune(k, low)
+		lows := map[event.LogKey]uint64{} // a new one: summaries hold the old
+		maps.Copy(lows, r.lows)
+		lows[k] = low
+		r.lows = lows
+	})
+	if ended != nil {
+		return ended
+	}
+	return err
 }
 
 // takeForks hands in what the rules passed over when it came, since what a cut

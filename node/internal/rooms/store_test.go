@@ -3,6 +3,7 @@ package rooms
 import (
 	"cmp"
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"sync"
@@ -306,6 +307,10 @@ func (d *disk) Lows(_ context.Context, id event.Conversation) (map[event.LogKey]
 	done, err := d.begin("Lows")
 	defer done()
 	return maps.Clone(d.of(id).lows), err
+}
+
+func (d *disk) Prune(context.Context, event.Conversation, event.LogKey, uint64) error {
+	return errors.ErrUnsupported // what stays is the store's matter
 }
 
 func (d *disk) Newest(_ context.Context, id event.Conversation, n uint64, since time.Time) ([]Below, error) {

@@ -152,7 +152,7 @@ func BenchmarkRead(b *testing.B) {
 	run("conversation", func() error { _, err := s.Conversation(b.Context(), big); return err })
 	run("queued", func() error { _, err := s.QueuedCount(b.Context()); return err })
 	run("frontier", func() error { _, err := s.Frontier(b.Context(), big); return err })
-	run("integrity", func() error { _, err := s.Integrity(b.Context()); return err })
+	run("integrity", func() error { _, err := s.Check(b.Context(), false); return err })
 }
 
 // BenchmarkIdle reports what an open database that has been used adds to the

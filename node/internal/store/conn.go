@@ -20,7 +20,7 @@ type conn struct {
 func openConn(ctx context.Context, db *sql.DB, dir string) (*conn, error) {
 	c, err := db.Conn(ctx)
 	if err != nil {
-		return nil, classify(dir, err)
+		return nil, schemaError(classify(dir, err)) // it has read the schema for its pragmas
 	}
 	return &conn{dir: dir, c: c, stmts: map[string]*sql.Stmt{}}, nil
 }
@@ -96,8 +96,9 @@ const (
 
 // pool lends connections for reading.
 type pool struct {
-	db  *sql.DB
-	dir string
+	db      *sql.DB
+	dir     string
+	damaged func(error)
 	// slots holds a token per connection lent or idle, hence its size.
 	slots chan struct{}
 
@@ -109,9 +110,9 @@ type pool struct {
 	closed bool
 }
 
-func newPool(db *sql.DB, dir string) *pool {
+func newPool(db *sql.DB, dir string, damaged func(error)) *pool {
 	db.SetMaxIdleConns(-1) // a connection closed here is closed there
-	return &pool{db: db, dir: dir, slots: make(chan struct{}, maxReaders), done: make(chan struct{})}
+	return &pool{db: db, dir: dir, damaged: damaged, slots: make(chan struct{}, maxReaders), done: make(chan struct{})}
 }
 
 // with lends fn a connection.
@@ -129,6 +130,9 @@ func (p *pool) with(ctx context.Context, fn func(*conn) error) error {
 		return err
 	}
 	err = fn(c)
+	if errors.Is(err, ErrDamaged) {
+		p.damaged(err)
+	}
 	if err != nil && !isAnswer(err) {
 		// Whatever state the connection is in, the next reader shall not have it.
 		return errors.Join(err, c.close())

@@ -26,6 +26,9 @@
 // ranges are those of the log as it was written. The control lane stands in the
 // same table, without log and seq.
 //
+// [Repair] makes a new file of what can be read of a damaged one, which stays
+// beside it as p2pchat.db.damaged-DATE.
+//
 // # Concurrency
 //
 // One goroutine, started by [Open] and ended by [Store.Close], does all the

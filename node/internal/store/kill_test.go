@@ -29,6 +29,13 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
+	if dir, ok := strings.CutPrefix(os.Getenv(childEnv), "open:"); ok {
+		if err := openOnce(dir); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	os.Exit(m.Run())
 }
 
@@ -228,7 +235,7 @@ func TestKill(t *testing.T) {
 // in order.
 func checkAcked(t *testing.T, s *Store, acked []ackedEvent) {
 	t.Helper()
-	if faults := must(t, s.Integrity); len(faults) > 0 {
+	if faults := must(t, fullCheck(s)); len(faults) > 0 {
 		t.Error(faults)
 	}
 	f, err := s.Frontier(t.Context(), conv1)
@@ -289,7 +296,7 @@ func TestReadOnlyBesideProcess(t *testing.T) {
 	}
 	alone := openStore(t, dir, Options{ReadOnly: true})
 	for _, s := range []*Store{s, alone} {
-		if faults := must(t, s.Integrity); len(faults) > 0 {
+		if faults := must(t, fullCheck(s)); len(faults) > 0 {
 			t.Error(faults)
 		}
 		if has, err := s.HasEvent(t.Context(), last.id); last.seq > 0 && (err != nil || !has) {

@@ -54,6 +54,12 @@ func (s *Store) migrate(ctx context.Context, c *conn, migrations []migration) er
 			return fmt.Errorf("back up before the migration: %w", err)
 		}
 	}
+	if st.empty {
+		// Before the first table, or never; with every opening it would write.
+		if _, err := c.exec(ctx, `PRAGMA auto_vacuum = incremental`); err != nil {
+			return err
+		}
+	}
 	for n := st.version; n < len(migrations); n++ {
 		start := time.Now()
 		if err := apply(ctx, c, n+1, migrations[n]); err != nil {
@@ -86,7 +92,7 @@ func apply(ctx context.Context, c *conn, version int, m migration) error {
 	if err != nil {
 		// Of no consequence if SQLite has done so already.
 		_, _ = c.c.ExecContext(context.WithoutCancel(ctx), `ROLLBACK`)
-		return classify(c.dir, err)
+		return schemaError(classify(c.dir, err))
 	}
 	return nil
 }

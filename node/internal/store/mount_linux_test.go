@@ -143,7 +143,7 @@ func TestDiskFull(t *testing.T) {
 				t.Errorf("acknowledged and lost: %s, %v", e.ID, err)
 			}
 		}
-		if faults := must(t, s.Integrity); len(faults) > 0 {
+		if faults := must(t, fullCheck(s)); len(faults) > 0 {
 			t.Error(faults)
 		}
 	}

@@ -32,6 +32,13 @@ const smallestFile = 512
 
 func (s *Store) path() string { return filepath.Join(s.dir, FileName) }
 
+// exists tells whether there is a database; an empty file is none. What hinders
+// looking is said by who opens it.
+func (s *Store) exists() bool {
+	info, err := os.Stat(s.path())
+	return !errors.Is(err, fs.ErrNotExist) && (err != nil || info.Size() > 0)
+}
+
 // openDB prepares connections to path; none is opened yet. uri holds SQLite's
 // own parameters (mode, immutable), pragmas what each connection begins with.
 func openDB(path, uri string, pragmas ...string) (*sql.DB, error) {
@@ -78,15 +85,26 @@ func inspect(ctx context.Context, c *conn, newest int) (state, error) {
 	)
 	switch {
 	case err != nil:
-		return state{}, err
+		return state{}, schemaError(err)
 	case app == 0 && tables == 0 && st.version == 0:
 		return state{empty: true}, nil
 	case app != applicationID:
 		return state{}, fmt.Errorf("%w (application_id %#x)", ErrForeign, app)
+	case st.version < 1:
+		return state{}, fmt.Errorf("%w: its schema is %d", ErrDamaged, st.version)
 	case st.version > newest:
 		return state{}, fmt.Errorf("%w: its schema is %d, this program knows up to %d", ErrNewer, st.version, newest)
 	}
 	return st, nil
+}
+
+// schemaError is for statements that are right: if SQLite takes them for wrong,
+// the file is not what it says.
+func schemaError(err error) error {
+	if primaryCode(err) == sqlite3.SQLITE_ERROR {
+		return fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	return err
 }
 
 // openWriting looks before it writes: a refused file stays as it is.
@@ -116,9 +134,9 @@ func (s *Store) openWriting(ctx context.Context, migrations []migration) error {
 	if err != nil {
 		return errors.Join(err, c.close(), db.Close())
 	}
-	s.readers = newPool(readers, s.dir)
+	s.readers = newPool(readers, s.dir, s.damaged)
 	s.recent = newRecent()
-	s.writer = newWriter(s.dir, s.log, db, s.recent)
+	s.writer = newWriter(s.dir, s.log, db, s.recent, s.damaged)
 	go s.writer.run(context.WithoutCancel(ctx), c) // ends in Close, which waits for it
 	return nil
 }
@@ -228,7 +246,7 @@ func (s *Store) tryReadOnly(ctx context.Context, path, uri string, newest int) e
 	if err != nil {
 		return err
 	}
-	p := newPool(db, s.dir)
+	p := newPool(db, s.dir, s.damaged)
 	err = p.with(ctx, func(c *conn) error {
 		st, err := inspect(ctx, c, newest)
 		if err != nil {

@@ -185,7 +185,7 @@ func TestReadOnly(t *testing.T) {
 		if err := r.Update(t.Context(), add("/two")); !errors.Is(err, ErrReadOnly) {
 			t.Errorf("%s: update: %v", when, err)
 		}
-		if faults := must(t, r.Integrity); len(faults) > 0 {
+		if faults := must(t, fullCheck(r)); len(faults) > 0 {
 			t.Errorf("%s: %v", when, faults)
 		}
 		if err := r.Close(); err != nil {
@@ -253,7 +253,7 @@ func TestDamagedPages(t *testing.T) {
 		t.Fatal(err)
 	}
 	s = openStore(t, dir, Options{})
-	if faults := must(t, s.Integrity); len(faults) == 0 {
+	if faults := must(t, fullCheck(s)); len(faults) == 0 {
 		t.Error("nobody noticed")
 	}
 	if _, err := s.Log(t.Context(), LogQuery{Conv: conv1}); !errors.Is(err, ErrDamaged) {

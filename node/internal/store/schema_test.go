@@ -135,7 +135,7 @@ func checkFrozen(t *testing.T, s *Store) {
 	if err != nil {
 		t.Error(err)
 	}
-	if faults := must(t, s.Integrity); len(faults) > 0 {
+	if faults := must(t, fullCheck(s)); len(faults) > 0 {
 		t.Errorf("faults %v", faults)
 	}
 }

@@ -21,12 +21,18 @@ type Options struct {
 	// ReadOnly opens for reading, whether or not another process has the
 	// database open, and never writes to the database file.
 	ReadOnly bool
+	// Existing refuses to make a database where there is none.
+	Existing bool
+	// Damaged is told of each read and each commit that met damage, from any
+	// goroutine; nil: nobody is.
+	Damaged func(error)
 }
 
 // Store is an open database. Its methods may be called from any goroutine.
 type Store struct {
 	dir     string
 	log     *slog.Logger
+	damaged func(error)
 	readers *pool
 	writer  *writer // nil if ReadOnly
 	recent  *recent // nil if ReadOnly: then another process commits
@@ -38,7 +44,7 @@ type Store struct {
 
 // Open opens the database in dir, and makes it if there is none. Errors:
 // ErrNewer, ErrForeign, ErrDamaged, ErrDiskFull, fs.ErrPermission; with ReadOnly
-// also ErrNotFound.
+// or Existing also ErrNotFound.
 // ctx bounds the opening, migrations included, not the store's life.
 func Open(ctx context.Context, dir string, opt Options) (*Store, error) {
 	return open(ctx, dir, opt, migrations)
@@ -53,8 +59,13 @@ func open(ctx context.Context, dir string, opt Options, migrations []migration) 
 	if err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
-	s := &Store{dir: dir, log: log.With("component", "store")}
-	if opt.ReadOnly {
+	s := &Store{dir: dir, log: log.With("component", "store"), damaged: opt.Damaged}
+	if s.damaged == nil {
+		s.damaged = func(error) {}
+	}
+	if opt.Existing && !s.exists() {
+		err = ErrNotFound
+	} else if opt.ReadOnly {
 		err = s.openReadOnly(ctx, len(migrations))
 	} else {
 		err = s.openWriting(ctx, migrations)
@@ -99,39 +110,6 @@ func (s *Store) Size(_ context.Context) (int64, error) {
 		sum += info.Size()
 	}
 	return sum, nil
-}
-
-// Integrity has SQLite check the database; it reads all of it. It returns what
-// is wrong, nothing if all is well.
-func (s *Store) Integrity(ctx context.Context) ([]string, error) {
-	var out []string
-	err := s.readers.with(ctx, func(c *conn) (err error) {
-		out, err = c.check(ctx, `PRAGMA quick_check`)
-		return err
-	})
-	if errors.Is(err, ErrDamaged) {
-		return append(out, err.Error()), nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("check the database: %w", err)
-	}
-	return out, nil
-}
-
-// check runs one of SQLite's two checks and returns what it found wrong.
-func (c *conn) check(ctx context.Context, pragma string) ([]string, error) {
-	var out []string
-	err := c.rows(ctx, pragma, nil, func(scan func(...any) error) (bool, error) {
-		var line string
-		if err := scan(&line); err != nil {
-			return false, err
-		}
-		if line != "ok" {
-			out = append(out, line)
-		}
-		return true, nil
-	})
-	return out, err
 }
 
 // View calls fn with a view of one committed state. fn should be quick: while

@@ -160,7 +160,7 @@ func TestRestart(t *testing.T) {
 	if err != nil || len(log) != 3 || log[0].ID != events[2].ID || log[2].ID != events[4].ID {
 		t.Errorf("log %v, %v", log, err)
 	}
-	if faults := must(t, s.Integrity); len(faults) > 0 {
+	if faults := must(t, fullCheck(s)); len(faults) > 0 {
 		t.Errorf("faults: %v", faults)
 	}
 }
@@ -212,4 +212,9 @@ func roomPool(t testing.TB) (messages, control []*event.Event) {
 		}
 	}
 	return messages, control
+}
+
+// fullCheck is [Store.Check] of everything.
+func fullCheck(s *Store) func(context.Context) ([]string, error) {
+	return func(ctx context.Context) ([]string, error) { return s.Check(ctx, true) }
 }

@@ -253,7 +253,7 @@ func TestConcurrent(t *testing.T) {
 	if got := len(must(t, s.Contacts)); got != writers*rounds/2 {
 		t.Errorf("%d contacts, want %d", got, writers*rounds/2)
 	}
-	if faults := must(t, s.Integrity); len(faults) > 0 {
+	if faults := must(t, fullCheck(s)); len(faults) > 0 {
 		t.Error(faults)
 	}
 }

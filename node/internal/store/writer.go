@@ -77,11 +77,13 @@ type writer struct {
 	seen  *recent
 	clock clockReading // of run
 	err   error        // of closing the connection; read after ended
+
+	damaged func(error)
 }
 
-func newWriter(dir string, log *slog.Logger, db *sql.DB, seen *recent) *writer {
+func newWriter(dir string, log *slog.Logger, db *sql.DB, seen *recent, damaged func(error)) *writer {
 	return &writer{
-		dir: dir, log: log, db: db, seen: seen,
+		dir: dir, log: log, db: db, seen: seen, damaged: damaged,
 		queue: make(chan *job, maxGroup), stop: make(chan struct{}), ended: make(chan struct{}),
 	}
 }
@@ -206,6 +208,9 @@ func (w *writer) group(ctx context.Context, c *conn, first *job) *conn {
 	for _, j := range members {
 		if j.err == nil {
 			j.err = err
+		}
+		if errors.Is(j.err, ErrDamaged) {
+			w.damaged(j.err)
 		}
 		if j.err == nil {
 			changed = append(changed, j.news)

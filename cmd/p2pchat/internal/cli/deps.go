@@ -67,6 +67,10 @@ type Backend interface {
 	// the password until now. A node may run meanwhile. Errors: no-account,
 	// wrong-password, damaged.
 	ChangePassword(dir string, old, password []byte) error
+	// Repair makes a new database of what can be read of a damaged one, which it
+	// keeps; name is for a database that does not tell the account's. Errors:
+	// no-account, wrong-password, in-use, newer-database, disk-full, usage.
+	Repair(ctx context.Context, dir string, password []byte, name string) (api.Repair, error)
 	// VerifyTranscript checks what Export wrote. Errors: damaged.
 	VerifyTranscript(file io.Reader) (api.Transcript, error)
 	// OpenReader opens the store alone, without key or node, also while a node

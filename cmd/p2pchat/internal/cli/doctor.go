@@ -10,17 +10,33 @@ import (
 )
 
 func (a *app) doctorCmd() *cobra.Command {
-	return &cobra.Command{
-		Use:   "doctor",
+	var repair bool
+	var name string
+	cmd := &cobra.Command{
+		Use:   "doctor [--repair [--name NAME]]",
 		Short: "Find out why the others are not seen",
 		Long: `Check interfaces, addresses, multicast, ports, and nodes that are heard but not
 reached. Each line says what was tested, what was seen, and what to do. The exit
 code says whether the checks could be made; with --json, "ok" is false if one
-of them failed.`,
+of them failed.
+
+With --repair the database is checked whole while no node runs. If it is damaged or
+gone, a new one is made of what can be read: the account, contacts, rooms and their
+keys, and all messages that are still as they were signed. The damaged file is
+moved aside, never deleted. What is missing comes back from the others once they
+are met; only what nobody else had is lost. If the account's name cannot be read,
+--name gives it.`,
 		Example: `  p2pchat doctor
-  p2pchat 'doctor' --json`,
+  p2pchat doctor --repair --json
+  p2pchat doctor --repair --name 'alice'`,
 		Args: none,
 		RunE: a.run(func(ctx context.Context, _ []string) error {
+			if repair {
+				return a.repair(ctx, name)
+			}
+			if name != "" {
+				return usagef("--name goes with --repair")
+			}
 			return a.withService(ctx, func(ctx context.Context, svc api.Service) error {
 				findings, err := svc.Diagnose(ctx)
 				if err != nil {
@@ -30,6 +46,44 @@ of them failed.`,
 			})
 		}),
 	}
+	cmd.Flags().BoolVar(&repair, "repair", false, "make a damaged database anew of what can be read")
+	cmd.Flags().StringVar(&name, "name", "", "the account's `NAME`, if the database does not tell it any more")
+	return cmd
+}
+
+func (a *app) repair(ctx context.Context, name string) error {
+	dir, err := a.dataDir()
+	if err != nil {
+		return err
+	}
+	exists, locked, err := a.deps.Backend.AccountState(dir)
+	if err != nil {
+		return err
+	}
+	if !exists {
+		return noAccount(dir)
+	}
+	var password []byte
+	if locked {
+		if password, _, err = a.unlockPassword(ctx); err != nil {
+			return err
+		}
+	}
+	r, err := a.deps.Backend.Repair(ctx, dir, password, name)
+	switch {
+	case err != nil:
+		return err
+	case a.asJSON:
+		return a.object(r)
+	case !r.Repaired:
+		return a.printf("the database is sound; nothing was done\n")
+	}
+	kept := "there was no database"
+	if r.Kept != nil {
+		kept = "the damaged database is kept as " + *r.Kept
+	}
+	return a.printf("%s\nsaved: %d messages and other events, %d contacts, %d rooms (%d events were damaged)\nwhat is missing comes from the others once they are met\n",
+		term.Clean(kept), r.Events, r.Contacts, r.Rooms, r.Dropped)
 }
 
 func (a *app) printFindings(findings []api.Finding) error {

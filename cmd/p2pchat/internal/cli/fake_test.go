@@ -131,6 +131,27 @@ func (fakeBackend) ChangePassword(dir string, old, password []byte) error {
 	return os.WriteFile(filepath.Join(dir, "account.json"), b, 0o600)
 }
 
+// Repair finds a database damaged that is called so, and asks for a name if that
+// is empty.
+func (fakeBackend) Repair(_ context.Context, dir string, password []byte, name string) (api.Repair, error) {
+	acc, _, err := load(dir)
+	if err != nil {
+		return api.Repair{}, err
+	}
+	if acc.Password != string(password) {
+		return api.Repair{}, api.Errorf(api.CodeWrongPassword, "wrong password")
+	}
+	kept := filepath.Join(dir, "damaged.db")
+	b, err := os.ReadFile(kept)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return api.Repair{}, nil
+	case err == nil && len(b) == 0 && name == "":
+		return api.Repair{}, api.Errorf(api.CodeUsage, "add --name NAME")
+	}
+	return api.Repair{Repaired: true, Kept: &kept, Events: 7, Dropped: 1, Contacts: 2, Rooms: 1}, err
+}
+
 func (fakeBackend) OpenReader(_ context.Context, dir string) (cli.Reader, error) {
 	acc, exists, err := load(dir)
 	if err != nil {
@@ -282,6 +303,8 @@ func (f fixture) Whoami(ctx context.Context) (api.Identity, error) { return f.me
 func (f fixture) Conversations(ctx context.Context) ([]api.Conversation, error) {
 	return f.me.Conversations(ctx)
 }
+
+func (f fixture) Storage(ctx context.Context) (api.Storage, error) { return f.me.Storage(ctx) }
 
 func (f fixture) Peers(ctx context.Context) ([]api.Peer, error) {
 	peers, err := f.me.Peers(ctx)

@@ -149,6 +149,11 @@ func (d *doing) Block(ctx context.Context, who string, undo bool) (api.Blocking,
 	return b, d.did(err)
 }
 
+func (d *doing) SetRetention(ctx context.Context, r api.Retention) (api.Storage, error) {
+	s, err := d.Service.SetRetention(ctx, r)
+	return s, d.did(err)
+}
+
 // refused tells whether no node took a request. What got an answer, or none, may
 // have been carried out.
 func refused(err error) bool {
