@@ -168,7 +168,7 @@ func (r *Room) compactLog(l *log) {
 // joinable tells whether m goes on the line that ends with last, and neither end
 // is needed by itself.
 func (r *Room) joinable(last, m *message) bool {
-	return last.plain() && m.plain() && m.before == last && m.run == last.run &&
+	return last.plain() && m.plain() && m.first == last.seq+1 && m.prev == last.id && m.run == last.run &&
 		m.past == last.past && m.verdict == last.verdict && slices.Equal(m.kicks, last.kicks) &&
 		len(m.log.slot(last.seq)) == 1 && len(m.log.slot(m.first)) <= 1 && len(m.log.slot(m.seq)) == 1 &&
 		r.tips[tip{last.log.key, last.id}] == 0 && r.retracts[last.id] == nil && r.retracts[m.id] == nil

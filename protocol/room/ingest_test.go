@@ -218,7 +218,7 @@ func TestLarge(t *testing.T) {
 		p.clock += event.Time(i * 1_000_000)
 		parts[i] = &p
 	}
-	for len(parts[0].all)+len(parts[1].all)+len(parts[2].all) < 1100 {
+	for len(parts[0].all)+len(parts[1].all)+len(parts[2].all) < 1400 {
 		p := parts[rng.IntN(3)]
 		by, about := rng.IntN(5), 1+rng.IntN(11)
 		op := []Op{

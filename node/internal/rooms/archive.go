@@ -22,6 +22,10 @@ func (a archive) Find(id event.ID) (*event.Event, error) {
 	return a.store.Message(a.ctx, a.id, id)
 }
 
+// compactAfter is how many messages come before the rules are asked to give some
+// up.
+const compactAfter = 4096
+
 // leastLine is how many messages a line is to stand for that is kept for the next
 // time the room is loaded.
 const leastLine = 32

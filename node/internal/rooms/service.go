@@ -61,7 +61,7 @@ type Service struct {
 
 // New loads the rooms; nothing runs before [Service.Run].
 func New(ctx context.Context, cfg Config) (*Service, error) {
-	cfg.CompactAfter = cmp.Or(cfg.CompactAfter, 4096)
+	cfg.CompactAfter = cmp.Or(cfg.CompactAfter, compactAfter)
 	s := &Service{
 		cfg: cfg, self: cfg.Key.ID(), log: cfg.Logger.With("component", "rooms"), started: make(chan struct{}),
 		rooms: map[event.Conversation]*Room{}, moving: map[event.Conversation]bool{}, asks: map[peer.ID]*budget{},

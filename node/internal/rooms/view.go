@@ -191,7 +191,7 @@ func (r *Room) Partners() []peer.ID {
 
 // Stored reads a room without a running service.
 func Stored(ctx context.Context, st Store, self peer.ID, m Membership) (*StoredRoom, error) {
-	cfg := Config{Store: readOnly{st}, Away: func() bool { return false }}
+	cfg := Config{Store: readOnly{st}, Away: func() bool { return false }, CompactAfter: compactAfter}
 	r := &Room{
 		svc: &Service{cfg: cfg, self: self}, id: m.Room, joined: m.Joined, nick: m.Nick, shown: map[peer.ID]Member{},
 	}
@@ -201,10 +201,12 @@ func Stored(ctx context.Context, st Store, self peer.ID, m Membership) (*StoredR
 	return &StoredRoom{r}, nil
 }
 
-// readOnly leaves verdicts as they are stored.
+// readOnly leaves verdicts and lines as they are stored.
 type readOnly struct{ Store }
 
 func (readOnly) SetVerdicts(context.Context, map[event.ID]room.Status) error { return nil }
+
+func (readOnly) PutLines(context.Context, event.Conversation, []room.Line) error { return nil }
 
 // StoredRoom is a room as the store has it; nobody is present.
 type StoredRoom struct{ r *Room }
