@@ -87,6 +87,14 @@ func (c *convs) has(p peer.ID) bool {
 	return c.byPeer[p] != nil
 }
 
+// other is with whom the conversation id is; false if it is not one of two.
+func (c *convs) other(id event.Conversation) (peer.ID, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p, ok := c.byID[id]
+	return p, ok
+}
+
 // said counts an event that was committed; it returns the conversation's
 // summary, and false if it is none of ours.
 func (c *convs) said(e *event.Event, unread bool) (summary, bool) {

@@ -22,7 +22,7 @@ import (
 func (r *Reader) Export(ctx context.Context, target, format string, w io.Writer) error {
 	h := transcript.Header{Exported: time.Now(), By: r.acc.Peer.String(), Names: map[string]string{}}
 	p, in, isRoom, err := pickTarget(target,
-		func() (peer.ID, error) { return r.people.resolve(target, r.convs.has) },
+		func() (peer.ID, error) { return r.resolve(target) },
 		func() (*rooms.StoredRoom, error) { return r.room(ctx, target) })
 	if err != nil {
 		return err

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -101,67 +100,6 @@ func (n *Node) resolveWaiting(ctx, wait context.Context, target string) (convers
 		case <-news:
 		}
 	}
-}
-
-// Log implements [api.Reader].
-func (n *Node) Log(ctx context.Context, q api.LogQuery) ([]api.Message, error) {
-	to, err := n.resolveTarget(ctx, q.Target)
-	if err != nil {
-		return nil, err
-	}
-	if to.room != nil {
-		return n.roomLog(ctx, to.room, q)
-	}
-	state, err := n.delivery.states(ctx, to.peer)
-	if err != nil {
-		return nil, apiError(err)
-	}
-	return readLog(ctx, n.store, n.people, event.Direct(n.key.ID(), to.peer), q, state, nil)
-}
-
-// skipped are the kinds that are listed on demand only.
-var skipped = append(slices.Clone(quietKinds), room.KindInvite, room.KindInviteAnswer, room.KindVoiceRequest)
-
-// readLog lists messages of conversation conv; asides says what the rules add to
-// each, if it is a room. In a room, those of whoever is blocked are
-// left out; what he said to us alone, before that, is what one looks for there.
-func readLog(ctx context.Context, st *store.Store, who *people, conv event.Conversation, q api.LogQuery,
-	state func(*event.Event) string, asides func([]*event.Event) ([]rooms.Aside, error),
-) ([]api.Message, error) {
-	if q.Last < 0 {
-		return nil, api.Errorf(api.CodeUsage, "the number of messages is %d, and must not be negative", q.Last)
-	}
-	sq := store.LogQuery{Conv: conv, Last: q.Last, Since: q.Since, All: q.All, Skip: skipped, Unblocked: asides != nil}
-	if q.Before != "" {
-		id, err := event.ParseID(q.Before)
-		if err != nil {
-			return nil, api.Errorf(api.CodeNotFound, "%q is no message ID: %w", q.Before, err)
-		}
-		sq.Before = &id
-	}
-	rows, err := st.Log(ctx, sq)
-	if err != nil {
-		return nil, apiError(err)
-	}
-	said := make([]rooms.Aside, len(rows))
-	if asides != nil {
-		events := make([]*event.Event, len(rows))
-		for i, row := range rows {
-			events[i] = row.Event
-		}
-		if said, err = asides(events); err != nil {
-			return nil, err
-		}
-	}
-	out := make([]api.Message, 0, len(rows))
-	for i, row := range rows {
-		m := shown(row, who)
-		m.Conversation = conv.String()
-		aside(&m, said[i])
-		m.State = state(row.Event)
-		out = append(out, m)
-	}
-	return out, nil
 }
 
 // aside adds what the rules say of a message.

@@ -159,28 +159,43 @@ func (r *Reader) RoomState(ctx context.Context, target string) (api.RoomState, e
 
 // Log implements [api.Reader].
 func (r *Reader) Log(ctx context.Context, q api.LogQuery) ([]api.Message, error) {
-	p, in, isRoom, err := pickTarget(q.Target,
-		func() (peer.ID, error) { return r.people.resolve(q.Target, r.convs.has) },
-		func() (*rooms.StoredRoom, error) { return r.room(ctx, q.Target) })
-	if err != nil {
-		return nil, err
-	}
-	if isRoom {
-		return r.roomLog(ctx, in, q)
-	}
-	state, err := newDelivery(r.acc.Peer, r.store, func(api.Change) {}).states(ctx, p)
-	if err != nil {
-		return nil, apiError(err)
-	}
-	return readLog(ctx, r.store, r.people, event.Direct(r.acc.Peer, p), q, state, nil)
+	return readLog(ctx, r.store, r.people, r, q)
 }
 
-func (r *Reader) roomLog(ctx context.Context, s *rooms.StoredRoom, q api.LogQuery) ([]api.Message, error) {
-	acks, err := r.store.Acks(ctx, s.Info().Room)
-	if err != nil {
-		return nil, apiError(err)
+func (r *Reader) resolve(who string) (peer.ID, error) { return r.people.resolve(who, r.convs.has) }
+
+func (r *Reader) view(ctx context.Context, target string) (view, error) {
+	p, in, isRoom, err := pickTarget(target,
+		func() (peer.ID, error) { return r.resolve(target) },
+		func() (*rooms.StoredRoom, error) { return r.room(ctx, target) })
+	switch {
+	case err != nil:
+		return view{}, err
+	case isRoom:
+		return r.roomView(ctx, in)
 	}
-	return readLog(ctx, r.store, r.people, s.Info().Room, q, roomStates(r.acc.Peer, func() event.Frontier { return rooms.Reached(acks) }), func(events []*event.Event) ([]rooms.Aside, error) {
+	return r.directView(ctx, p)
+}
+
+func (r *Reader) viewOf(ctx context.Context, conv event.Conversation) (view, error) {
+	if p, ok := r.convs.other(conv); ok {
+		return r.directView(ctx, p)
+	}
+	s, err := r.room(ctx, conv.String())
+	if err != nil {
+		return view{}, err
+	}
+	return r.roomView(ctx, s)
+}
+
+func (r *Reader) directView(ctx context.Context, p peer.ID) (view, error) {
+	state, err := newDelivery(r.acc.Peer, r.store, func(api.Change) {}).states(ctx, p)
+	return view{conv: event.Direct(r.acc.Peer, p), state: state}, apiError(err)
+}
+
+func (r *Reader) roomView(ctx context.Context, s *rooms.StoredRoom) (view, error) {
+	acks, err := r.store.Acks(ctx, s.ID())
+	return view{s.ID(), roomStates(r.acc.Peer, func() event.Frontier { return rooms.Reached(acks) }), func(events []*event.Event) ([]rooms.Aside, error) {
 		return s.Asides(events), nil
-	})
+	}}, apiError(err)
 }

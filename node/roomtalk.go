@@ -40,14 +40,6 @@ func (n *Node) sendToRoom(ctx, wait context.Context, r *rooms.Room, kind event.K
 	return rec, ctx.Err()
 }
 
-// roomLog lists messages of a room.
-func (n *Node) roomLog(ctx context.Context, r *rooms.Room, q api.LogQuery) ([]api.Message, error) {
-	return readLog(ctx, n.store, n.people, r.ID(), q, roomStates(n.key.ID(), r.Reached), func(events []*event.Event) ([]rooms.Aside, error) {
-		out, err := r.Asides(ctx, events)
-		return out, roomError(err)
-	})
-}
-
 // roomStates tells the state of messages of a room, of which others hold ours up
 // to reached.
 func roomStates(self peer.ID, reached func() event.Frontier) func(*event.Event) string {

@@ -18,6 +18,12 @@ type Reader interface {
 	// Log lists a conversation's messages, oldest first.
 	// Errors: not-found, ambiguous.
 	Log(ctx context.Context, q LogQuery) ([]Message, error)
+	// Search finds messages in all conversations, also of rooms one has left,
+	// by the words that can be read in them: the newest, listed oldest first.
+	// What is hidden, was retracted or said by somebody blocked is not found;
+	// what he said to us alone is, if In names him.
+	// Errors: usage, too-long, bad-text; not-found, ambiguous for from: and in:.
+	Search(ctx context.Context, q SearchQuery) ([]Message, error)
 
 	// Rooms lists the rooms joined, by name; with all also those that were
 	// left, and a running node asks the others which visible rooms they know.
@@ -211,6 +217,9 @@ type LogQuery struct {
 	// Before leaves out this message and what comes after it; "" for none.
 	// It pages backwards through history.
 	Before string `json:"before,omitempty"`
+	// After leaves out this message and what comes before it; "" for none. Last
+	// counts from it then: it pages forwards.
+	After string `json:"after,omitempty"`
 	// All includes joins, leaves and government of a room.
 	All bool `json:"all"`
 }

@@ -21,6 +21,7 @@ var figures = []figure{
 	{"start", readme, "Start to first message", firstMessage},
 	{"recovery", readme, "Recovery after a fault", recovery},
 	{"idle", readme, "Idle node with one peer", idle},
+	{"search", readme, "Search and open, 10⁶ messages", searching},
 	{"program", readme, "The program", program},
 	{"room-gossip", ofRooms, "Fan-out, GossipSub alone", fanOut},
 	{"room-nodes", ofRooms, "Fan-out, whole nodes", wholeRooms},

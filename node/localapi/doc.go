@@ -17,6 +17,7 @@
 //	peers           {}                          → [api.Peer]
 //	conversations   {}                          → [api.Conversation]
 //	log             api.LogQuery                → [api.Message]
+//	search          api.SearchQuery             → [api.Message]
 //	rooms           {"all"}                     → [api.Room]
 //	room/create     api.CreateRoomRequest       → api.Entry
 //	room/join       api.JoinRoomRequest         → api.Entry

@@ -28,6 +28,11 @@ func (e *echo) Log(_ context.Context, q api.LogQuery) ([]api.Message, error) {
 	return []api.Message{}, nil
 }
 
+func (e *echo) Search(_ context.Context, q api.SearchQuery) ([]api.Message, error) {
+	e.asked = q
+	return []api.Message{}, nil
+}
+
 func (e *echo) Send(_ context.Context, r api.SendRequest) (api.Receipt, error) {
 	e.asked = r
 	return api.Receipt{}, nil
@@ -88,6 +93,7 @@ func FuzzRequest(f *testing.F) {
 	f.Add("edit", []byte(`{"target":"bob","id":"01234567","text":"hi","wait":1}`))
 	f.Add("react", []byte(`{"target":"bob","id":"01234567","text":"+1","undo":true}`))
 	f.Add("log", []byte(`{"target":"bob","last":50,"since":"2026-01-02T03:04:05.006Z","before":"00","all":true}`))
+	f.Add("search", []byte(`{"words":"hi from:bob","last":50}`))
 	f.Add("read", []byte(`{"target":"@bob","id":"00"}`))
 	f.Add("away", []byte(`{"away":true,"text":"\ud800"}`))
 	f.Add("watch", []byte(`{"since":18446744073709551615}`))
@@ -130,6 +136,8 @@ func FuzzRequest(f *testing.F) {
 			decode(new(api.AmendRequest))
 		case "log":
 			decode(new(api.LogQuery))
+		case "search":
+			decode(new(api.SearchQuery))
 		case "read":
 			decode(new(markRead))
 		case "away":

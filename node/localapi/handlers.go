@@ -22,6 +22,7 @@ func (s *Server) handler() http.Handler {
 	handle("peers", call(func(ctx context.Context, _ none) ([]api.Peer, error) { return svc.Peers(ctx) }))
 	handle("conversations", call(func(ctx context.Context, _ none) ([]api.Conversation, error) { return svc.Conversations(ctx) }))
 	handle("log", call(svc.Log))
+	handle("search", call(svc.Search))
 	s.handleRooms(handle)
 	handle("status", call(func(ctx context.Context, _ none) (api.Status, error) { return svc.Status(ctx) }))
 	handle("peers/add", call(func(ctx context.Context, r peerAdd) (none, error) { return none{}, svc.AddPeer(ctx, r.Addr) }))

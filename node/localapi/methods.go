@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"iter"
+	"time"
 
 	"p2pchat/node/api"
 )
@@ -29,6 +30,15 @@ func (c *Client) Conversations(ctx context.Context) ([]api.Conversation, error) 
 // Log implements [api.Service].
 func (c *Client) Log(ctx context.Context, q api.LogQuery) ([]api.Message, error) {
 	return ask[[]api.Message](ctx, c, "log", q)
+}
+
+// Search implements [api.Service].
+func (c *Client) Search(ctx context.Context, q api.SearchQuery) ([]api.Message, error) {
+	// JSON would replace what is not UTF-8 without a word.
+	if _, err := api.ParseSearch(q.Words, time.Now()); err != nil {
+		return nil, err
+	}
+	return ask[[]api.Message](ctx, c, "search", q)
 }
 
 // Status implements [api.Service].

@@ -97,6 +97,7 @@ func testCancelledBefore(p *party) {
 	_, peers := p.Alice.Peers(ctx)
 	_, conversations := p.Alice.Conversations(ctx)
 	_, log := p.Alice.Log(ctx, api.LogQuery{Target: "bob"})
+	_, search := p.Alice.Search(ctx, api.SearchQuery{Words: "hi"})
 	_, status := p.Alice.Status(ctx)
 	_, send := p.Alice.Send(ctx, api.SendRequest{Target: "bob", Text: "hi", Wait: patience})
 	_, diagnose := p.Alice.Diagnose(ctx)
@@ -107,7 +108,7 @@ func testCancelledBefore(p *party) {
 	_, create := p.Alice.CreateRoom(ctx, api.CreateRoomRequest{Name: "dev"})
 	_, join := p.Alice.JoinRoom(ctx, api.JoinRoomRequest{Room: "dev", Wait: patience})
 	for call, err := range map[string]error{
-		"whoami": whoami, "peers": peers, "conversations": conversations, "log": log, "status": status,
+		"whoami": whoami, "peers": peers, "conversations": conversations, "log": log, "search": search, "status": status,
 		"send": send, "diagnose": diagnose, "capture target": capture, "verify": verify, "block": block, "rooms": rooms, "create": create, "join": join,
 		"add peer":    p.Alice.AddPeer(ctx, "/ip4/127.0.0.1/tcp/9/p2p/12D3KooWPjceQrSwdWXPyLLeABRXmuqt69Rg3sBYbU1Nft9HyQ6X"),
 		"remove peer": p.Alice.RemovePeer(ctx, "bob"),

@@ -96,13 +96,19 @@ func (h *history) latest() uint64 {
 	return 0
 }
 
-// list answers a query; view gives what is shown.
+// list answers a query, but for how many are wanted; view gives what is shown.
 func (h *history) list(q api.LogQuery, view func(*entry) api.Message) ([]api.Message, error) {
-	if q.Before != "" && h.find(q.Before) == nil {
-		return nil, api.Errorf(api.CodeNotFound, "no message %q in this conversation", q.Before)
+	for _, id := range []string{q.Before, q.After} {
+		if id != "" && h.find(id) == nil {
+			return nil, api.Errorf(api.CodeNotFound, "no message %q in this conversation", id)
+		}
 	}
 	rows := []api.Message{}
-	for _, e := range h.log {
+	log := h.log
+	if q.After != "" {
+		log = log[slices.Index(log, h.find(q.After))+1:]
+	}
+	for _, e := range log {
 		if e.ID == q.Before {
 			break
 		}
@@ -110,8 +116,17 @@ func (h *history) list(q api.LogQuery, view func(*entry) api.Message) ([]api.Mes
 			rows = append(rows, view(e))
 		}
 	}
-	if q.Last > 0 && len(rows) > q.Last {
-		rows = rows[len(rows)-q.Last:]
-	}
 	return rows, nil
+}
+
+// newest cuts rows to as many as q wants.
+func newest(rows []api.Message, q api.LogQuery) []api.Message {
+	switch n := len(rows) - q.Last; {
+	case q.Last <= 0 || n <= 0:
+		return rows
+	case q.After != "":
+		return rows[:q.Last]
+	default:
+		return rows[n:]
+	}
 }

@@ -156,17 +156,11 @@ func (n *FakeNode) Log(ctx context.Context, q api.LogQuery) ([]api.Message, erro
 	if err != nil {
 		return nil, err
 	}
-	last := q.Last
-	if of.place != nil {
-		q.Last = 0 // of what is left
-	}
 	rows, err := of.history().list(q, of.view)
 	if of.place != nil {
 		rows = slices.DeleteFunc(rows, func(m api.Message) bool { return of.place.muted(m) })
-		if last > 0 {
-			rows = rows[max(0, len(rows)-last):]
-		}
 	}
+	rows = newest(rows, q)
 	for i := range rows {
 		c := n.contacts[rows[i].Author]
 		rows[i].Verified = c != nil && c.verified

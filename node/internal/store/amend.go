@@ -188,6 +188,9 @@ func (tx *Tx) amends(n int64, kind event.Kind, target event.ID, v Verdict) error
 		if _, err := tx.exec(`UPDATE event SET body = NULL WHERE n = ?`, s.n); err != nil {
 			return err
 		}
+		if err := tx.reindex(s.n); err != nil {
+			return err
+		}
 		tx.news.spoilt = append(tx.news.spoilt, s.place)
 	}
 	return nil

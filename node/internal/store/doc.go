@@ -29,6 +29,15 @@
 // [Repair] makes a new file of what can be read of a damaged one, which stays
 // beside it as p2pchat.db.damaged-DATE.
 //
+// # Search
+//
+// The texts of messages are indexed by FTS5, without being stored again. The index
+// follows behind: the writer adds what came after a moment, in slices, up to an
+// event whose number it keeps; [Store.Search] has it do the rest first. A store
+// that only reads indexes the rest for itself, in memory. Rows are numbered by
+// time, so the newest are found first, and a search ends when it has as many as
+// are wanted. The verdict and whoever is blocked are looked at then.
+//
 // # Concurrency
 //
 // One goroutine, started by [Open] and ended by [Store.Close], does all the

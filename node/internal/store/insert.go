@@ -115,15 +115,15 @@ func (tx *Tx) went(conv int64) error {
 // the place. evicts: the place was full and one that e outbids is gone.
 func (tx *Tx) makeRoom(l *logRow, e *event.Event) (known, evicts bool, err error) {
 	type held struct {
-		n           int64
+		n, time     int64
 		id          []byte
 		body, quiet bool
 	}
 	var here []held
-	err = tx.rows(`SELECT n, id, body IS NOT NULL, quiet FROM event WHERE log = ? AND seq = ?`, []any{l.n, int64(e.Seq)},
+	err = tx.rows(`SELECT n, time, id, body IS NOT NULL, quiet FROM event WHERE log = ? AND seq = ?`, []any{l.n, int64(e.Seq)},
 		func(scan func(...any) error) (bool, error) {
 			var h held
-			err := scan(&h.n, &h.id, &h.body, &h.quiet)
+			err := scan(&h.n, &h.time, &h.id, &h.body, &h.quiet)
 			here = append(here, h)
 			return true, err
 		})
@@ -151,14 +151,24 @@ func (tx *Tx) makeRoom(l *logRow, e *event.Event) (known, evicts bool, err error
 	if int64(e.Seq) > l.seen && !here[worst].quiet {
 		l.unread--
 	}
-	_, err = tx.exec(`DELETE FROM event WHERE n = ?`, here[worst].n)
-	return false, true, err
+	return false, true, tx.deleteEvent(here[worst].n, here[worst].time)
+}
+
+// deleteEvent deletes event n, whose time is as in the file.
+func (tx *Tx) deleteEvent(n, time int64) error {
+	if _, err := tx.exec(`DELETE FROM event WHERE n = ?`, n); err != nil {
+		return err
+	}
+	return tx.unindex(n, time)
 }
 
 // embody gives the event in row n, which is here without it, its body.
 func (tx *Tx) embody(n int64, e *event.Event) error {
 	target := about(e)
-	if _, err := tx.exec(`UPDATE event SET body = ?, target = ? WHERE n = ?`, e.Body, idIn(target), n); err != nil || target == nil {
+	if _, err := tx.exec(`UPDATE event SET body = ?, target = ? WHERE n = ?`, e.Body, idIn(target), n); err != nil {
+		return err
+	}
+	if err := tx.reindex(n); err != nil || target == nil {
 		return err
 	}
 	var v Verdict

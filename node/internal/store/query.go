@@ -16,6 +16,7 @@ type LogQuery struct {
 	Last   int          // that many at most, the newest; 0: all
 	Since  time.Time    // not older, by the author's clock; zero: any
 	Before *event.ID    // only what comes before this one in the order; nil: any
+	After  *event.ID    // only what comes after this one, of which Last are the oldest; nil: any
 	Skip   []event.Kind // messages to leave out; a short list, always the same
 	All    bool         // nothing is left out, and the control lane is given too
 	// Unblocked leaves out the messages, also quiet ones, of contacts who are
@@ -24,7 +25,7 @@ type LogQuery struct {
 }
 
 // Log gives messages in the order of display and logs (time, author, log, seq,
-// ID), oldest first. Error: ErrNotFound if there is no event Before.
+// ID), oldest first. Error: ErrNotFound if there is no event Before or After.
 func (r *Reader) Log(q LogQuery) ([]Stored, error) {
 	out, err := r.lane(q, &messageLane)
 	if err != nil {
@@ -43,7 +44,11 @@ func (r *Reader) Log(q LogQuery) ([]Stored, error) {
 			return 1
 		})
 		if n := len(out) - q.Last; q.Last > 0 && n > 0 {
-			out = out[n:]
+			if q.After != nil {
+				out = out[:q.Last]
+			} else {
+				out = out[n:]
+			}
 		}
 	}
 	return out, nil
@@ -51,7 +56,7 @@ func (r *Reader) Log(q LogQuery) ([]Stored, error) {
 
 // laneSQL is how a lane is read. An event's place in the order of display is
 // (time, author, log, seq, ID).
-type laneSQL struct{ from, before, order string }
+type laneSQL struct{ from, place, order string }
 
 // CROSS JOIN keeps the index by time outermost: only events of one and the same
 // reading of the clock are left to be sorted.
@@ -59,14 +64,14 @@ var (
 	messageLane = laneSQL{
 		from: `FROM event e CROSS JOIN peer p ON p.n = e.author CROSS JOIN log l ON l.n = e.log
 			WHERE e.conv = (SELECT n FROM conversation WHERE id = ?) AND e.lane = 1 AND e.verdict IN (0, 2, 4)`,
-		before: `(e.time, p.id, l.log, e.seq, e.id)`,
-		order:  `e.time DESC, p.id DESC, l.log DESC, e.seq DESC, e.id DESC`,
+		place: `(e.time, p.id, l.log, e.seq, e.id)`,
+		order: `e.time DESC, p.id DESC, l.log DESC, e.seq DESC, e.id DESC`,
 	}
 	controlLane = laneSQL{
 		from: `FROM event e CROSS JOIN peer p ON p.n = e.author
 			WHERE e.conv = (SELECT n FROM conversation WHERE id = ?) AND e.lane = 2`,
-		before: `(e.time, p.id, x'0000000000000000', 0, e.id)`,
-		order:  `e.time DESC, p.id DESC, e.id DESC`,
+		place: `(e.time, p.id, x'0000000000000000', 0, e.id)`,
+		order: `e.time DESC, p.id DESC, e.id DESC`,
 	}
 )
 
@@ -79,13 +84,19 @@ func (r *Reader) lane(q LogQuery, lane *laneSQL) ([]Stored, error) {
 		query.WriteString(` AND e.time >= ?`)
 		args = append(args, clockIn(event.At(q.Since)))
 	}
-	if q.Before != nil {
-		b, err := r.EventByID(*q.Before)
+	for _, bound := range []struct {
+		id *event.ID
+		op string
+	}{{q.Before, `<`}, {q.After, `>`}} {
+		if bound.id == nil {
+			continue
+		}
+		b, err := r.EventByID(*bound.id)
 		if err != nil {
 			return nil, err
 		}
 		t := clockIn(b.Time)
-		query.WriteString(` AND e.time <= ? AND ` + lane.before + ` < (?, ?, ?, ?, ?)`)
+		query.WriteString(` AND e.time ` + bound.op + `= ? AND ` + lane.place + ` ` + bound.op + ` (?, ?, ?, ?, ?)`)
 		args = append(args, t, t, []byte(b.Author), b.Log[:], int64(b.Seq), b.ID[:])
 	}
 	if len(q.Skip) > 0 && !q.All {
@@ -97,7 +108,11 @@ func (r *Reader) lane(q LogQuery, lane *laneSQL) ([]Stored, error) {
 	if q.Unblocked && lane == &messageLane {
 		query.WriteString(` AND NOT EXISTS (SELECT 1 FROM contact b WHERE b.peer = e.author AND b.blocked <> 0)`)
 	}
-	query.WriteString(` ORDER BY ` + lane.order)
+	order := lane.order
+	if q.After != nil {
+		order = strings.ReplaceAll(order, `DESC`, `ASC`)
+	}
+	query.WriteString(` ORDER BY ` + order)
 	if q.Last > 0 {
 		query.WriteString(` LIMIT ?`)
 		args = append(args, q.Last)
@@ -121,12 +136,14 @@ func (r *Reader) lane(q LogQuery, lane *laneSQL) ([]Stored, error) {
 			return nil, err
 		}
 	}
-	slices.Reverse(out)
+	if q.After == nil {
+		slices.Reverse(out)
+	}
 	return out, nil
 }
 
 // Log gives messages in the order of display and logs (time, author, log, seq,
-// ID), oldest first. Error: ErrNotFound if there is no event Before.
+// ID), oldest first. Error: ErrNotFound if there is no event Before or After.
 func (s *Store) Log(ctx context.Context, q LogQuery) ([]Stored, error) {
 	return read(ctx, s, "read messages", func(r *Reader) ([]Stored, error) { return r.Log(q) })
 }

@@ -174,8 +174,21 @@ func (tx *Tx) Prune(conv event.Conversation, k event.LogKey, low uint64) error {
 	if err := tx.row(`SELECT count(*)`+gone+` AND seq > ?3 AND verdict IN (0, 2) AND quiet = 0`, []any{l.n, int64(low), l.seen}, &unread); err != nil {
 		return err
 	}
-	if _, err := tx.exec(`DELETE`+gone, l.n, int64(low)); err != nil {
+	type row struct{ n, time int64 }
+	var rows []row
+	err = tx.rows(`SELECT n, time`+gone, []any{l.n, int64(low)}, func(scan func(...any) error) (bool, error) {
+		var r row
+		err := scan(&r.n, &r.time)
+		rows = append(rows, r)
+		return true, err
+	})
+	if err != nil {
 		return err
+	}
+	for _, r := range rows {
+		if err := tx.deleteEvent(r.n, r.time); err != nil {
+			return err
+		}
 	}
 	if _, err := tx.exec(`DELETE FROM line WHERE log = ?1 AND first < ?2`, l.n, int64(low)); err != nil {
 		return err

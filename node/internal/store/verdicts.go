@@ -207,7 +207,7 @@ func (tx *Tx) DropEvent(id event.ID) error {
 	if err != nil {
 		return err
 	}
-	if _, err := tx.exec(`DELETE FROM event WHERE n = ?`, m.n); err != nil {
+	if err := tx.deleteEvent(m.n, m.time); err != nil {
 		return err
 	}
 	l, err := tx.logRow(m.conv, m.log)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync/atomic"
+	"time"
 
 	"p2pchat/protocol/event"
 )
@@ -18,6 +19,10 @@ const (
 	maxGroup      = 512
 	maxGroupBytes = 4 << 20
 )
+
+// indexAfter is how long what came may be missing in the index, so that what is
+// said in a lively hour shares the work.
+const indexAfter = 2 * time.Second
 
 // Tx reads and writes within one [Store.Update].
 type Tx struct {
@@ -76,6 +81,7 @@ type writer struct {
 	ended chan struct{} // closed when run returns
 	seen  *recent
 	clock clockReading // of run
+	due   bool         // run: something came that is not in the index
 	err   error        // of closing the connection; read after ended
 
 	damaged func(error)
@@ -152,10 +158,26 @@ func (w *writer) close() error {
 // is not to be torn off.
 func (w *writer) run(ctx context.Context, c *conn) {
 	defer close(w.ended)
+	w.due = true // by whoever wrote before us
+	index := time.NewTimer(indexAfter)
+	defer index.Stop()
 	for {
 		select {
 		case j := <-w.queue:
-			c = w.group(ctx, c, j)
+			waiting := w.due
+			if c = w.group(ctx, c, j); w.due && !waiting {
+				index.Reset(indexAfter)
+			}
+		case <-index.C:
+			w.due = false
+			c = w.group(ctx, c, &job{done: make(chan error, 1), fn: func(tx *Tx) error {
+				indexed, last, err := tx.index()
+				w.due = indexed < last
+				return err
+			}})
+			if w.due {
+				index.Reset(0)
+			}
 		case <-w.stop:
 			for len(w.queue) > 0 { // nobody else takes from it
 				c = w.group(ctx, c, <-w.queue)
@@ -193,6 +215,7 @@ func (w *writer) group(ctx context.Context, c *conn, first *job) *conn {
 			}
 			bytes += tx.bytes
 		}
+		w.due = w.due || bytes > 0
 		_, err = c.exec(ctx, `COMMIT`)
 		return err
 	}()

@@ -368,6 +368,22 @@ func (f fixture) Log(ctx context.Context, q api.LogQuery) ([]api.Message, error)
 	return all, nil
 }
 
+// Search looks through the log with bob.
+func (f fixture) Search(ctx context.Context, q api.SearchQuery) ([]api.Message, error) {
+	if _, err := f.me.Search(ctx, q); err != nil {
+		return nil, err
+	}
+	s, err := api.ParseSearch(q.Words, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	rows, err := f.Log(ctx, api.LogQuery{Target: "bob"})
+	rows = slices.DeleteFunc(rows, func(m api.Message) bool {
+		return s.From != "" && s.From != m.Name || slices.ContainsFunc(s.Terms, func(t api.Term) bool { return !t.In(m.Text) })
+	})
+	return rows[max(0, len(rows)-q.Last):], err
+}
+
 func fakeCapture(ctx context.Context, opts captures.Options) (captures.Stats, error) {
 	switch os.Getenv(envCapture) {
 	case "permission":

@@ -70,28 +70,14 @@ func (a *app) printLog(ctx context.Context, r api.Reader, q api.LogQuery, ids bo
 	return nil
 }
 
-// sinceLayouts are the times --since takes, in local time where they name no
-// zone.
-var sinceLayouts = []string{
-	time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02T15:04",
-	"2006-01-02 15:04:05", "2006-01-02 15:04", time.DateOnly,
-}
-
 // parseSince reads a time, or a duration before now; zero for "".
 func parseSince(s string, now time.Time) (time.Time, error) {
 	if s == "" {
 		return time.Time{}, nil
 	}
-	if d, err := time.ParseDuration(s); err == nil {
-		if d < 0 {
-			return time.Time{}, usagef("--since %s is negative", s)
-		}
-		return now.Add(-d), nil
+	t, err := api.ParseTime(s, now)
+	if err != nil {
+		return t, usagef("--since %w", err)
 	}
-	for _, layout := range sinceLayouts {
-		if t, err := time.ParseInLocation(layout, s, time.Local); err == nil {
-			return t, nil
-		}
-	}
-	return time.Time{}, usagef("--since %q is neither a time such as '2026-01-31T12:00:00Z' nor a duration such as 24h", s)
+	return t, nil
 }

@@ -18,6 +18,10 @@ type transcript struct {
 	zone *time.Location
 	ids  bool              // put the beginning of its ID before each message
 	said map[string]string // by whom and what, of messages printed, for those that answer them
+	// where names a conversation, nil if all is of one; mark shows what was
+	// searched for, nil if nothing was.
+	where func(id string) string
+	mark  func(text string) string
 }
 
 func (a *app) newTranscript() *transcript {
@@ -39,7 +43,11 @@ func (t *transcript) print(m api.Message) error {
 		}
 	}
 	name := authorOf(m)
-	text := strings.ReplaceAll(term.CleanText(m.Text), "\n", continuation)
+	text := term.CleanText(m.Text)
+	if t.mark != nil {
+		text = t.mark(text)
+	}
+	text = strings.ReplaceAll(text, "\n", continuation)
 	text = strings.ReplaceAll(text, "| \n", "|\n")
 	line := style.Bold(name+":") + " " + text
 	switch m.Kind {
@@ -80,7 +88,11 @@ func (t *transcript) print(m api.Message) error {
 	if m.Retracted && api.Listed(m.Kind) {
 		line = style.Bold(name+":") + " " + style.Faint("[retracted]")
 	}
-	return t.app.printf("%s %s%s\n", style.Faint(t.stamp(m, when)), line, style.Faint(remarks(m, t.answers(m))))
+	at := t.stamp(m, when)
+	if t.where != nil {
+		at += " " + t.where(m.Conversation)
+	}
+	return t.app.printf("%s %s%s\n", style.Faint(at), line, style.Faint(remarks(m, t.answers(m))))
 }
 
 func (t *transcript) stamp(m api.Message, when time.Time) string {

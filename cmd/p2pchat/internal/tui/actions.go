@@ -97,6 +97,12 @@ func (m *model) takeResult(msg tea.Msg) tea.Cmd {
 		return m.fail(api.Errorf(api.CodeNoNode, "the node does not answer (%w); looking for it", msg.err))
 	case pageMsg:
 		return m.takePage(msg)
+	case foundMsg:
+		m.takeFound(msg)
+	case aroundMsg:
+		return m.takeAround(msg)
+	case newerMsg:
+		return m.takeNewer(msg)
 	case sentMsg:
 		return m.takeSent(msg)
 	case markedMsg:
@@ -218,7 +224,7 @@ func (m *model) clearNote() { m.note = note{id: m.note.id + 1} }
 // not there or may be out of date.
 func (m *model) load() tea.Cmd {
 	t := m.people.focus
-	if t == nil || t.log.loading || m.gone || t.log.loaded && !t.log.stale {
+	if t == nil || t.log.loading || m.gone || t.log.apart.on || t.log.loaded && !t.log.stale {
 		return nil
 	}
 	t.log.ask()
@@ -263,6 +269,9 @@ func (m *model) takePage(p pageMsg) tea.Cmd {
 		}
 		return nil
 	}
+	if lg.apart.on { // it went elsewhere meanwhile
+		return nil
+	}
 	lg.newest(p.page, p.asked)
 	if p.t == m.people.focus && p.t.entered > 0 {
 		lg.setFresh(p.t.entered)
@@ -275,7 +284,7 @@ func (m *model) takePage(p pageMsg) tea.Cmd {
 // the next one says it for all that came meanwhile.
 func (m *model) markRead() tea.Cmd {
 	t := m.people.focus
-	if t == nil || m.marking || m.unfocused || m.gone || m.sheet != nil || m.dialog != nil || !t.log.loaded || m.w <= 0 {
+	if t == nil || m.marking || m.unfocused || m.gone || m.sheet != nil || m.dialog != nil || !t.log.loaded || t.log.apart.on || m.w <= 0 {
 		return nil
 	}
 	l := t.log.lastReceived(t.log.at())

@@ -133,9 +133,9 @@ func (m *model) viewRule(l layout) string {
 		} else if m.typing(t) {
 			left = " " + t.label() + " is typing" + m.signs.queued + " "
 		}
-		if n := len(t.log.lines) - 1 - t.log.at(); n > 0 {
+		if n := len(t.log.lines) - 1 - t.log.at(); n > 0 && !t.log.apart.on {
 			right = fmt.Sprintf(" %s %d below ", m.signs.down, n)
-		} else if t.log.bottom.line != nil {
+		} else if t.log.bottom.line != nil || t.log.apart.on {
 			right = " " + m.signs.down + " more below "
 		}
 	}

@@ -52,7 +52,7 @@ func commandList(o Options) []command {
 			command{"stop-capture", "", "end the capture", cmdStopCapture})
 	}
 	return append(list,
-		command{"search", "WORDS", "find words in what is loaded here; /search alone goes on upwards", cmdSearch},
+		command{"search", "[WORDS]", "find what was said, in all conversations; from:NAME in:ROOM before: after:", cmdSearch},
 		command{"clear", "", "empty the screen; PgUp brings it back", cmdClear},
 		command{"mouse", "", "turn the mouse on or off: wheel and clicks, or selecting text", cmdMouse},
 		command{"quit", "", "leave", cmdQuit})
@@ -134,8 +134,9 @@ func (m *model) queue(out outgoing) (tea.Cmd, error) {
 	if err := api.CheckText(out.text); err != nil {
 		return nil, err
 	}
-	t.log.bottom, t.log.fresh = anchor{}, "" // whoever writes has read, and wants to see it
-	delete(m.noticed, t.key)                 // the next word is news again
+	t.log.fresh = "" // whoever writes has read, and wants to see it
+	t.log.back()
+	delete(m.noticed, t.key) // the next word is news again
 	m.outbox = append(m.outbox, out)
 	return m.sendNext(), nil
 }
@@ -270,40 +271,6 @@ func cmdStopCapture(m *model, _ string) (tea.Cmd, error) {
 	}
 	m.capture.stop()
 	return nil, nil
-}
-
-func cmdSearch(m *model, arg string) (tea.Cmd, error) {
-	t := m.people.focus
-	if t == nil || len(t.log.lines) == 0 {
-		return nil, errors.New("there is nothing to search yet")
-	}
-	if arg != "" {
-		m.searched, t.log.hit = strings.ToLower(arg), nil
-	}
-	if m.searched == "" {
-		return nil, errors.New("say what to look for: /search WORDS")
-	}
-	from := len(t.log.lines)
-	if t.log.hit != nil {
-		for i, l := range t.log.lines {
-			if l == t.log.hit {
-				from = i
-			}
-		}
-	}
-	words := strings.Fields(m.searched)
-	for i := from - 1; i >= 0; i-- {
-		if l := t.log.lines[i]; containsAll(strings.ToLower(l.Text), words) {
-			t.log.hit = l
-			lay := m.layout()
-			m.reveal(t, l, lay.mid, lay.body)
-			return m.tell("found; /search looks further up, Esc goes back down"), nil
-		}
-	}
-	if t.log.hit != nil {
-		return nil, fmt.Errorf("nothing further up; PgUp loads older messages")
-	}
-	return nil, fmt.Errorf("%q is not in what is loaded here; PgUp loads older messages", clean(m.searched))
 }
 
 func containsAll(s string, words []string) bool {

@@ -46,7 +46,7 @@ func TestCommandErrors(t *testing.T) {
 		{"/me", "say what you do"},
 		{"/add", "say which address"},
 		{"/capture x.pcap", "there is no command /capture"},
-		{"/search", "nothing to search"},
+		{"/search from:", "a name must follow from:"},
 		{"/away " + strings.Repeat("x", api.MaxStatus+1), "the limit is 256"},
 	} {
 		t.Run(c.line[:min(len(c.line), 20)], func(t *testing.T) {
@@ -109,10 +109,8 @@ func TestCommands(t *testing.T) {
 		h.shows("how are you?")
 
 		h.enter("/search HOW you")
-		h.shows("found")
-		h.enter("/search")
-		h.shows("nothing further up")
-		h.press("ctrl+u", "esc")
+		h.shows("how are you?", "1 message")
+		h.press("esc")
 
 		h.enter("/quit")
 		if !h.quit {

@@ -17,6 +17,7 @@
 //	roomcommands.go, govern.go  the slash commands about rooms
 //	who.go          the menu of what may be done with somebody
 //	configform.go, configview.go, audit.go, retract.go   settings, acts, messages to take back
+//	find.go, apart.go           the search, and what stands around a message found
 //	news.go         what others did and one should not miss: /notices
 //	dialog.go, menu.go, question.go   what covers the messages and takes the keys
 //	transcript.go   the messages of one conversation: merging, paging, scrolling

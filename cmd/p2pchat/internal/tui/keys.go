@@ -5,12 +5,12 @@ import "charm.land/bubbles/v2/key"
 // keyMap is every key of the UI. Those with a help text are listed by /help,
 // in this order.
 type keyMap struct {
-	Send, Newline, Complete, CompleteBack  key.Binding
-	Up, Down                               key.Binding
-	Next, Prev, NextUnread                 key.Binding
-	PageUp, PageDown, Top, Bottom          key.Binding
-	Help, Members, Messages, Close, Redraw key.Binding
-	Save, Quit                             key.Binding
+	Send, Newline, Complete, CompleteBack        key.Binding
+	Up, Down                                     key.Binding
+	Next, Prev, NextUnread                       key.Binding
+	PageUp, PageDown, Top, Bottom                key.Binding
+	Help, Members, Messages, Find, Close, Redraw key.Binding
+	Save, Quit                                   key.Binding
 
 	Left, Right, WordLeft, WordRight, LineStart, LineEnd key.Binding
 	Backspace, Delete, DeleteWord, DeleteWordRight       key.Binding
@@ -41,6 +41,7 @@ var keys = keyMap{
 	Save:         bind("Ctrl+S", "save what a form holds", "ctrl+s"),
 	Members:      bind("F2", "who is in this room, and what you may do with whom", "f2"),
 	Messages:     bind("F3", "choose a message to reply to, react to, edit or take back", "f3"),
+	Find:         bind("F4", "search all conversations, and go on to what was found", "f4"),
 	Quit:         bind("Ctrl+C", "quit", "ctrl+c"),
 
 	Left:            bind("", "", "left", "ctrl+b"),
@@ -62,6 +63,6 @@ var keys = keyMap{
 func (k keyMap) helpOrder() []key.Binding {
 	return []key.Binding{
 		k.Send, k.Newline, k.Complete, k.Up, k.Next, k.Prev, k.NextUnread,
-		k.PageUp, k.Top, k.DeleteWord, k.DeleteToStart, k.Yank, k.Messages, k.Members, k.Help, k.Close, k.Save, k.Redraw, k.Quit,
+		k.PageUp, k.Top, k.DeleteWord, k.DeleteToStart, k.Yank, k.Messages, k.Members, k.Find, k.Help, k.Close, k.Save, k.Redraw, k.Quit,
 	}
 }

@@ -42,7 +42,7 @@ type model struct {
 	input      input
 	solo       draft // of the input while there is nobody to talk with
 	completing *completion
-	searched   string
+	finder     *finder // the search, nil if there was none
 	note       note
 	sheet      *sheet
 	sheets     int
@@ -217,7 +217,8 @@ func (m *model) focusOn(t *talk) tea.Cmd {
 		return nil
 	}
 	if old := m.people.focus; old != nil {
-		old.log.fresh, old.log.bottom, old.log.hit = "", anchor{}, nil
+		old.log.fresh = ""
+		old.log.back()
 	}
 	if old := m.people.focus; m.people.index(old) >= 0 {
 		m.people.previous = old
@@ -277,6 +278,9 @@ func (m *model) keyPress(msg tea.KeyPressMsg) tea.Cmd {
 	case key.Matches(msg, keys.Top):
 		return m.scrollBy(1 << 20)
 	case key.Matches(msg, keys.Bottom):
+		if t := m.people.focus; t != nil && m.sheet == nil {
+			t.log.back()
+		}
 		return m.scrollBy(-1 << 20)
 	case key.Matches(msg, keys.Members):
 		t, err := m.here()
@@ -295,8 +299,11 @@ func (m *model) keyPress(msg tea.KeyPressMsg) tea.Cmd {
 		m.clearNote()
 		if t := m.people.focus; t != nil {
 			m.endAbout(t)
-			t.log.bottom, t.log.hit = anchor{}, nil
+			t.log.back()
 		}
+	case key.Matches(msg, keys.Find):
+		cmd, _ := cmdSearch(m, "") // without words it cannot fail
+		return cmd
 	case key.Matches(msg, keys.Redraw):
 		return tea.ClearScreen
 	default:
@@ -326,6 +333,9 @@ func (m *model) scrollBy(n int) tea.Cmd {
 	l := m.layout()
 	if m.scroll(t, l.mid, l.body, n) {
 		return m.loadOlder(t)
+	}
+	if n < 0 && t.log.bottom.line == nil {
+		return m.loadNewer(t)
 	}
 	return nil
 }

@@ -60,7 +60,7 @@ func TestScreenHolds(t *testing.T) {
 	now := time.Unix(1e9, 0).UTC()
 	keyNames := []string{
 		"enter", "tab", "shift+tab", "up", "down", "left", "right", "ctrl+n", "ctrl+p", "ctrl+o", "pgup", "pgdown", "ctrl+home", "ctrl+end",
-		"f1", "f2", "esc", "ctrl+s", " ", "x", "backspace", "ctrl+w", "ctrl+u", "alt+enter", "home", "end",
+		"f1", "f2", "f3", "f4", "esc", "ctrl+s", " ", "x", "backspace", "ctrl+w", "ctrl+u", "alt+enter", "home", "end",
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		c := newCalls(context.Background())

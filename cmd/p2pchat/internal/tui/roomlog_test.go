@@ -24,8 +24,8 @@ func TestHidden(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		h.press("pgup")
 		h.enter("/search two")
+		h.press("enter")
 		h.shows("bruno  one", "two")
 		h.send(changeMsg{Type: api.ChangeHidden, Hidden: &api.Hidden{Conversation: dev, ID: ms[1].ID}})
 		h.hides("two")

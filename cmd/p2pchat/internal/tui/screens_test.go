@@ -107,7 +107,11 @@ func TestScreens(t *testing.T) {
 		{"search-80x12", 80, 12, func(_ *testing.T, _ office, h *harness) {
 			talkToBruno(h)
 			h.enter("/search rack")
+			h.press("enter")
 		}},
+		{"found-80x24", 80, 24, func(_ *testing.T, _ office, h *harness) { h.enter("/search the") }},
+		{"found-40x12", 40, 12, func(_ *testing.T, _ office, h *harness) { h.enter("/search the") }},
+		{"found-20x4", 20, 4, func(_ *testing.T, _ office, h *harness) { h.enter("/search the") }},
 		{"notice-80x24", 80, 24, func(_ *testing.T, o office, h *harness) {
 			o.anna.Notice("another node with your peer ID is live at 10.0.0.9: sending stops until one of them quits")
 			h.settle()

@@ -25,7 +25,8 @@ func (l *line) later(o *line) bool {
 }
 
 // transcript holds the loaded part of one conversation, oldest first: a
-// contiguous run that ends with the newest message, once loaded.
+// contiguous run that ends with the newest message, once loaded, unless it stands
+// apart.
 type transcript struct {
 	lines []*line
 	byID  map[string]*line
@@ -39,6 +40,7 @@ type transcript struct {
 	told    uint64          // changes that told of a line
 	asked   uint64          // told, when the newest page was asked for
 	whole   bool            // there is nothing older
+	apart   apart           // where it is when it is not the newest
 	hidden  map[string]bool // IDs hidden since a page was asked for
 	// early was told of meanwhile, and is older than all that is loaded: the page
 	// may reach past it.
@@ -94,6 +96,10 @@ func (t *transcript) append(msg api.Message) bool {
 		return false
 	}
 	l.told = t.told
+	t.apart.missed = true
+	if t.apart.on {
+		return true
+	}
 	return t.place(l)
 }
 
@@ -119,7 +125,7 @@ func (t *transcript) place(l *line) bool {
 
 // hide takes a line out.
 func (t *transcript) hide(id string) {
-	if t.loading {
+	if t.loading || t.apart.sought != "" {
 		t.hidden[id] = true // the page may still hold it
 	}
 	t.early = slices.DeleteFunc(t.early, func(l *line) bool { return l.ID == id })
@@ -283,7 +289,7 @@ func (t *transcript) settle() {
 
 // clear empties the screen; scrolling up loads what was there again.
 func (t *transcript) clear() {
-	t.lines, t.byID, t.whole = nil, map[string]*line{}, false
+	t.lines, t.byID, t.whole, t.apart = nil, map[string]*line{}, false, apart{}
 	t.bottom, t.fresh, t.hit = anchor{}, "", nil
 }
 
