@@ -28,10 +28,6 @@ func (a storeAdapter) Update(ctx context.Context, f func(history.Tx) error) erro
 
 type ledgerTx struct{ *store.Tx }
 
-func (t ledgerTx) InsertRoom(e *event.Event, at time.Time, verdict uint8, quiet bool) (bool, error) {
-	return t.Tx.InsertRoom(e, at, store.Verdict(verdict), quiet)
-}
-
 func (t ledgerTx) SetVerdict(id event.ID, verdict uint8) error {
 	return t.Tx.SetVerdict(id, store.Verdict(verdict))
 }

@@ -97,7 +97,7 @@ func TestLateText(t *testing.T) {
 	if e, err := alice.store.EventByID(t.Context(), secret.ID); err != nil || e.Body != nil {
 		t.Errorf("kept: %+v, %v", e, err)
 	}
-	if s, ok := alice.convs.get(bob.ID()); !ok || s.unread != 2 || s.last != typo.Time {
+	if s, ok := alice.convs.get(bob.ID()); !ok || s.unread.messages != 2 || s.last != typo.Time {
 		t.Errorf("the conversation is %+v", s)
 	}
 }

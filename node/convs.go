@@ -30,15 +30,18 @@ type convs struct {
 
 type conversation struct {
 	id     event.Conversation
-	unread int
+	unread unread
 	last   event.Time
 }
+
+// unread is how much was not read, and how much of that names us.
+type unread struct{ messages, mentions int }
 
 // summary is one conversation at one moment.
 type summary struct {
 	peer   peer.ID
 	id     event.Conversation
-	unread int
+	unread unread
 	last   event.Time
 }
 
@@ -50,10 +53,10 @@ func newConvs(ctx context.Context, self peer.ID, st *store.Store) (*convs, error
 	c := &convs{self: self, store: st, byPeer: map[peer.ID]*conversation{}, byID: map[event.Conversation]peer.ID{}, rooms: map[event.Conversation]*conversation{}, uncounted: newMailbox[event.Conversation]()}
 	for _, r := range rows {
 		if r.Kind == store.KindRoom {
-			c.rooms[r.Conv] = &conversation{r.Conv, r.Unread, r.Last}
+			c.rooms[r.Conv] = &conversation{r.Conv, unread{r.Unread, r.Mentions}, r.Last}
 			continue
 		}
-		c.byPeer[r.Other] = &conversation{r.Conv, r.Unread, r.Last}
+		c.byPeer[r.Other] = &conversation{r.Conv, unread{r.Unread, r.Mentions}, r.Last}
 		c.byID[r.Conv] = r.Other
 	}
 	return c, nil
@@ -95,9 +98,9 @@ func (c *convs) other(id event.Conversation) (peer.ID, bool) {
 	return p, ok
 }
 
-// said counts an event that was committed; it returns the conversation's
-// summary, and false if it is none of ours.
-func (c *convs) said(e *event.Event, unread bool) (summary, bool) {
+// said counts an event that was committed, and what of it is unread; it returns
+// the conversation's summary, and false if it is none of ours.
+func (c *convs) said(e *event.Event, news unread) (summary, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	p, ok := c.byID[e.Conversation]
@@ -106,9 +109,8 @@ func (c *convs) said(e *event.Event, unread bool) (summary, bool) {
 	}
 	row := c.byPeer[p]
 	row.last = max(row.last, e.Time)
-	if unread {
-		row.unread++
-	}
+	row.unread.messages += news.messages
+	row.unread.mentions += news.mentions
 	return row.summary(p), true
 }
 
@@ -156,7 +158,7 @@ func (c *convs) count(ctx context.Context) error {
 			return err
 		}
 		c.mu.Lock()
-		c.rooms[id] = &conversation{id, now.Unread, now.Last}
+		c.rooms[id] = &conversation{id, unread{now.Unread, now.Mentions}, now.Last}
 		c.mu.Unlock()
 	}
 	return nil
@@ -172,26 +174,18 @@ func (c *convs) room(id event.Conversation) conversation {
 	return conversation{id: id}
 }
 
-func (c *convs) roomUnread(id event.Conversation) int { return c.room(id).unread }
+func (c *convs) roomUnread(id event.Conversation) unread { return c.room(id).unread }
 
 // markRead moves our read marker in the conversation id up to the message named
 // and returns the positions it reached in others' logs.
-func (c *convs) markRead(ctx context.Context, id event.Conversation, upTo event.ID) (map[event.LogKey]event.Head, error) {
+func (c *convs) markRead(ctx context.Context, id event.Conversation, upTo event.ID) (event.Frontier, error) {
 	row, err := c.store.EventByID(ctx, upTo)
 	if err != nil || row.Conversation != id {
 		return nil, api.Errorf(api.CodeNotFound, "no message %s in this conversation", upTo)
 	}
-	// What stands before it in the order of display: the newest of each log
-	// counts, and a screenful reaches all logs that matter.
-	before, err := c.store.Log(ctx, store.LogQuery{Conv: id, Last: 100, Before: &upTo})
-	if err != nil {
+	marks, err := c.store.Unread(ctx, id, upTo)
+	if err != nil || len(marks) == 0 {
 		return nil, err
-	}
-	marks := map[event.LogKey]event.Head{}
-	for _, e := range append(before, store.Stored{Event: row.Event}) {
-		if e.Author != c.self && e.Seq > marks[e.Key()].Seq {
-			marks[e.Key()] = event.Head{Seq: e.Seq, ID: e.ID}
-		}
 	}
 	err = c.store.Update(ctx, func(tx *store.Tx) error {
 		for k, h := range marks {
@@ -225,7 +219,7 @@ func (c *convs) recount(tx *store.Tx, id event.Conversation) error {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if row := c.byPeer[c.byID[id]]; row != nil {
-			row.unread = now.Unread
+			row.unread = unread{now.Unread, now.Mentions}
 		} else {
 			c.uncounted.put(id)
 		}
@@ -260,7 +254,7 @@ func sortConversations(rows []api.Conversation) {
 func conversationRow(s summary, who *people, readBy func(peer.ID) string) api.Conversation {
 	row := api.Conversation{
 		ID: s.id.String(), Kind: api.KindDirect, Target: s.peer.String(), Name: who.name(s.peer), PeerID: s.peer.String(),
-		Unread: s.unread, ReadByOther: readBy(s.peer),
+		Unread: s.unread.messages, Mentions: s.unread.mentions, ReadByOther: readBy(s.peer),
 	}
 	if s.last != 0 {
 		row.LastTime = api.Time{Time: s.last.Wall()}

@@ -214,7 +214,14 @@ func (n *Node) stored(e *event.Event, at time.Time, spoken bool) {
 	if e.Author != n.key.ID() && (e.Kind == room.KindInvite || e.Kind == room.KindVoiceRequest) {
 		n.asked.put(e) // rooms are not to be asked from here
 	}
-	if c, ok := n.convs.said(e, e.Author != n.key.ID()); ok {
+	var news unread
+	if e.Author != n.key.ID() {
+		news.messages = 1
+		if mentions(e, n.self.account().Name) {
+			news.mentions = 1
+		}
+	}
+	if c, ok := n.convs.said(e, news); ok {
 		n.publishConversation(c)
 	}
 }

@@ -99,7 +99,7 @@ func (n *Node) joinedRooms(ctx context.Context) ([]api.Room, error) {
 }
 
 // infoRow is a room as faces see it.
-func infoRow(i rooms.Info, unread int) api.Room {
+func infoRow(i rooms.Info, u unread) api.Room {
 	access := api.AccessOpen
 	if i.Config.MembersOnly() {
 		access = api.AccessMembersOnly
@@ -107,7 +107,7 @@ func infoRow(i rooms.Info, unread int) api.Room {
 	row := api.Room{
 		RoomID: i.Room.String(), Name: i.Config.Name(), Subject: i.Subject, Description: i.Config.Description(),
 		Visible: i.Config.Visible(), Access: access, Moderated: i.Config.Moderated(), Password: i.Config.Password() > 0,
-		Joined: i.Joined, Occupants: i.Occupants, Unread: unread, Logging: i.Config.Logging(), Destroyed: i.Destroyed,
+		Joined: i.Joined, Occupants: i.Occupants, Unread: u.messages, Mentions: u.mentions, Logging: i.Config.Logging(), Destroyed: i.Destroyed,
 		Standing: i.Standing.String(), Role: i.Role.String(),
 	}
 	if i.Joined {

@@ -226,7 +226,7 @@ func (n *Node) roomConversation(i rooms.Info) api.Conversation {
 }
 
 func roomConversation(i rooms.Info, c conversation) api.Conversation {
-	row := api.Conversation{ID: i.Room.String(), Kind: api.KindRoom, Target: i.Room.String(), Name: i.Config.Name(), Unread: c.unread}
+	row := api.Conversation{ID: i.Room.String(), Kind: api.KindRoom, Target: i.Room.String(), Name: i.Config.Name(), Unread: c.unread.messages, Mentions: c.unread.mentions}
 	if c.last != 0 {
 		row.LastTime = api.Time{Time: c.last.Wall()}
 	}

@@ -15,7 +15,8 @@ type Room struct {
 	Joined      bool   `json:"joined"`
 	Occupants   int    `json:"occupants"` // who joined and did not leave, present or not
 	Unread      int    `json:"unread"`
-	Logging     bool   `json:"logging"` // members keep readable logs
+	Mentions    int    `json:"mentions"` // of the unread messages those that name us
+	Logging     bool   `json:"logging"`  // members keep readable logs
 	Destroyed   bool   `json:"destroyed"`
 	// Standing and Role are ours.
 	Standing string `json:"standing"`

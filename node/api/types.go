@@ -186,13 +186,16 @@ const (
 
 // Conversation is one row of a face's list.
 type Conversation struct {
-	ID       string `json:"id"`   // 64 hex digits
-	Kind     string `json:"kind"` // direct or room
-	Target   string `json:"target"`
-	Name     string `json:"name"` // of the other person or the room
-	PeerID   string `json:"peer_id"`
-	Unread   int    `json:"unread"`
-	LastTime Time   `json:"last_time"`
+	ID     string `json:"id"`   // 64 hex digits
+	Kind   string `json:"kind"` // direct or room
+	Target string `json:"target"`
+	Name   string `json:"name"` // of the other person or the room
+	PeerID string `json:"peer_id"`
+	Unread int    `json:"unread"`
+	// Mentions are the unread messages that name us: our username, or our nick in
+	// the room, as a word.
+	Mentions int  `json:"mentions"`
+	LastTime Time `json:"last_time"`
 	// ReadByOther is the ID of our newest message the other side has read.
 	ReadByOther string `json:"read_by_other"`
 	// Fetching is how many messages of the past a room lacked when it began to

@@ -79,7 +79,7 @@ func (c *contact) conversation() api.Conversation {
 	v := api.Conversation{
 		ID: conversationID(c.owner.self.PeerID, c.peer.self.PeerID), Kind: api.KindDirect,
 		Target: c.peer.self.PeerID, Name: c.peer.self.Name, PeerID: c.peer.self.PeerID,
-		Unread: c.unread, ReadByOther: c.readByOther,
+		Unread: c.unread, Mentions: c.mentions(c.owner.self.Name), ReadByOther: c.readByOther,
 	}
 	for _, e := range slices.Backward(c.log) {
 		if api.Listed(e.Kind) {

@@ -156,3 +156,56 @@ func testTyping(p *party) {
 		p.Errorf("typing is %+v", *c.Typing)
 	}
 }
+
+func testMentions(p *party) {
+	want := func(unread, mentions int) {
+		p.Helper()
+		p.eventually(fmt.Sprint(unread, " unread, ", mentions, " mentions"), func() bool {
+			c := p.row(p.Bob, p.aliceID)
+			return c.Unread == unread && c.Mentions == mentions
+		})
+	}
+	p.say(p.Alice, "bob", "hello there")
+	want(1, 0)
+	first := p.say(p.Alice, "bob", "are you there, BOB?")
+	last := p.say(p.Alice, "bob", "@bob: look")
+	p.say(p.Alice, "bob", "bobby and kabob are others; me, I am alice")
+	want(4, 2)
+	if c := p.row(p.Alice, p.bobID); c.Unread != 0 || c.Mentions != 0 {
+		p.Errorf("what one says oneself is news: %+v", c)
+	}
+	p.must(p.Bob.MarkRead(p.ctx, "alice", first.ID))
+	want(2, 1)
+	p.must(p.Bob.MarkRead(p.ctx, "alice", last.ID))
+	want(1, 0)
+}
+
+func testMentionsInRooms(p *party) {
+	room := p.create(api.CreateRoomRequest{Name: "dev"})
+	p.enter(p.Bob, room, "#dev", "Captain Hook")
+	w := p.watch(p.Bob)
+	defer w.stop()
+	want := func(unread, mentions int) {
+		p.Helper()
+		w.until(fmt.Sprint(unread, " unread, ", mentions, " mentions"), func(api.Change) bool {
+			c := w.conversations[room]
+			return !w.lagged && c.Unread == unread && c.Mentions == mentions
+		})
+		if r, _ := p.room(p.Bob, false, room); r.Unread != unread || r.Mentions != mentions {
+			p.Errorf("the room is %+v", r)
+		}
+	}
+	p.say(p.Alice, room, "ahoy, captain")
+	p.say(p.Alice, room, "ahoy, captain hook!")
+	named := p.say(p.Alice, room, "or is it /bob/?")
+	want(3, 2)
+	p.setBlocked(p.Bob, "alice", true)
+	want(0, 0)
+	p.setBlocked(p.Bob, "alice", false)
+	want(3, 2)
+	last := p.say(p.Alice, room, "no more")
+	p.must(p.Bob.MarkRead(p.ctx, room, named.ID))
+	want(1, 0)
+	p.must(p.Bob.MarkRead(p.ctx, room, last.ID))
+	want(0, 0)
+}

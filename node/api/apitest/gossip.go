@@ -178,6 +178,17 @@ func (p *place) unseen() int {
 	return n
 }
 
+// named counts what of it names the owner.
+func (p *place) named() int {
+	n := p.mentions(p.owner.self.Name, p.nicks()[p.owner.self.PeerID])
+	for _, e := range p.log {
+		if e.names(p.owner.self.Name, p.nicks()[p.owner.self.PeerID]) && p.muted(e.Message) {
+			n--
+		}
+	}
+	return n
+}
+
 func (p *place) hide(e *entry) {
 	p.log = slices.DeleteFunc(p.log, func(x *entry) bool { return x == e })
 	switch {

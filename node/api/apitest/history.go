@@ -130,3 +130,22 @@ func newest(rows []api.Message, q api.LogQuery) []api.Message {
 		return rows[n:]
 	}
 }
+
+// mentions counts what is unread and has one of names in it.
+func (h *history) mentions(names ...string) int {
+	n := 0
+	for _, e := range h.log {
+		if e.names(names...) {
+			n++
+		}
+	}
+	return n
+}
+
+// names tells whether e is unread and has one of names in it.
+func (e *entry) names(names ...string) bool {
+	if e.State != api.Received || e.read || e.Kind != api.MessageText && e.Kind != api.MessageAction {
+		return false
+	}
+	return slices.ContainsFunc(names, func(name string) bool { return name != "" && api.Term{Text: name}.In(e.Text) })
+}

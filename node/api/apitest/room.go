@@ -187,7 +187,7 @@ func (p *place) listing() api.Room {
 func (p *place) row() api.Room {
 	e := p.ourEntry()
 	r := p.listing()
-	r.Joined, r.Unread, r.Standing, r.Role = p.joined, p.unseen(), e.Standing, e.Role
+	r.Joined, r.Unread, r.Mentions, r.Standing, r.Role = p.joined, p.unseen(), p.named(), e.Standing, e.Role
 	if p.joined {
 		r.Nick = p.nicks()[p.owner.self.PeerID]
 	}
@@ -196,7 +196,7 @@ func (p *place) row() api.Room {
 
 func (p *place) conversation() api.Conversation {
 	c := api.Conversation{
-		ID: p.room.id, Kind: api.KindRoom, Target: p.room.id, Name: p.name(), Unread: p.unseen(),
+		ID: p.room.id, Kind: api.KindRoom, Target: p.room.id, Name: p.name(), Unread: p.unseen(), Mentions: p.named(),
 	}
 	for _, e := range p.log {
 		if api.Listed(e.Kind) {

@@ -68,6 +68,8 @@ func Run(t *testing.T, make func(t *testing.T) Fixture) {
 		{"amend for the blocked", testAmendBlocked},
 		{"room amend", testRoomAmend},
 		{"room amend slow", testRoomAmendSlow},
+		{"mentions", testMentions},
+		{"mentions in rooms", testMentionsInRooms},
 		{"typing", testTyping},
 		{"watch from the start", testWatchFromStart},
 		{"watch from a number", testWatchFromNumber},

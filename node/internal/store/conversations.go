@@ -29,6 +29,8 @@ type ConvSummary struct {
 	Last   event.Time // latest of its messages by their authors' clocks; 0: none yet
 	Active time.Time  // latest arrival of a message; zero: none yet
 	Unread int        // messages of others beyond our read marker; in a room not of those who are blocked
+	// Mentions are those of them that name us.
+	Mentions int
 }
 
 // PutConversation registers conv, so that it is listed. Doing so again changes
@@ -59,6 +61,9 @@ func (tx *Tx) PutConversation(conv event.Conversation, kind ConvKind, other peer
 
 const summaryQuery = `SELECT c.id, c.kind, p.id, c.last, c.active,
 	(SELECT total(l.unread) FROM log l WHERE l.conv = c.n AND l.author IS NOT (SELECT peer FROM account)
+		AND NOT (c.kind = 2 AND EXISTS (SELECT 1 FROM contact b WHERE b.peer = l.author AND b.blocked <> 0))),
+	(SELECT count(*) FROM log l CROSS JOIN event e ON e.log = l.n AND e.seq > l.seen AND e.mention = 1 AND e.verdict IN (0, 2) AND e.quiet = 0
+		WHERE l.conv = c.n AND l.unread > 0 AND l.author IS NOT (SELECT peer FROM account)
 		AND NOT (c.kind = 2 AND EXISTS (SELECT 1 FROM contact b WHERE b.peer = l.author AND b.blocked <> 0)))
 	FROM conversation c LEFT JOIN peer p ON p.n = c.other WHERE c.kind <> 0`
 
@@ -67,7 +72,7 @@ func scanSummary(scan func(...any) error) (ConvSummary, error) {
 	var id, other []byte
 	var last, active sql.NullInt64
 	var unread float64 // total gives no null, and a real
-	if err := scan(&id, &s.Kind, &other, &last, &active, &unread); err != nil {
+	if err := scan(&id, &s.Kind, &other, &last, &active, &unread, &s.Mentions); err != nil {
 		return s, err
 	}
 	copy(s.Conv[:], id)

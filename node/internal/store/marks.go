@@ -162,3 +162,37 @@ func (tx *Tx) setMark(conv event.Conversation, by peer.ID, what int, k event.Log
 		c, holder, what, author, k.Log[:], seq, h.ID[:])
 	return before, seq, err
 }
+
+// SetMention notes that a message names us.
+func (tx *Tx) SetMention(id event.ID) error {
+	_, err := tx.exec(`UPDATE event SET mention = 1 WHERE id = ?`, id[:])
+	return err
+}
+
+// Unread gives, for each log of others in which something is unread, the last of
+// its messages that stands no later than message id in the order of display.
+// Error: ErrNotFound if there is no such message.
+func (r *Reader) Unread(conv event.Conversation, id event.ID) (event.Frontier, error) {
+	e, err := r.EventByID(id)
+	if err != nil {
+		return nil, err
+	}
+	f := event.Frontier{}
+	err = r.rows(`SELECT p.id, l.log, e.seq, e.id FROM log l CROSS JOIN peer p ON p.n = l.author
+		CROSS JOIN event e ON e.n = (SELECT x.n FROM event x WHERE x.log = l.n AND x.seq > l.seen AND x.verdict IN (0, 2, 4)
+			AND (x.time, p.id, l.log, x.seq, x.id) <= (?, ?, ?, ?, ?) ORDER BY x.seq DESC, x.id LIMIT 1)
+		WHERE l.conv = (SELECT n FROM conversation WHERE id = ?) AND l.unread > 0 AND l.author IS NOT (SELECT peer FROM account)`,
+		[]any{clockIn(e.Time), []byte(e.Author), e.Log[:], int64(e.Seq), e.ID[:], conv[:]}, func(scan func(...any) error) (bool, error) {
+			k, h, err := scanHead(scan)
+			f[k] = h
+			return true, err
+		})
+	return f, err
+}
+
+// Unread gives, for each log of others in which something is unread, the last of
+// its messages that stands no later than message id in the order of display.
+// Error: ErrNotFound if there is no such message.
+func (s *Store) Unread(ctx context.Context, conv event.Conversation, id event.ID) (event.Frontier, error) {
+	return read(ctx, s, "read what is unread", func(r *Reader) (event.Frontier, error) { return r.Unread(conv, id) })
+}

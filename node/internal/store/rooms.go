@@ -37,6 +37,16 @@ func (tx *Tx) PutRoom(r RoomRow) error {
 	return err
 }
 
+// Nick is ours in a room, "" if conv is none that we have a part in.
+func (r *Reader) Nick(conv event.Conversation) (string, error) {
+	var nick string
+	err := r.row(`SELECT nick FROM room WHERE conv = (SELECT n FROM conversation WHERE id = ?)`, []any{conv[:]}, &nick)
+	if errors.Is(err, ErrNotFound) {
+		return "", nil
+	}
+	return nick, err
+}
+
 // SetRoomPresent notes when somebody was in the room.
 func (tx *Tx) SetRoomPresent(room event.Conversation, at time.Time) error {
 	_, err := tx.exec(`UPDATE room SET present = ? WHERE conv = (SELECT n FROM conversation WHERE id = ?)`, at.UnixMilli(), room[:])

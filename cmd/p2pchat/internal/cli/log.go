@@ -15,7 +15,7 @@ const defaultLast = 50
 func (a *app) logCmd() *cobra.Command {
 	q := api.LogQuery{}
 	var since string
-	var ids bool
+	var ids, markRead bool
 	cmd := &cobra.Command{
 		Use:   "log TARGET",
 		Short: "List what was said, oldest first",
@@ -24,11 +24,16 @@ otherwise (0 for all). Who came and went in a room, how it was governed, and
 invitations are listed with --all, and so is what was said about messages. Those
 show as they were left: edited, with reactions, or as [retracted]. --ids puts the
 beginning of its ID before each, by which edit, retract, react and reply take it.
-No running node is needed.`,
+No running node is needed.
+
+Listing leaves unread what is unread. With --mark-read all up to the last message
+listed counts as read, and the other person of two is told; a node is started for
+that if none runs.`,
 		Example: `  p2pchat log '@alice'
   p2pchat log '#dev' --all
   p2pchat log '#dev' --ids --last 10
   p2pchat log '@alice' --last 1000 --since 24h --json
+  p2pchat log '#dev' --mark-read
   p2pchat log 'alice' --last 0 --since '2026-01-31T12:00:00Z'`,
 		Args:              exactly("TARGET"),
 		ValidArgsFunction: a.completeTargets(1),
@@ -40,7 +45,15 @@ No running node is needed.`,
 			if q.Since, err = parseSince(since, time.Now()); err != nil {
 				return err
 			}
-			return a.withReader(ctx, func(ctx context.Context, r api.Reader) error { return a.printLog(ctx, r, q, ids) })
+			var last string
+			err = a.withReader(ctx, func(ctx context.Context, r api.Reader) error {
+				last, err = a.printLog(ctx, r, q, ids)
+				return err
+			})
+			if err != nil || !markRead || last == "" {
+				return err
+			}
+			return a.withService(ctx, func(ctx context.Context, svc api.Service) error { return svc.MarkRead(ctx, q.Target, last) })
 		}),
 	}
 	f := cmd.Flags()
@@ -48,26 +61,29 @@ No running node is needed.`,
 	f.StringVar(&since, "since", "", "list what was said after `TIME`, or within that DURATION")
 	f.BoolVar(&q.All, "all", false, "list joins, leaves, government, invitations and what was said about messages too")
 	f.BoolVar(&ids, "ids", false, "show the first digits of each message's ID")
+	f.BoolVar(&markRead, "mark-read", false, "what was listed counts as read from now on")
 	noCompletion(cmd, "last", "since")
 	return cmd
 }
 
-func (a *app) printLog(ctx context.Context, r api.Reader, q api.LogQuery, ids bool) error {
+// printLog returns the ID of the last message listed, "" if there is none.
+func (a *app) printLog(ctx context.Context, r api.Reader, q api.LogQuery, ids bool) (last string, err error) {
 	messages, err := r.Log(ctx, q)
 	if err != nil {
-		return err
+		return "", err
 	}
 	t := a.newTranscript()
 	t.ids = ids
 	for _, m := range messages {
 		if err := t.print(m); err != nil {
-			return err
+			return "", err
 		}
+		last = m.ID
 	}
 	if !q.Since.IsZero() && q.Last > 0 && len(messages) == q.Last && !a.asJSON {
 		a.notef("these are the newest %d, and there may be more (--last 0 lists all)", q.Last)
 	}
-	return nil
+	return last, nil
 }
 
 // parseSince reads a time, or a duration before now; zero for "".

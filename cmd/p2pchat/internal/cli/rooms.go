@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -79,6 +80,10 @@ func roomRow(r api.Room) []string {
 	if r.Joined {
 		joined = "yes"
 	}
+	unread := strconv.Itoa(r.Unread)
+	if r.Mentions > 0 {
+		unread += fmt.Sprintf(" (%d to you)", r.Mentions)
+	}
 	if !r.Visible {
 		access += ", hidden"
 	}
@@ -91,5 +96,5 @@ func roomRow(r api.Room) []string {
 	if r.Destroyed {
 		access = "destroyed"
 	}
-	return []string{r.Name, joined, access, strconv.Itoa(r.Occupants), strconv.Itoa(r.Unread), r.Subject, r.RoomID}
+	return []string{r.Name, joined, access, strconv.Itoa(r.Occupants), unread, r.Subject, r.RoomID}
 }

@@ -26,6 +26,7 @@ type talk struct {
 	room *room // nil for a person
 
 	unread            int
+	named             int       // of these, messages that name us
 	entered           int       // unread messages when it was shown, until they are loaded
 	last              time.Time // of the newest message
 	fetched, fetching int       // messages of the past, as api.Conversation has them
@@ -124,7 +125,7 @@ func (p *people) setConversation(c api.Conversation) {
 		key = c.ID
 	}
 	t := p.add(key, c.Kind)
-	t.conv, t.unread = c.ID, c.Unread
+	t.conv, t.unread, t.named = c.ID, c.Unread, c.Mentions
 	t.fetched, t.fetching = c.Fetched, c.Fetching
 	if c.LastTime.After(t.last) {
 		t.last = c.LastTime.Time
@@ -321,6 +322,9 @@ func (m *model) viewPerson(t *talk, w int) string {
 		tail = strconv.Itoa(t.unread)
 		if t.unread > 999 {
 			tail = "999+"
+		}
+		if t.named > 0 {
+			tail = "@" + tail
 		}
 		tail = " " + tail + " "
 	case m.typing(t):

@@ -40,7 +40,7 @@ func (p *people) setRoom(r api.Room) {
 	t := p.byKey[r.RoomID]
 	if t == nil {
 		t = p.add(r.RoomID, api.KindRoom)
-		t.conv, t.unread = r.RoomID, r.Unread // later its conversation tells
+		t.conv, t.unread, t.named = r.RoomID, r.Unread, r.Mentions // later its conversation tells
 		p.byConv[t.conv] = t
 	}
 	if t.room == nil {

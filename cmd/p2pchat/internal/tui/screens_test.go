@@ -66,7 +66,7 @@ func TestScreens(t *testing.T) {
 		{"start-30x8", 30, 8, func(_ *testing.T, _ office, h *harness) { talkToBruno(h) }},
 		{"start-20x4", 20, 4, func(_ *testing.T, _ office, h *harness) { talkToBruno(h) }},
 		{"help-80x24", 80, 24, func(_ *testing.T, _ office, h *harness) { h.press("f1") }},
-		{"help-100x106", 100, 106, func(_ *testing.T, _ office, h *harness) { h.enter("/help") }},
+		{"help-100x108", 100, 108, func(_ *testing.T, _ office, h *harness) { h.enter("/help") }},
 		{"peers-80x24", 80, 24, func(_ *testing.T, _ office, h *harness) { h.enter("/peers") }},
 		{"peers-120x35", 120, 35, func(_ *testing.T, _ office, h *harness) { h.enter("/peers") }},
 		{"peers-40x12", 40, 12, func(_ *testing.T, _ office, h *harness) { h.enter("/peers") }},

@@ -56,6 +56,7 @@ func (m *model) renderHelp(w int) []string {
 		{m.signs.away, "away"},
 		{m.signs.offline, "offline"},
 		{m.signs.warning, "look twice: the name is or looks like another's, or has changed; compare fingerprints"},
+		{"3, @3", "so many unread messages; @: some of them name you"},
 		{"name~1a2b", "several people have this name, and 1a2b begins the fingerprint; of rooms, the ID"},
 	} {
 		rows = append(rows, m.entries(w, col, e[0], e[1])...)

@@ -7,3 +7,7 @@ CREATE TABLE indexed (
 	n   INTEGER NOT NULL                    -- events up to this one are in the index
 ) STRICT;
 INSERT INTO indexed (one, n) VALUES (1, 0);
+
+-- 1: it names us, by what we were called when it came.
+ALTER TABLE event ADD COLUMN mention INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX event_mention ON event (log, seq) WHERE mention = 1;
