@@ -79,6 +79,18 @@ func (s *screen) shows(parts ...string) {
 	})
 }
 
+// ends waits for the program to have given the terminal back. What tmux writes
+// about it comes only once it has waited for the process, or not at all.
+func (s *screen) ends() {
+	s.p.t.Helper()
+	s.within("the program ends", func() error {
+		if dead := strings.TrimSpace(s.tmux("display-message", "-p", "#{pane_dead}").Stdout); dead != "1" {
+			return fmt.Errorf("pane_dead is %q, the screen shows\n%s", dead, s.text())
+		}
+		return nil
+	})
+}
+
 func (s *screen) within(what string, try func() error) {
 	s.p.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), lab.Patience())
@@ -136,7 +148,7 @@ func TestTheScreen(t *testing.T) {
 	s.typed("smaller")
 	s.shows("smaller", "✓")
 	s.typed("/quit")
-	s.shows("Pane is dead")
+	s.ends()
 	// serve runs on: the screen was only one face of it.
 	alice.tell(bob, "still here")
 }
@@ -159,6 +171,6 @@ func TestFirstRun(t *testing.T) {
 	alice.who = object[lab.Account](alice, "whoami")
 	agree(t, alice, bob, []string{"my first words"})
 	s.typed("/quit")
-	s.shows("Pane is dead")
+	s.ends()
 	l.Within(15*time.Second, time.Now(), "whoever quits is shown offline", bob.sees(alice, "offline"))
 }
