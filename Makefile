@@ -7,9 +7,11 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 # The race detector is the one thing here that needs a C compiler.
 RACE_PKGS := ./protocol/... ./node/... ./captures/... ./cmd/p2pchat/internal/...
 FUZZTIME ?= 10s
+DURATION ?= 60m
+SEED     ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help build test race lint fuzz bench generate demo cross check clean
+.PHONY: help build test race lint fuzz campaign bench generate demo cross check clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +38,13 @@ fuzz: ## fuzz every decoder for FUZZTIME (10s) each
 	@set -e; for pkg in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u); do \
 		for f in $$(grep -h '^func Fuzz' $$pkg/*_test.go | sed 's/func \(Fuzz[A-Za-z0-9_]*\).*/\1/'); do \
 			echo "$$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$pkg; done; done
+
+campaign: ## random faults for DURATION (60m) from SEED (1) up, in the simulated network and the LAN lab
+	$(GO) test -c -o dist/campaign-sim ./node/nodetest/sim
+	$(GO) test -c -o dist/campaign-lab ./cmd/p2pchat/labtest
+	@run() { cd $$1 && '$(CURDIR)'/dist/$$2 -test.run '^TestCampaign$$' -test.timeout 0 -campaign.for $(DURATION) -campaign.seed $(SEED); }; \
+		(run cmd/p2pchat/labtest campaign-lab) & lab=$$!; \
+		(run node/nodetest/sim campaign-sim); sim=$$?; wait $$lab && exit $$sim
 
 bench: ## measure against the yardsticks and write docs/benchmarks/
 	$(GO) run ./node/bench

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	libp2p "github.com/libp2p/go-libp2p"
 	pubsub "github.com/libp2p/go-libp2p-pubsub"
@@ -59,6 +60,9 @@ type Seams struct {
 	Gossip pubsub.RawTracer
 	// CompactAfter is that of the rooms; 0 is the default.
 	CompactAfter int
+	// Now, if not nil, is the time of day as this machine's clock has it, which
+	// may be wrong, and jump. What takes how long is not measured with it.
+	Now func() time.Time
 }
 
 // Validate reports the first thing that is wrong.

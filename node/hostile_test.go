@@ -53,7 +53,7 @@ func meet(t *testing.T, n testNode, name string) *outsider {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := hello.New(hello.Config{Host: o.host, Self: hello.Self{Signed: signed}, Handler: nobody{}, Logger: testLog()})
+	h := hello.New(hello.Config{Host: o.host, Self: func() (hello.Self, error) { return hello.Self{Signed: signed}, nil }, Handler: nobody{}, Logger: testLog()})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { defer close(done); _ = h.Run(ctx) }() // ends with the test

@@ -89,6 +89,9 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 	if cfg.Notify == nil {
 		cfg.Notify = func(string) {}
 	}
+	if cfg.Seams.Now == nil {
+		cfg.Seams.Now = time.Now
+	}
 	n := &Node{
 		cfg: cfg, key: cfg.Key, log: cfg.Logger.With("component", "node"),
 		hub: newHub(), notices: newNotices(), roomsDue: newMailbox[event.Conversation](), again: newMailbox[toldAgain](), asked: newMailbox[*event.Event](), due: make(chan struct{}, 1), done: make(chan struct{}),
@@ -146,16 +149,12 @@ func (n *Node) openParts(ctx context.Context) error {
 	if err != nil {
 		return api.Errorf(api.CodeUsage, "%w", err)
 	}
-	signed, err := n.self.sign()
-	if err != nil {
-		return err
-	}
 	var instance hello.Instance
 	if _, err := rand.Read(instance[:]); err != nil {
 		return fmt.Errorf("make an instance ID: %w", err)
 	}
 	n.hello = hello.New(hello.Config{
-		Host: n.streams(), Instance: instance, Self: signed, Handler: helloHandler{n}, Logger: n.cfg.Logger,
+		Host: n.streams(), Instance: instance, Self: n.self.sign, Handler: helloHandler{n}, Now: n.cfg.Seams.Now, Logger: n.cfg.Logger,
 	})
 	n.direct = direct.New(direct.Config{
 		Host: n.streams(), Ledger: directLedger{n}, Handler: directHandler{n}, Barred: n.people.blocked, Logger: n.cfg.Logger,
@@ -185,7 +184,7 @@ func (n *Node) openRooms(ctx context.Context) error {
 	n.rooms, err = rooms.New(ctx, rooms.Config{
 		Host: n.streams(), Key: n.key, Rand: rand.Reader, Store: roomStore{n.store}, Ledger: roomLedger{n.ledger},
 		Gossip: roomGossip{n.gossip, &n.talk}, Sync: n.sync, Handler: roomHandler{n}, Receipt: n.hello.Receipt,
-		Away: func() bool { return n.self.account().Away }, Logger: n.cfg.Logger, CompactAfter: n.cfg.Seams.CompactAfter,
+		Away: func() bool { return n.self.account().Away }, Now: n.cfg.Seams.Now, Logger: n.cfg.Logger, CompactAfter: n.cfg.Seams.CompactAfter,
 	})
 	return err
 }
@@ -204,7 +203,7 @@ func (n *Node) openState(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	n.self = newSelf(n.key, acc)
+	n.self = newSelf(n.key, acc, n.cfg.Seams.Now)
 	n.people = newPeople(person{acc.Peer, acc.Name}, contacts)
 	if n.convs, err = newConvs(ctx, acc.Peer, n.store); err != nil {
 		return err
@@ -218,7 +217,7 @@ func (n *Node) openState(ctx context.Context) error {
 		}
 		n.notice(causeRoomFile, text)
 	})
-	n.ledger = history.New(history.Config{Store: storeAdapter{n.store}, Key: n.key, Rand: rand.Reader, Stored: n.stored})
+	n.ledger = history.New(history.Config{Store: storeAdapter{n.store}, Key: n.key, Rand: rand.Reader, Now: n.cfg.Seams.Now, Stored: n.stored})
 	return nil
 }
 

@@ -15,11 +15,14 @@ import (
 // self is what we say of ourselves, guarded by its mutex.
 type self struct {
 	key identity.Key
+	now func() time.Time
 	mu  sync.Mutex
 	acc store.Account
 }
 
-func newSelf(key identity.Key, acc store.Account) *self { return &self{key: key, acc: acc} }
+func newSelf(key identity.Key, acc store.Account, now func() time.Time) *self {
+	return &self{key: key, now: now, acc: acc}
+}
 
 func (s *self) account() store.Account {
 	s.mu.Lock()
@@ -37,7 +40,7 @@ func (s *self) set(acc store.Account) {
 func (s *self) sign() (hello.Self, error) {
 	acc := s.account()
 	b, err := identity.SignProfile(s.key, identity.Profile{
-		Peer: acc.Peer, Name: acc.Name, Status: acc.Status, Version: identity.ProtocolVersion, Time: time.Now(),
+		Peer: acc.Peer, Name: acc.Name, Status: acc.Status, Version: identity.ProtocolVersion, Time: s.now(),
 	})
 	return hello.Self{Signed: b, Away: acc.Away}, err
 }
@@ -63,7 +66,7 @@ func (n *Node) SetAway(ctx context.Context, away bool, text string) error {
 		n.self.set(old)
 		return apiError(err)
 	}
-	n.hello.SetSelf(signed)
+	n.hello.Tell(signed)
 	n.rooms.Announce()
 	return nil
 }

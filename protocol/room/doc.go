@@ -27,4 +27,7 @@
 //
 // The package is pure: no I/O, no clock, no randomness, no goroutines. A Room is
 // not safe for concurrent use; one goroutine owns it.
+//
+// Building with the tag nocuts has nothing cut, for tests that show what comes
+// back without it.
 package room

@@ -5,10 +5,13 @@ import (
 	"slices"
 )
 
+// uncut has nothing cut, see the tag nocuts.
+var uncut bool
+
 // cuts tells whether setting x, once effective, takes from its target what
 // setting g gave.
 func (r *Room) cuts(x, g *control) bool {
-	return x != g && x.index != 0 && x.target == g.target && x.Standing < g.Standing && !g.anc.has(x.index) &&
+	return !uncut && x != g && x.index != 0 && x.target == g.target && x.Standing < g.Standing && !g.anc.has(x.index) &&
 		(above(x.key, g.conf) || x.self() && !above(g.conf, x.key))
 }
 

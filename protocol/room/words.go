@@ -224,8 +224,9 @@ func (r *Room) JoinsOf(logs iter.Seq[event.LogKey]) []event.ID {
 const forksDomain = "p2pchat forks v1\x00"
 
 // Forks gives, for each log in which its author signed several events for one
-// place, SHA-256(domain ‖ the two lowest IDs of each such place, by seq): two who
-// hold the same head need not hold the same branches.
+// place, SHA-256(domain ‖ the IDs kept of each such place, ascending, by seq): two
+// who hold the same head need not hold the same branches, and of what a cut
+// reaches one may have given up what the other kept.
 func (r *Room) Forks() map[event.LogKey][32]byte {
 	out := map[event.LogKey][32]byte{}
 	for k, l := range r.logs {
@@ -235,14 +236,11 @@ func (r *Room) Forks() map[event.LogKey][32]byte {
 		h := sha256.New()
 		h.Write([]byte(forksDomain))
 		found := false
-		for i := 0; i+1 < len(l.messages); i++ {
-			a, b := l.messages[i], l.messages[i+1]
-			if a.seq != b.seq || i > 0 && l.messages[i-1].seq == a.seq {
-				continue
+		for i, m := range l.messages {
+			if i > 0 && l.messages[i-1].seq == m.seq || i+1 < len(l.messages) && l.messages[i+1].seq == m.seq {
+				found = true
+				h.Write(m.id[:])
 			}
-			found = true
-			h.Write(a.id[:])
-			h.Write(b.id[:])
 		}
 		if found {
 			out[k] = [32]byte(h.Sum(nil))

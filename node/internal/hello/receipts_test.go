@@ -90,7 +90,7 @@ func newSide(t *testing.T, num byte) *side {
 		t.Fatal(err)
 	}
 	s := &side{host: h, heard: &heard{here: map[peer.ID]bool{}, rooms: map[event.Conversation]event.Frontier{}, news: make(chan struct{})}}
-	s.Service = New(Config{Host: h, Self: Self{Signed: signed}, Handler: s.heard, Logger: slog.New(slog.DiscardHandler)})
+	s.Service = New(Config{Host: h, Self: func() (Self, error) { return Self{Signed: signed}, nil }, Handler: s.heard, Logger: slog.New(slog.DiscardHandler)})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1) // Run's one result
 	go func() { done <- s.Run(ctx) }()

@@ -68,13 +68,16 @@ type Self struct {
 	Away   bool
 }
 
-// Config configures a [Service]. All fields are needed.
+// Config configures a [Service]. All fields but Now are needed.
 type Config struct {
 	Host     host.Host
 	Instance Instance
-	Self     Self
-	Handler  Handler
-	Logger   *slog.Logger
+	// Self is asked at every introduction, so that the date of what it signs is
+	// right as soon as our clock is: one dated ahead is refused.
+	Self    func() (Self, error)
+	Handler Handler
+	Now     func() time.Time // the time of day; nil: time.Now
+	Logger  *slog.Logger
 }
 
 // Service runs the protocol on every connection of a host.
@@ -85,7 +88,6 @@ type Service struct {
 	wg  sync.WaitGroup
 
 	mu       sync.Mutex
-	self     Self
 	stopped  bool
 	sessions map[network.Conn]*session
 	// What the handler is to be told: put in under mu, so in the order in
@@ -98,8 +100,11 @@ type Service struct {
 
 // New makes a service; it does nothing before Run.
 func New(cfg Config) *Service {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
 	return &Service{
-		cfg: cfg, log: cfg.Logger.With("component", "hello"), self: cfg.Self,
+		cfg: cfg, log: cfg.Logger.With("component", "hello"),
 		sessions: map[network.Conn]*session{}, newsHere: make(chan struct{}, 1),
 	}
 }
@@ -232,17 +237,10 @@ func (s *Service) changed(p Peer) {
 	s.postLocked(func(h Handler) { h.PeerChanged(p) })
 }
 
-func (s *Service) currentSelf() Self {
+// Tell tells everybody who is here what we now say of ourselves.
+func (s *Service) Tell(self Self) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.self
-}
-
-// SetSelf changes what we say of ourselves and tells everybody who is here.
-func (s *Service) SetSelf(self Self) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.self = self
 	if s.stopped {
 		return
 	}

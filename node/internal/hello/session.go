@@ -72,7 +72,11 @@ func (s *session) run(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, func() { _ = s.stream.Reset() })
 	defer stop()
 
-	if err := s.write(introduction(s.svc.currentSelf(), s.svc.cfg.Instance[:])); err != nil {
+	self, err := s.svc.cfg.Self()
+	if err != nil {
+		return fmt.Errorf("introduce ourselves: %w", err)
+	}
+	if err := s.write(introduction(self, s.svc.cfg.Instance[:])); err != nil {
 		return fmt.Errorf("introduce ourselves: %w", err)
 	}
 	if s.dialled {
@@ -186,7 +190,7 @@ func (s *session) accept(p *Peer, signed *pb.SignedProfile) error {
 	if err != nil {
 		return fmt.Errorf("profile: %w", err)
 	}
-	profile, err := identity.OpenProfile(raw, time.Now())
+	profile, err := identity.OpenProfile(raw, s.svc.cfg.Now())
 	if err != nil {
 		return err
 	}

@@ -70,11 +70,13 @@ type Store interface {
 	Update(ctx context.Context, f func(Tx) error) error
 }
 
-// Config configures a [Ledger]. All fields are needed.
+// Config configures a [Ledger]. All fields but Now are needed.
 type Config struct {
 	Store Store
 	Key   identity.Key
 	Rand  io.Reader // for log IDs
+	// Now tells the time of day; nil: time.Now.
+	Now func() time.Time
 	// Stored is told of every event that entered the history, in the order of
 	// commits, and of the moment it did. spoken: something that is about it came
 	// before it, so that it is not to be shown as it is.
@@ -88,13 +90,18 @@ type Ledger struct {
 }
 
 // New makes a ledger.
-func New(cfg Config) *Ledger { return &Ledger{cfg: cfg, self: cfg.Key.ID()} }
+func New(cfg Config) *Ledger {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	return &Ledger{cfg: cfg, self: cfg.Key.ID()}
+}
 
 // Append signs a body as the next event of our log and commits it.
 func (l *Ledger) Append(ctx context.Context, conv event.Conversation, kind event.Kind, body []byte) (*event.Event, error) {
 	var e *event.Event
 	err := l.cfg.Store.Update(ctx, func(tx Tx) error {
-		now := time.Now()
+		now := l.cfg.Now()
 		clock, err := tx.Clock()
 		if err != nil {
 			return err
@@ -176,7 +183,7 @@ func (l *Ledger) Ingest(ctx context.Context, conv event.Conversation, events []*
 		}
 	}
 	err := l.cfg.Store.Update(ctx, func(tx Tx) error {
-		now := time.Now()
+		now := l.cfg.Now()
 		clock, err := tx.Clock()
 		if err != nil {
 			return err

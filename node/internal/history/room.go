@@ -59,7 +59,7 @@ func (l *Ledger) OwnLog(ctx context.Context, room event.Conversation) (event.Log
 func (l *Ledger) Found(ctx context.Context, kind event.Kind, body []byte, also func(RoomTx, *event.Event) error) (*event.Event, error) {
 	var e *event.Event
 	err := l.cfg.Store.Update(ctx, func(tx Tx) error {
-		now := time.Now()
+		now := l.cfg.Now()
 		clock, err := tx.Clock()
 		if err != nil {
 			return err
@@ -94,7 +94,7 @@ func (l *Ledger) Found(ctx context.Context, kind event.Kind, body []byte, also f
 func (l *Ledger) AppendRoom(ctx context.Context, id event.Conversation, drafts ...Draft) ([]*event.Event, error) {
 	var out []*event.Event
 	err := l.cfg.Store.Update(ctx, func(tx Tx) error {
-		now := time.Now()
+		now := l.cfg.Now()
 		clock, err := tx.Clock()
 		if err != nil {
 			return err
@@ -147,7 +147,7 @@ func (l *Ledger) CommitRoom(ctx context.Context, id event.Conversation, b RoomBa
 	var at time.Time
 	spoken := map[event.ID]bool{}
 	err := l.cfg.Store.Update(ctx, func(tx Tx) error {
-		at = time.Now()
+		at = l.cfg.Now()
 		clock, err := tx.Clock()
 		if err != nil {
 			return err

@@ -197,7 +197,7 @@ func (r *Room) handOver(ctx context.Context, in *admitted, d dialogue) error {
 	if all, last, since := in.config.History(); !all && in.newcomer {
 		var from time.Time
 		if since > 0 {
-			from = time.Now().Add(-since)
+			from = r.svc.cfg.Now().Add(-since)
 		}
 		below, err := r.svc.cfg.Store.Newest(ctx, r.id, last, from)
 		if err != nil {

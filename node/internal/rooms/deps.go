@@ -15,7 +15,7 @@ import (
 	"p2pchat/protocol/room"
 )
 
-// Config configures a [Service]. All fields are needed but the last.
+// Config configures a [Service]. All fields but Now and the last are needed.
 type Config struct {
 	Host    host.Host
 	Key     identity.Key
@@ -29,6 +29,7 @@ type Config struct {
 	Receipt func(p peer.ID, room event.Conversation, k event.LogKey, h event.Head)
 	// Away tells whether the person here is away.
 	Away   func() bool
+	Now    func() time.Time // the time of day; nil: time.Now
 	Logger *slog.Logger
 	// CompactAfter is how many messages come before the rules give up those
 	// that they can read again. 0: 4096.

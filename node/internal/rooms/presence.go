@@ -60,7 +60,7 @@ func (r *Room) present(p peer.ID, now time.Time) bool {
 
 // heard takes in a presence; of two the newer counts.
 func (r *Room) heard(p envelope.Presence, now time.Time) {
-	if p.Peer == r.svc.self || p.Time.After(now.Add(presenceAhead)) {
+	if p.Peer == r.svc.self || p.Time.After(r.svc.cfg.Now().Add(presenceAhead)) {
 		return
 	}
 	x := r.personOf(p.Peer)
@@ -111,7 +111,7 @@ func (r *Room) announceSoon(d time.Duration) {
 func (r *Room) sayPresence(ctx context.Context, t Topic, left bool) {
 	now := time.Now()
 	p, err := envelope.SignPresence(r.svc.cfg.Key, envelope.Presence{
-		Room: r.id, Peer: r.svc.self, Away: r.svc.cfg.Away(), Left: left, Time: now,
+		Room: r.id, Peer: r.svc.self, Away: r.svc.cfg.Away(), Left: left, Time: r.svc.cfg.Now(),
 	})
 	if err != nil {
 		r.log.Debug("sign presence", "err", err)

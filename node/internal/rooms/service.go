@@ -62,6 +62,9 @@ type Service struct {
 // New loads the rooms; nothing runs before [Service.Run].
 func New(ctx context.Context, cfg Config) (*Service, error) {
 	cfg.CompactAfter = cmp.Or(cfg.CompactAfter, compactAfter)
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
 	s := &Service{
 		cfg: cfg, self: cfg.Key.ID(), log: cfg.Logger.With("component", "rooms"), started: make(chan struct{}),
 		rooms: map[event.Conversation]*Room{}, moving: map[event.Conversation]bool{}, asks: map[peer.ID]*budget{},

@@ -51,4 +51,7 @@
 //
 // The database file must not be opened other than through SQLite while a store
 // of this process has it open: closing it would drop SQLite's POSIX locks.
+//
+// Building with the tag nodedup, here and in rooms, has events kept once more that
+// are here already, for tests that show who notices.
 package store

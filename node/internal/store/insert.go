@@ -111,6 +111,9 @@ func (tx *Tx) went(conv int64) error {
 	return err
 }
 
+// twice has what is here already stored again, see the tag nodedup.
+var twice bool
+
 // makeRoom looks at what is held at e's place. known: e is, or has no claim to
 // the place. evicts: the place was full and one that e outbids is gone.
 func (tx *Tx) makeRoom(l *logRow, e *event.Event) (known, evicts bool, err error) {
@@ -132,7 +135,7 @@ func (tx *Tx) makeRoom(l *logRow, e *event.Event) (known, evicts bool, err error
 	}
 	worst := -1
 	for i, h := range here {
-		if bytes.Equal(h.id, e.ID[:]) {
+		if bytes.Equal(h.id, e.ID[:]) && !twice {
 			if h.body || e.Body == nil {
 				return true, false, nil
 			}

@@ -113,7 +113,7 @@ func (tx *Tx) known(e *event.Event) (bool, error) {
 	var n int64
 	var body bool
 	err := tx.row(`SELECT n, body IS NOT NULL FROM event WHERE id = ?`, []any{e.ID[:]}, &n, &body)
-	if errors.Is(err, ErrNotFound) {
+	if errors.Is(err, ErrNotFound) || err == nil && twice {
 		return false, nil
 	}
 	if err == nil && !body && e.Body != nil {

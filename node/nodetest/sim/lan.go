@@ -37,23 +37,33 @@ type Lan struct {
 	jitter  time.Duration
 	loss    float64
 	side    map[netip.Addr]int // of a cut; nil: there is none
+	slow    map[netip.Addr]time.Duration
+	mute    map[netip.Addr]bool
 	sent    int64
 }
 
 // newLan starts a network; random decides what is lost and how late the rest
 // comes.
 func newLan(random *rand.Rand) *Lan {
-	l := &Lan{random: random, latency: defaultLatency}
-	l.net.LatencyFunc = func(*simnet.Packet) time.Duration { return l.delay() }
+	l := &Lan{random: random, latency: defaultLatency, slow: map[netip.Addr]time.Duration{}, mute: map[netip.Addr]bool{}}
+	l.net.LatencyFunc = func(p *simnet.Packet) time.Duration { return l.delay(addrOf(p.From), addrOf(p.To)) }
 	l.net.Logger = slog.New(slog.DiscardHandler) // packets to who is switched off
 	l.net.Start()
 	return l
 }
 
-func (l *Lan) delay() time.Duration {
+// addrOf is the address of an interface's socket.
+func addrOf(a net.Addr) netip.Addr {
+	if u, ok := a.(*net.UDPAddr); ok {
+		return u.AddrPort().Addr().Unmap()
+	}
+	return netip.Addr{}
+}
+
+func (l *Lan) delay(from, to netip.Addr) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	d := l.latency
+	d := l.latency + l.slow[from] + l.slow[to]
 	if l.jitter > 0 {
 		d += time.Duration(l.random.Int64N(int64(l.jitter)))
 	}
@@ -66,6 +76,20 @@ func (l *Lan) SetLatency(latency, jitter time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.latency, l.jitter = latency, jitter
+}
+
+// Slow has every packet from and to a node take so much longer from now on.
+func (l *Lan) Slow(n *Node, by time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.slow[n.addr] = by
+}
+
+// silence has everything lost that a node sends, until it is told otherwise.
+func (l *Lan) silence(n *Node, mute bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.mute[n.addr] = mute
 }
 
 // SetLoss sets the share of packets that get lost from now on, 0 to 1.
@@ -107,7 +131,7 @@ func (l *Lan) drops(from, to netip.Addr, size int) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.sent += int64(size)
-	return l.side[from] != l.side[to] || l.loss > 0 && l.random.Float64() < l.loss
+	return l.mute[from] || l.side[from] != l.side[to] || l.loss > 0 && l.random.Float64() < l.loss
 }
 
 // plug is an interface's end of a wire.
@@ -119,7 +143,7 @@ type plug struct {
 
 // WriteTo implements net.PacketConn. A lost packet is no error.
 func (p *plug) WriteTo(b []byte, to net.Addr) (int, error) {
-	if u, ok := to.(*net.UDPAddr); ok && p.lan.drops(p.addr, u.AddrPort().Addr().Unmap(), len(b)) {
+	if p.lan.drops(p.addr, addrOf(to), len(b)) {
 		return len(b), nil
 	}
 	return p.SimConn.WriteTo(b, to)

@@ -16,6 +16,7 @@ import (
 	"p2pchat/node"
 	"p2pchat/node/api"
 	"p2pchat/node/internal/discovery"
+	"p2pchat/protocol/identity"
 )
 
 // Node is a node of a [Net]. While it runs, it is a [node.Node].
@@ -28,7 +29,9 @@ type Node struct {
 	dir     string
 	addr    netip.Addr
 	lock    *node.Lock
+	key     identity.Key // once it was started
 	syncOff atomic.Bool
+	wrong   atomic.Int64 // by how many nanoseconds its clock is
 	tracer  *tracer
 }
 
@@ -63,6 +66,7 @@ func (n *Node) Start(ctx context.Context, peers ...*Node) error {
 			Host:    []libp2p.Option{n.net.Lan.option(n.addr)},
 			Streams: func(h host.Host) host.Host { return gate{h, &n.syncOff} },
 			Gossip:  n.tracer,
+			Now:     func() time.Time { return time.Now().Add(time.Duration(n.wrong.Load())) },
 			// So that also a short story has rules that read again what they gave up.
 			CompactAfter: 8,
 			Interfaces: func() ([]discovery.Interface, error) {
@@ -76,7 +80,7 @@ func (n *Node) Start(ctx context.Context, peers ...*Node) error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("start %s: %w", n.Name, err), lock.Release())
 	}
-	n.Node, n.lock = running, lock
+	n.Node, n.lock, n.key = running, lock, key
 	return nil
 }
 
@@ -89,6 +93,9 @@ func (n *Node) Stop() error {
 	n.Node = nil
 	return err
 }
+
+// SetClock has the node's clock be wrong by so much, from now on.
+func (n *Node) SetClock(wrong time.Duration) { n.wrong.Store(int64(wrong)) }
 
 // Sync switches sync on or off on this node; runs that others open are served.
 func (n *Node) Sync(on bool) { n.syncOff.Store(!on) }

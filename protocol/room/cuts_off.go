@@ -1,0 +1,5 @@
+//go:build nocuts
+
+package room
+
+func init() { uncut = true }
