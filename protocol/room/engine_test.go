@@ -222,6 +222,14 @@ func checkEngine(h *history, found finding) {
 			found(propCompact, "loaded anew: "+d)
 			return
 		}
+		plain, err := h.load(items)
+		if err != nil {
+			found(propEngine, err.Error())
+			return
+		}
+		if !maps.Equal(forksOf(r), forksOf(plain)) {
+			found(propCompact, "other forks")
+		}
 	}
 	vis, below := h.visibleIn(r), map[int]bool{}
 	for _, k := range slices.SortedFunc(maps.Keys(r.logs), event.LogKey.Compare) {
@@ -252,6 +260,11 @@ func checkEngine(h *history, found finding) {
 	if i, bad := differ(vis, pruned); bad {
 		found(propPrune, "in the Room: "+h.tellLine(i))
 	}
+}
+
+func forksOf(r *Room) map[event.LogKey][32]byte {
+	f, _ := r.Forks()
+	return f
 }
 
 // reopened is a Room made of the control events of r, its lines and what it

@@ -2,6 +2,8 @@ package room
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
+	"hash"
 	"iter"
 	"slices"
 
@@ -224,27 +226,64 @@ func (r *Room) JoinsOf(logs iter.Seq[event.LogKey]) []event.ID {
 const forksDomain = "p2pchat forks v1\x00"
 
 // Forks gives, for each log in which its author signed several events for one
-// place, SHA-256(domain ‖ the IDs kept of each such place, ascending, by seq): two
-// who hold the same head need not hold the same branches, and of what a cut
-// reaches one may have given up what the other kept.
-func (r *Room) Forks() map[event.LogKey][32]byte {
-	out := map[event.LogKey][32]byte{}
+// place, or of which something is held above a place where nothing is, SHA-256(domain ‖
+// the IDs kept of each such place, ascending, by seq ‖ for each piece that lies
+// above such a gap: first and last seq in 8 bytes each, big-endian, and the lowest
+// ID at the last): two who hold the same head need not hold the same branches, of
+// what a cut reaches one may have given up what the other kept, and a gap that
+// nobody can fill is not to keep anybody from what is above it.
+//
+// scattered tells which of these logs have such pieces and no branches.
+func (r *Room) Forks() (forks map[event.LogKey][32]byte, scattered map[event.LogKey]bool) {
+	forks, scattered = map[event.LogKey][32]byte{}, map[event.LogKey]bool{}
 	for k, l := range r.logs {
-		if !l.forked {
-			continue
-		}
 		h := sha256.New()
 		h.Write([]byte(forksDomain))
-		found := false
-		for i, m := range l.messages {
-			if i > 0 && l.messages[i-1].seq == m.seq || i+1 < len(l.messages) && l.messages[i+1].seq == m.seq {
-				found = true
-				h.Write(m.id[:])
+		branches := l.hashBranches(h)
+		if pieces := l.hashPieces(h); pieces || branches {
+			forks[k] = [32]byte(h.Sum(nil))
+			if !branches {
+				scattered[k] = true
 			}
 		}
-		if found {
-			out[k] = [32]byte(h.Sum(nil))
+	}
+	return forks, scattered
+}
+
+func (l *log) hashBranches(h hash.Hash) (some bool) {
+	if !l.forked {
+		return false
+	}
+	for i, m := range l.messages {
+		if i > 0 && l.messages[i-1].seq == m.seq || i+1 < len(l.messages) && l.messages[i+1].seq == m.seq {
+			some = true
+			h.Write(m.id[:])
 		}
 	}
-	return out
+	return some
+}
+
+func (l *log) hashPieces(h hash.Hash) (some bool) {
+	from := l.at(l.low) // below it joins stand alone
+	next := max(l.low, 1)
+	first := uint64(0) // of the piece, 0 for what lies below every gap
+	var last *message  // the lowest at its seq
+	tell := func() {
+		if first > 0 {
+			some = true
+			b := binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, first), last.seq)
+			h.Write(append(b, last.id[:]...))
+		}
+	}
+	for _, m := range l.messages[from:] {
+		if m.first > next {
+			tell()
+			first = m.first
+		}
+		if last == nil || m.seq > last.seq {
+			last, next = m, m.seq+1
+		}
+	}
+	tell()
+	return some
 }

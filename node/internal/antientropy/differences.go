@@ -64,7 +64,7 @@ func (r *run) answer(ctx context.Context, t *turn, serving bool) (done bool, err
 	if err != nil {
 		return false, fmt.Errorf("summarize: %w", err)
 	}
-	r.mine.Frontier, r.mine.Forks, r.digest = now.Frontier, now.Forks, now.digest()
+	r.mine.Frontier, r.mine.Forks, r.mine.Scattered, r.digest = now.Frontier, now.Forks, now.Scattered, now.digest()
 
 	p := newPage(r.link)
 	if err := r.sendControls(ctx, p, t.want); err != nil {
@@ -174,7 +174,7 @@ func (r *run) sendLogs(ctx context.Context, p *page, t *turn) (forked bool, err 
 	unknown := event.Frontier{}
 	mine := splitFrontier(r.mine.Frontier).in(&r.listed.logs, false)
 	if first {
-		if unknown, err = r.findBranches(ctx, t, mine); err != nil {
+		if unknown, err = r.findBranches(ctx, p, t, mine); err != nil {
 			return false, err
 		}
 		err = r.sendNewest(ctx, p, mine)
@@ -224,39 +224,83 @@ func (r *run) sendWhole(k event.LogKey) {
 
 // findBranches looks for logs in which the other side holds other events than
 // we do: such a log is sent whole, and unknown lists those of which it cannot
-// know that.
-func (r *run) findBranches(ctx context.Context, t *turn, mine event.Frontier) (unknown event.Frontier, err error) {
+// know that. It sends what is held above gaps of logs that are level.
+func (r *run) findBranches(ctx context.Context, p *page, t *turn, mine event.Frontier) (unknown event.Frontier, err error) {
 	unknown = event.Frontier{}
 	for k, m := range mine {
 		theirs := t.heads[k]
-		if theirs.Seq == 0 {
+		if before := r.parts[logBucket(k)][k]; theirs.Seq == 0 || before.Seq == theirs.Seq || m.Seq <= theirs.Seq {
 			continue
 		}
-		before := r.parts[logBucket(k)][k] // as we listed it
-		switch {
-		case before.Seq == theirs.Seq:
-			// Both see it, both send all. The head being the same, a branch
-			// below it may be what makes the bucket differ.
-			forks, branches := r.mine.Forks[k]
-			state := sha256.Sum256(slices.Concat(before.ID[:], forks[:]))
-			if (before.ID != theirs.ID || branches) && r.svc.resend(resentKey{pairKey{r.room, r.peer}, k}, state) {
-				r.sendWhole(k)
-				r.resent[k] = state
-			}
-		case m.Seq > theirs.Seq:
-			branched, err := r.branched(ctx, k, theirs)
-			if err != nil {
-				return nil, err
-			}
-			if branched {
-				r.sendWhole(k)
-				if len(unknown) < maxUnknown {
-					unknown[k] = theirs
-				}
+		branched, err := r.branched(ctx, k, theirs)
+		if err != nil {
+			return nil, err
+		}
+		if branched {
+			r.sendWhole(k)
+			if len(unknown) < maxUnknown {
+				unknown[k] = theirs
 			}
 		}
 	}
+	for k := range mine {
+		if r.level(t, k) && r.parts[logBucket(k)][k].ID != t.heads[k].ID && r.unsent(k) {
+			r.sendWhole(k)
+		}
+	}
+	// The head being the same, what is below or above it may be what makes the
+	// bucket differ.
+	for k := range r.mine.Forks {
+		if !r.listed.logs.has(logBucket(k)) || !r.level(t, k) || !r.unsent(k) {
+			continue
+		}
+		if !r.mine.Scattered[k] {
+			r.sendWhole(k)
+		}
+		if err := r.sendAbove(ctx, p, k); err != nil {
+			return nil, err
+		}
+	}
 	return unknown, nil
+}
+
+// level tells whether both sides, as they listed it, hold log k without a gap up
+// to the same seq.
+func (r *run) level(t *turn, k event.LogKey) bool {
+	return r.parts[logBucket(k)][k].Seq == t.heads[k].Seq
+}
+
+// unsent tells whether all that there is of log k is to be sent, both sides being
+// level: once for each state that it is in.
+func (r *run) unsent(k event.LogKey) bool {
+	if _, now := r.resent[k]; now {
+		return true
+	}
+	head, forks := r.parts[logBucket(k)][k], r.mine.Forks[k]
+	state := sha256.Sum256(slices.Concat(head.ID[:], forks[:]))
+	if !r.svc.resend(resentKey{pairKey{r.room, r.peer}, k}, state) {
+		return false
+	}
+	r.resent[k] = state
+	return true
+}
+
+// sendAbove sends what is held of log k above its first gap.
+func (r *run) sendAbove(ctx context.Context, p *page, k event.LogKey) error {
+	rg := event.Range{LogKey: k, From: max(r.mine.Frontier[k].Seq+1, r.low[k]), To: 1<<63 - 1}
+	for {
+		events, err := r.replica.Range(ctx, rg, batchBytes)
+		if err != nil {
+			return fmt.Errorf("read events above a gap: %w", err)
+		}
+		if len(events) == 0 {
+			return nil
+		}
+		if err := p.events(events); err != nil {
+			return err
+		}
+		rg.From = events[len(events)-1].Seq + 1
+	}
 }
 
 // sendNewest sends the newest messages of the room before all others to whom

@@ -135,24 +135,24 @@ func (m *memory) Summary(context.Context) (Summary, error) {
 	root.Sum(s.Root[:0])
 	for k, log := range m.logs {
 		forks := sha256.New()
-		forked := false
-		for _, seq := range slices.Sorted(maps.Keys(log)) {
-			for _, e := range log[seq] {
-				if len(log[seq]) > 1 {
-					forked = true
+		forked, scattered := false, false
+		seq := max(m.low[k], 1)
+		for ; len(log[seq]) > 0; seq++ {
+			s.Frontier[k] = event.Head{Seq: seq, ID: log[seq][0].ID}
+		}
+		for _, at := range slices.Sorted(maps.Keys(log)) {
+			forked, scattered = forked || len(log[at]) > 1, scattered || at > seq
+			for _, e := range log[at] {
+				if len(log[at]) > 1 || at > seq {
 					forks.Write(e.ID[:])
 				}
 			}
 		}
-		if forked {
+		if forked || scattered {
 			if s.Forks == nil {
-				s.Forks = map[event.LogKey][32]byte{}
+				s.Forks, s.Scattered = map[event.LogKey][32]byte{}, map[event.LogKey]bool{}
 			}
-			s.Forks[k] = [32]byte(forks.Sum(nil))
-		}
-		seq := max(m.low[k], 1)
-		for ; len(log[seq]) > 0; seq++ {
-			s.Frontier[k] = event.Head{Seq: seq, ID: log[seq][0].ID}
+			s.Forks[k], s.Scattered[k] = [32]byte(forks.Sum(nil)), !forked
 		}
 	}
 	wanted := map[event.ID]bool{}
@@ -201,7 +201,10 @@ func (m *memory) Range(_ context.Context, r event.Range, limit int) ([]*event.Ev
 	defer m.mu.Unlock()
 	var out []*event.Event
 	size := 0
-	for seq := r.From; seq <= r.To; seq++ {
+	for _, seq := range slices.Sorted(maps.Keys(m.logs[r.LogKey])) {
+		if seq < r.From || seq > r.To {
+			continue
+		}
 		for _, e := range m.logs[r.LogKey][seq] {
 			size += e.Size()
 		}

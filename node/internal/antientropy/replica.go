@@ -20,9 +20,12 @@ type Summary struct {
 	// not; nil if there are none. It is not changed.
 	Low map[event.LogKey]uint64
 	// Forks gives, for logs in which somebody signed several events for one place,
-	// a hash of those held, the same for whoever holds the same; nil if there are
-	// none. It is not changed.
+	// and for those of which something is held above a gap, a hash of that, the
+	// same for whoever holds the same; nil if there are none. It is not changed.
 	Forks map[event.LogKey][32]byte
+	// Scattered are those of these logs that have no branches, only pieces above a
+	// gap. It is not changed.
+	Scattered map[event.LogKey]bool
 	// Wanted are IDs of control events that something held or parked cites and
 	// that are not here; nil if there are none.
 	Wanted []event.ID

@@ -139,26 +139,23 @@ func splitFrontier(f event.Frontier) *split {
 	return &s
 }
 
-// hashes are the digests of the parts, with the forks in their logs.
+// hashes are the digests of the parts, with the forks of logs in them.
 func (s *split) hashes(forks map[event.LogKey][32]byte) *buckets {
 	var out buckets
 	for i, f := range s {
-		if f == nil {
-			continue
+		if f != nil {
+			out[i] = f.Digest()
 		}
-		out[i] = f.Digest()
-		if len(forks) == 0 {
-			continue
-		}
-		h := sha256.New()
-		h.Write(out[i][:])
-		some := false
-		addForks(h, forks, func(k event.LogKey) bool {
-			_, here := f[k]
-			some = some || here
-			return here
-		})
-		if some {
+	}
+	var forked bucketSet
+	for k := range forks {
+		forked.put(logBucket(k))
+	}
+	for i := range out {
+		if b := byte(i); forked.has(b) {
+			h := sha256.New()
+			h.Write(out[i][:])
+			addForks(h, forks, func(k event.LogKey) bool { return logBucket(k) == b })
 			out[i] = [32]byte(h.Sum(nil))
 		}
 	}

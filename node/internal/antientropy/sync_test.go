@@ -322,6 +322,36 @@ func TestForkBelowTheLowMark(t *testing.T) {
 	}
 }
 
+// TestGapForEver: what is above a gap that nobody can fill is brought, once, also
+// where nothing is below it.
+func TestGapForEver(t *testing.T) {
+	t.Parallel()
+	c, genesis := newRoom(t, 9)
+	log := c.say(1, 30)
+	for name, below := range map[string]int{"some below": 5, "nothing below": 0} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			base := append([]*event.Event{genesis}, log[:below]...)
+			a := newNode(t, 1, c.room, append(slices.Clone(base), slices.Concat(log[8:12], log[20:])...)...)
+			b := newNode(t, 2, c.room, append(slices.Clone(base), log[25])...)
+			a.connect(t, b)
+			b.sync(t, c.room, a)
+			same(t, b, a)
+			if n, want := len(b.contents()), 1+below+14; n != want {
+				t.Errorf("%d events, want %d", n, want)
+			}
+			before := a.ingested + b.ingested
+			b.sync(t, c.room, a)
+			if equal, _ := b.lastSynced(a.id()); !equal || a.ingested+b.ingested != before {
+				t.Error("they are not found equal")
+			}
+			b.put(log[12:20]...) // in the gap, not all of it
+			b.sync(t, c.room, a)
+			same(t, b, a)
+		})
+	}
+}
+
 // TestGaps: what fills a gap comes, and what was beyond it goes on.
 func TestGaps(t *testing.T) {
 	t.Parallel()

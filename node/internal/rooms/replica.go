@@ -51,7 +51,9 @@ type Summary struct {
 	Frontier event.Frontier
 	Low      map[event.LogKey]uint64 // the first seq wanted of a log; never changed
 	Forks    map[event.LogKey][32]byte
-	Wanted   []event.ID // control events that something parked cites
+	// Scattered are the logs of which something is held above a gap.
+	Scattered map[event.LogKey]bool
+	Wanted    []event.ID // control events that something parked cites
 }
 
 // Summary is what is committed now.
@@ -59,7 +61,8 @@ func (r *Room) Summary(ctx context.Context) (Summary, error) {
 	var s Summary
 	var err error
 	e := r.do(ctx, func() {
-		s = Summary{Root: r.rules.Root(), Buckets: r.rules.Buckets(), Low: r.wants(), Forks: r.rules.Forks(), Wanted: r.parked.wanted()}
+		s = Summary{Root: r.rules.Root(), Buckets: r.rules.Buckets(), Low: r.wants(), Wanted: r.parked.wanted()}
+		s.Forks, s.Scattered = r.rules.Forks()
 		s.Frontier, err = r.svc.cfg.Store.Frontier(ctx, r.id)
 	})
 	if e != nil {
