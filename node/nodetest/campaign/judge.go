@@ -18,7 +18,7 @@ type view struct {
 	state string
 	room  []api.Message
 	lines []string // of the room, as they are compared
-	nicks []string // of these lines, and of all members
+	nicks []string // of these lines, and of all members, and whether a log has a hole
 	disk  map[string]Kept
 }
 
@@ -84,9 +84,9 @@ func (r *run) look(ctx context.Context, i int, v *Verdict) (view, error) {
 	if err != nil {
 		return x, err
 	}
-	if status.Missing {
-		v.Diverged = append(v.Diverged, x.name+" lacks something in the middle of a log")
-	}
+	// What was said after one's data had been copied, and was nowhere else when the
+	// copy was put back, is a hole that everybody has to have.
+	x.nicks = append(x.nicks, fmt.Sprintf("something is missing: %t", status.Missing))
 	acts, err := svc.Audit(ctx, r.room)
 	if err != nil {
 		return x, err
