@@ -155,7 +155,7 @@ func (n *Node) prune(ctx context.Context) error {
 // nextCut finds what to remove next; ok is false if nothing is to be, or can be.
 func (n *Node) nextCut(ctx context.Context, limits store.Retention) (cut store.Cut, ok bool, err error) {
 	if limits.Age > 0 {
-		if cut, ok, err = n.store.OldestCut(ctx, time.Now().Add(-limits.Age)); ok || err != nil {
+		if cut, ok, err = n.store.OldestCut(ctx, n.cfg.Seams.Now().Add(-limits.Age)); ok || err != nil {
 			return cut, ok, err
 		}
 	}
