@@ -105,17 +105,16 @@ func (s *Store) backup(ctx context.Context, c *conn, version int) error {
 	if err := os.Remove(part); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	// SQLite takes an empty file; made here, it has the mode it should have.
-	f, err := os.OpenFile(part, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
-	if err != nil {
-		return noSpace(err)
-	}
 	defer func() { _ = os.Remove(part) }() // gone already if all went well
-	_, err = c.c.ExecContext(ctx, `VACUUM INTO ?`, part)
-	if err = errors.Join(classify(s.dir, err), f.Sync(), f.Close()); err != nil {
-		return noSpace(err)
+	if err := s.vacuumInto(ctx, c, part); err != nil {
+		return err
 	}
-	if err := s.verifyBackup(ctx, c, part, version); err != nil {
+	// Nobody else writes before the migration.
+	want, err := counts(ctx, c)
+	if err != nil {
+		return err
+	}
+	if err := s.verifyCopy(ctx, part, version, want); err != nil {
 		return err
 	}
 	if err := errors.Join(os.Rename(part, final), syncDir(s.dir)); err != nil {
@@ -125,9 +124,19 @@ func (s *Store) backup(ctx context.Context, c *conn, version int) error {
 	return nil
 }
 
-// verifyBackup reads the whole copy and compares what can be counted with the
-// original.
-func (s *Store) verifyBackup(ctx context.Context, c *conn, path string, version int) error {
+// vacuumInto writes a copy of one committed state to path, where nothing is yet.
+func (s *Store) vacuumInto(ctx context.Context, c *conn, path string) error {
+	// SQLite takes an empty file; made here, it has the mode it should have.
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+	if err != nil {
+		return noSpace(err)
+	}
+	_, err = c.c.ExecContext(ctx, `VACUUM INTO ?`, path)
+	return noSpace(errors.Join(classify(s.dir, err), f.Sync(), f.Close()))
+}
+
+// verifyCopy reads the whole copy and compares what can be counted with want.
+func (s *Store) verifyCopy(ctx context.Context, path string, version int, want map[string]int64) error {
 	db, err := openReaders(path, "")
 	if err != nil {
 		return err
@@ -148,10 +157,6 @@ func (s *Store) verifyBackup(ctx context.Context, c *conn, path string, version 
 	}
 	if st.version != version || len(wrong) > 0 {
 		return fmt.Errorf("the copy is not good: version %d, %d faults: %w", st.version, len(wrong), ErrDamaged)
-	}
-	want, err := counts(ctx, c)
-	if err != nil {
-		return err
 	}
 	got, err := counts(ctx, b)
 	if err != nil {

@@ -352,6 +352,10 @@ func TestBackupIsVerified(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.close()
+	want, err := counts(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, tc := range []struct {
 		name  string
 		spoil func(path string)
@@ -375,7 +379,7 @@ func TestBackupIsVerified(t *testing.T) {
 			t.Fatal(err)
 		}
 		tc.spoil(path)
-		if err := s.verifyBackup(t.Context(), c, path, len(migrations)); (err == nil) != tc.good {
+		if err := s.verifyCopy(t.Context(), path, len(migrations), want); (err == nil) != tc.good {
 			t.Errorf("%s: %v", tc.name, err)
 		}
 	}
