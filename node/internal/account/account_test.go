@@ -42,7 +42,7 @@ func TestKeyFile(t *testing.T) {
 			if err != nil || got.ID() != k.ID() {
 				t.Errorf("Unlock = %v, %v", got.ID(), err)
 			}
-			before, err := os.ReadFile(filepath.Join(dir, keyFile))
+			before, err := os.ReadFile(filepath.Join(dir, KeyFile))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -59,11 +59,11 @@ func TestKeyFile(t *testing.T) {
 					t.Error("the encrypted file shows its content")
 				}
 			}
-			after, err := os.ReadFile(filepath.Join(dir, keyFile))
+			after, err := os.ReadFile(filepath.Join(dir, KeyFile))
 			if err != nil || !bytes.Equal(before, after) {
 				t.Error("the key file was touched")
 			}
-			info, err := os.Stat(filepath.Join(dir, keyFile))
+			info, err := os.Stat(filepath.Join(dir, KeyFile))
 			if err != nil || info.Mode().Perm() != 0o600 {
 				t.Errorf("mode %v, %v", info.Mode(), err)
 			}
@@ -81,7 +81,7 @@ func TestDamagedKeyFile(t *testing.T) {
 	if err := Write(enc, testKey(t), []byte("pw")); err != nil {
 		t.Fatal(err)
 	}
-	good, err := os.ReadFile(filepath.Join(enc, keyFile))
+	good, err := os.ReadFile(filepath.Join(enc, KeyFile))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +94,7 @@ func TestDamagedKeyFile(t *testing.T) {
 		"truncated": string(good[:len(good)/2]),
 	} {
 		dir := t.TempDir()
-		if err := os.WriteFile(filepath.Join(dir, keyFile), []byte(content), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, KeyFile), []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := Unlock(dir, []byte("pw")); !errors.Is(err, ErrDamaged) {
@@ -161,7 +161,7 @@ func TestRewrite(t *testing.T) {
 		}
 		old = next
 	}
-	info, err := os.Stat(filepath.Join(dir, keyFile))
+	info, err := os.Stat(filepath.Join(dir, KeyFile))
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("%v, %v", info.Mode(), err)
 	}

@@ -11,7 +11,8 @@ import (
 	"github.com/gofrs/flock"
 )
 
-const lockFile = "lock"
+// LockFile is the lock's name in the data directory.
+const LockFile = "lock"
 
 // ErrInUse: another process holds the data directory.
 var ErrInUse = errors.New("another p2pchat uses this data directory")
@@ -38,7 +39,7 @@ func MakeDir(dir string) error {
 // Lock makes this process the one that may use dir, until Unlock is called on
 // the result or the process ends. Errors: ErrInUse.
 func Lock(dir string) (*flock.Flock, error) {
-	l := flock.New(filepath.Join(dir, lockFile), flock.SetPermissions(0o600))
+	l := flock.New(filepath.Join(dir, LockFile), flock.SetPermissions(0o600))
 	ok, err := l.TryLock()
 	if err != nil {
 		return nil, fmt.Errorf("lock data directory: %w", err)

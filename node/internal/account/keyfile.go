@@ -18,8 +18,10 @@ import (
 	"p2pchat/protocol/identity"
 )
 
+// KeyFile is the key file's name in the data directory.
+const KeyFile = "account.key"
+
 const (
-	keyFile   = "account.key"
 	keyPrefix = "p2pchat-key-1 "
 	// workFactor 15 takes 32 MiB and about 50 ms; age's default of 18 takes
 	// a quarter of a gigabyte, too much for the machines this runs on.
@@ -63,15 +65,15 @@ func Unlock(dir string, password []byte) (identity.Key, error) {
 	}
 	line, ok := strings.CutPrefix(strings.TrimSpace(string(b)), keyPrefix)
 	if !ok {
-		return identity.Key{}, fmt.Errorf("%w: %s does not begin with %q", ErrDamaged, filepath.Join(dir, keyFile), strings.TrimSpace(keyPrefix))
+		return identity.Key{}, fmt.Errorf("%w: %s does not begin with %q", ErrDamaged, filepath.Join(dir, KeyFile), strings.TrimSpace(keyPrefix))
 	}
 	seed, err := base64.StdEncoding.Strict().DecodeString(line)
 	if err != nil {
-		return identity.Key{}, fmt.Errorf("%w: %s: not base64", ErrDamaged, filepath.Join(dir, keyFile))
+		return identity.Key{}, fmt.Errorf("%w: %s: not base64", ErrDamaged, filepath.Join(dir, KeyFile))
 	}
 	key, err := identity.KeyFromSeed(seed)
 	if err != nil {
-		return identity.Key{}, fmt.Errorf("%w: %s: %w", ErrDamaged, filepath.Join(dir, keyFile), err)
+		return identity.Key{}, fmt.Errorf("%w: %s: %w", ErrDamaged, filepath.Join(dir, KeyFile), err)
 	}
 	return key, nil
 }
@@ -84,7 +86,7 @@ func Write(dir string, key identity.Key, password []byte) error {
 		return err
 	}
 	// The caller holds the directory's lock, so nobody comes between.
-	if _, err := os.Lstat(filepath.Join(dir, keyFile)); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Lstat(filepath.Join(dir, KeyFile)); !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("write the key: %w", ErrExists)
 	}
 	return write(dir, data)
@@ -120,21 +122,24 @@ func encode(key identity.Key, password []byte) ([]byte, error) {
 }
 
 func write(dir string, data []byte) error {
-	if err := replace(filepath.Join(dir, keyFile), data); err != nil {
+	err := replace(filepath.Join(dir, KeyFile), func(w io.Writer) error {
+		_, err := w.Write(data)
+		return err
+	})
+	if err != nil {
 		return fmt.Errorf("write the key: %w", err)
 	}
 	return nil
 }
 
-// replace makes a file that is whole, or leaves what is there.
-func replace(path string, data []byte) error {
+// replace makes a file of what fill writes that is whole, or leaves what is there.
+func replace(path string, fill func(io.Writer) error) error {
 	tmp, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*") // 0600
 	if err != nil {
 		return err
 	}
 	defer os.Remove(tmp.Name())
-	_, err = tmp.Write(data)
-	if err == nil {
+	if err = fill(tmp); err == nil {
 		err = tmp.Sync()
 	}
 	if cerr := tmp.Close(); err == nil {
@@ -150,7 +155,7 @@ func replace(path string, data []byte) error {
 }
 
 func read(dir string) ([]byte, error) {
-	f, err := os.Open(filepath.Join(dir, keyFile))
+	f, err := os.Open(filepath.Join(dir, KeyFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, ErrNoAccount
 	}
