@@ -13,6 +13,7 @@ import (
 	"p2pchat/node/api"
 	"p2pchat/node/internal/account"
 	"p2pchat/node/internal/store"
+	"p2pchat/protocol/event"
 	"p2pchat/protocol/identity"
 )
 
@@ -218,6 +219,8 @@ func apiError(err error) error {
 		return api.Errorf(api.CodeDamaged, "%w: `p2pchat doctor --repair` keeps a copy and saves what can be read; the others send what is missing", err)
 	case errors.Is(err, account.ErrDamaged):
 		return api.Errorf(api.CodeDamaged, "%w: restore it from a backup, or start anew in another directory with --data", err)
+	case errors.Is(err, store.ErrTooManyLogs):
+		return api.Errorf(api.CodeFull, "this account was moved, restored or repaired %d times in this conversation, and can say no more there (%w): use another room, or another account", event.MaxLogs, err)
 	case errors.Is(err, fs.ErrPermission):
 		return api.Errorf(api.CodeNoPermission, "the operating system forbids it: %w; the data directory must belong to you, or name another with --data", err)
 	case errors.Is(err, account.ErrWrongPassword):

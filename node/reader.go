@@ -15,6 +15,7 @@ import (
 
 // Reader reads an account's store without its key, also while a node runs.
 type Reader struct {
+	dir     string
 	store   *store.Store
 	acc     store.Account
 	people  *people
@@ -40,7 +41,7 @@ func OpenReader(ctx context.Context, dir, version string) (*Reader, error) {
 	if err != nil {
 		return nil, dirError(dir, err)
 	}
-	r := &Reader{store: st, version: version}
+	r := &Reader{dir: dir, store: st, version: version}
 	if err := r.load(ctx, dir); err != nil {
 		return nil, errors.Join(dirError(dir, err), st.Close())
 	}

@@ -412,6 +412,14 @@ type Repair struct {
 	Rooms    int     `json:"rooms"`    // that we are or were in
 }
 
+// AccountFile is an account that was exported.
+type AccountFile struct {
+	File   string `json:"file"`
+	PeerID string `json:"peer_id"`
+	Name   string `json:"name"`
+	Size   int64  `json:"size"` // bytes
+}
+
 // CaptureTarget says which packets are a node's own.
 type CaptureTarget struct {
 	TCPPorts   []uint16 `json:"tcp_ports"`
