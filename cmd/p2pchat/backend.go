@@ -35,6 +35,12 @@ func (backend) Repair(ctx context.Context, dir string, password []byte, name str
 	return node.Repair(ctx, dir, password, name)
 }
 
+func (backend) ArchiveLocked(file string) (bool, error) { return node.ArchiveLocked(file) }
+
+func (backend) ImportAccount(ctx context.Context, dir, file string, password []byte) (api.Identity, error) {
+	return node.ImportAccount(ctx, dir, file, password)
+}
+
 func (backend) VerifyTranscript(file io.Reader) (api.Transcript, error) {
 	return node.VerifyTranscript(file)
 }

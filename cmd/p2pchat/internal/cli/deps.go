@@ -71,6 +71,14 @@ type Backend interface {
 	// keeps; name is for a database that does not tell the account's. Errors:
 	// no-account, wrong-password, in-use, newer-database, disk-full, usage.
 	Repair(ctx context.Context, dir string, password []byte, name string) (api.Repair, error)
+	// ArchiveLocked tells whether a file that ExportAccount wrote needs a password.
+	// Errors: usage for no file.
+	ArchiveLocked(file string) (bool, error)
+	// ImportAccount makes an account in dir, which is empty or is not there, from
+	// what ExportAccount wrote; password is ignored if the file is not encrypted.
+	// Errors: account-exists (nothing is touched), wrong-password, damaged,
+	// newer-database, in-use, disk-full.
+	ImportAccount(ctx context.Context, dir, file string, password []byte) (api.Identity, error)
 	// VerifyTranscript checks what Export wrote. Errors: damaged.
 	VerifyTranscript(file io.Reader) (api.Transcript, error)
 	// OpenReader opens the store alone, without key or node, also while a node
@@ -91,6 +99,10 @@ type Reader interface {
 	// Export writes what is kept of a conversation, with its signatures: format is
 	// text, jsonl or html.
 	Export(ctx context.Context, target, format string, w io.Writer) error
+	// ExportAccount writes key and store into a new file, encrypted to password
+	// unless that is empty. Errors: usage for a file that exists, disk-full,
+	// no-permission.
+	ExportAccount(ctx context.Context, file string, password []byte) (api.AccountFile, error)
 	io.Closer
 }
 

@@ -276,6 +276,33 @@ func (f fixture) Export(ctx context.Context, target, format string, w io.Writer)
 	return err
 }
 
+// ExportAccount's file begins with its password.
+func (f fixture) ExportAccount(ctx context.Context, file string, password []byte) (api.AccountFile, error) {
+	id, err := f.me.Whoami(ctx)
+	if err != nil {
+		return api.AccountFile{}, err
+	}
+	content := string(password) + ":" + id.Name
+	return api.AccountFile{File: file, PeerID: id.PeerID, Name: id.Name, Size: int64(len(content))}, os.WriteFile(file, []byte(content), 0o600)
+}
+
+func (fakeBackend) ArchiveLocked(file string) (bool, error) {
+	b, err := os.ReadFile(file)
+	return !strings.HasPrefix(string(b), ":"), err
+}
+
+func (f fakeBackend) ImportAccount(ctx context.Context, dir, file string, password []byte) (api.Identity, error) {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return api.Identity{}, err
+	}
+	want, name, _ := strings.Cut(string(b), ":")
+	if want != string(password) {
+		return api.Identity{}, api.Errorf(api.CodeWrongPassword, "wrong password")
+	}
+	return f.CreateAccount(ctx, dir, name, nil)
+}
+
 func (fakeBackend) VerifyTranscript(file io.Reader) (api.Transcript, error) {
 	b, err := io.ReadAll(file)
 	if err != nil {

@@ -88,11 +88,15 @@ func (a *app) unlockPassword(ctx context.Context) (password []byte, again bool, 
 	return password, true, err
 }
 
-// choosePassword asks for a new password, twice; empty means none.
+// choosePassword asks for a new password of the account; empty means none.
 func (a *app) choosePassword(ctx context.Context) ([]byte, error) {
+	return a.askTwice(ctx, "Password for the key (it protects the key, not stored messages, and cannot be reset; Enter for none): ")
+}
+
+// askTwice asks for a new password, and once more unless it is empty.
+func (a *app) askTwice(ctx context.Context, question string) ([]byte, error) {
 	for {
-		first, err := term.AskPassword(ctx, a.in, a.err,
-			"Password for the key (it protects the key, not stored messages, and cannot be reset; Enter for none): ")
+		first, err := term.AskPassword(ctx, a.in, a.err, question)
 		if err != nil || len(first) == 0 {
 			return nil, err
 		}

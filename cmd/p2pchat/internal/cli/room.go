@@ -35,14 +35,17 @@ the refusal.`,
 		a.roomGrantCmd(), a.roomRetractCmd(), a.roomDestroyCmd(),
 	)
 	cmd.AddCommand(a.roomActCmds()...)
-	cmd.RunE = a.run(func(context.Context, []string) error {
-		var names []string
-		for _, sub := range cmd.Commands() {
-			names = append(names, sub.Name())
-		}
-		return usagef("%s needs one of %s (see %s --help)", cmd.CommandPath(), strings.Join(names, ", "), cmd.CommandPath())
-	})
+	cmd.RunE = a.run(func(context.Context, []string) error { return needsSubcommand(cmd) })
 	return cmd
+}
+
+// needsSubcommand is the error of a command that does nothing alone.
+func needsSubcommand(cmd *cobra.Command) error {
+	var names []string
+	for _, sub := range cmd.Commands() {
+		names = append(names, sub.Name())
+	}
+	return usagef("%s needs one of %s (see %s --help)", cmd.CommandPath(), strings.Join(names, ", "), cmd.CommandPath())
 }
 
 func (a *app) roomCreateCmd() *cobra.Command {
