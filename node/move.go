@@ -192,7 +192,9 @@ func (m *moving) failed(file string, err error) error {
 	switch {
 	case errors.Is(err, store.ErrNewer):
 		return api.Errorf(api.CodeNewerDatabase, "%s was exported by a newer p2pchat: import it with that one (%w)", file, err)
-	case errors.Is(err, store.ErrDamaged), errors.Is(err, store.ErrForeign), errors.Is(err, account.ErrDamaged), errors.Is(err, account.ErrArchive):
+	case errors.Is(err, account.ErrArchive):
+		return fileError(file, err)
+	case errors.Is(err, store.ErrDamaged), errors.Is(err, store.ErrForeign), errors.Is(err, account.ErrDamaged):
 		return fileError(file, fmt.Errorf("%w (%w)", account.ErrArchive, err))
 	}
 	return dirError(m.dir, err)

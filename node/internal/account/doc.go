@@ -7,4 +7,9 @@
 // with a password, encrypted to it as an armored age file (age-encryption.org/v1,
 // scrypt recipient of work factor [workFactor]). It is written to a temporary
 // file, synced and renamed, so it is either whole or absent.
+//
+// An archive takes an account to another machine: a tar of two regular files,
+// `account.key` as it is on disk and then the database, in the clear or, with a
+// password of its own, as a binary age file of the same kind. Nothing else may be in
+// it, and nothing after it.
 package account
