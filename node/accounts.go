@@ -72,6 +72,9 @@ func CreateAccount(ctx context.Context, dir, name string, password []byte) (api.
 		return none, dirError(dir, err)
 	}
 	defer lock.Unlock() //nolint:errcheck // the process holds it no longer either way
+	if err := clearImport(dir); err != nil {
+		return none, dirError(dir, err)
+	}
 	key, err := identity.NewKey(rand.Reader)
 	if err != nil {
 		return none, apiError(err)

@@ -132,26 +132,30 @@ func (m *moving) steps() []func(context.Context) error {
 func (m *moving) run(ctx context.Context, steps []func(context.Context) error) error {
 	for _, step := range steps {
 		if err := step(ctx); err != nil {
-			return errors.Join(err, m.undo())
+			return errors.Join(err, clearImport(m.dir))
 		}
 	}
 	return nil
 }
 
 func (m *moving) begin(context.Context) error {
-	return errors.Join(m.undo(), os.Mkdir(m.work, 0o700))
+	return errors.Join(clearImport(m.dir), os.Mkdir(m.work, 0o700))
 }
 
-// undo removes what is no account yet. The directory goes last: the database is ours
-// as long as it is there.
-func (m *moving) undo() error {
-	if exists, _, err := account.State(m.dir); exists || err != nil {
+// clearImport removes what an import left that was interrupted before there was an
+// account. Its own directory goes last: the database is its as long as that is there.
+func clearImport(dir string) error {
+	work := filepath.Join(dir, importDir)
+	if _, err := os.Lstat(work); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if exists, _, err := account.State(dir); exists || err != nil {
 		return err
 	}
-	if err := os.Remove(filepath.Join(m.dir, store.FileName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := os.Remove(filepath.Join(dir, store.FileName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return os.RemoveAll(m.work)
+	return os.RemoveAll(work)
 }
 
 func (m *moving) unpack(context.Context) error { return m.from.Unpack(m.work, store.FileName) }

@@ -193,10 +193,42 @@ func TestImportInterrupted(t *testing.T) {
 			t.Errorf("again after %d steps: %v", done, err)
 		}
 		start(t, dir).halt()
+		if left := inDir(t, dir); slices.Contains(left, importDir) != (done == steps-1) { // which is empty then
+			t.Errorf("after %d steps: %q", done, left)
+		}
 	}
 	if whole != 2 { // before and after tidying up
 		t.Errorf("after %d of %d steps there was an account", whole, steps)
 	}
+}
+
+// Whoever would rather begin anew after an interrupted import can.
+func TestInitAfterInterruptedImport(t *testing.T) {
+	t.Parallel()
+	file, dir := exported(t, newAccount(t, "alice"), nil), t.TempDir()
+	a, err := account.OpenArchive(file, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &moving{dir: dir, work: filepath.Join(dir, importDir), from: a}
+	for _, step := range m.steps()[:5] { // the database is there, the key is not
+		if err := step(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := a.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Contains(inDir(t, dir), store.FileName) {
+		t.Fatal("the database was not moved yet")
+	}
+	if _, err := CreateAccount(t.Context(), dir, "bob", nil); err != nil {
+		t.Fatal(err)
+	}
+	if left := inDir(t, dir); !slices.Equal(left, []string{account.KeyFile, store.FileName}) {
+		t.Errorf("in the directory: %q", left)
+	}
+	start(t, dir).halt()
 }
 
 // The steps of an import fail, each in turn: nothing is left.
