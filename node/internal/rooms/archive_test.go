@@ -31,7 +31,7 @@ func TestArchiveFails(t *testing.T) {
 			t.Errorf("ingest with a broken archive: %v", err)
 		}
 		alice.disk.fail("Line", nil)
-		time.Sleep(time.Second) // for which a room rests after a failure
+		time.Sleep(time.Second) // of virtual time, for which a room rests after a failure
 		w.sync(id, alice, bob)
 		bob.says(id, "last")
 		synctest.Wait()
