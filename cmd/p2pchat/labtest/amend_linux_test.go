@@ -3,7 +3,6 @@ package labtest
 import (
 	"context"
 	"fmt"
-	"slices"
 	"testing"
 	"time"
 
@@ -88,32 +87,12 @@ func TestAmendedPartition(t *testing.T) {
 
 // shownAlike waits for all to show the same of the room, with what became of it.
 func (g *gathering) shownAlike(ctx context.Context) error {
-	if err := g.inStep(ctx); err != nil {
-		return err
-	}
-	seen := map[string]string{}
-	for _, p := range g.all {
-		c, err := p.attach(ctx)
-		if err != nil {
-			return err
-		}
+	return g.oneView(ctx, func(c api.Reader) (string, error) {
 		log, err := c.Log(ctx, api.LogQuery{Target: g.id})
-		if err != nil {
-			return err
-		}
 		view := ""
 		for _, m := range log {
 			view += fmt.Sprintln(m.ID, m.Kind, m.Text, m.Retracted, m.Edited.UnixMilli(), m.ReplyTo, m.Reactions)
 		}
-		seen[view] += " " + p.who.Name
-	}
-	if len(seen) > 1 {
-		var views []string
-		for view := range seen {
-			views = append(views, view)
-		}
-		slices.Sort(views)
-		return fmt.Errorf("%d views of the room: %q", len(seen), views)
-	}
-	return nil
+		return view, err
+	})
 }

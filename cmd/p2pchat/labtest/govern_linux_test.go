@@ -166,6 +166,22 @@ func (g *gathering) converges(bound time.Duration, since time.Time, what string)
 
 // alike waits for everybody to be in step, with one state and one log.
 func (g *gathering) alike(ctx context.Context) error {
+	return g.oneView(ctx, func(c api.Reader) (string, error) {
+		s, err := c.RoomState(ctx, g.id)
+		if err != nil {
+			return "", err
+		}
+		log, err := c.Log(ctx, api.LogQuery{Target: g.id})
+		view := s.Canonical
+		for _, m := range log {
+			view += fmt.Sprintln(m.ID, m.Author, m.Seq, m.Text)
+		}
+		return view, err
+	})
+}
+
+// oneView waits for everybody to be in step and to see the same.
+func (g *gathering) oneView(ctx context.Context, view func(api.Reader) (string, error)) error {
 	if err := g.inStep(ctx); err != nil {
 		return err
 	}
@@ -175,19 +191,11 @@ func (g *gathering) alike(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		s, err := c.RoomState(ctx, g.id)
+		v, err := view(c)
 		if err != nil {
 			return err
 		}
-		log, err := c.Log(ctx, api.LogQuery{Target: g.id})
-		if err != nil {
-			return err
-		}
-		view := s.Canonical
-		for _, m := range log {
-			view += fmt.Sprintln(m.ID, m.Author, m.Seq, m.Text)
-		}
-		seen[view] += " " + p.who.Name
+		seen[v] += " " + p.who.Name
 	}
 	if len(seen) > 1 {
 		return fmt.Errorf("%d views of the room: %q", len(seen), seen)

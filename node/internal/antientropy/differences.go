@@ -396,7 +396,7 @@ func (r *run) sendRange(ctx context.Context, p *page, rg event.Range, turn *budg
 		if err := p.events(events); err != nil {
 			return err
 		}
-		r.svc.rest(r, start)
+		r.svc.rest(ctx, start)
 	}
 	return nil
 }

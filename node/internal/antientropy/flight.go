@@ -1,6 +1,7 @@
 package antientropy
 
 import (
+	"context"
 	"time"
 
 	"p2pchat/protocol/event"
@@ -98,9 +99,9 @@ func (s *Service) inFlight(r *run) map[event.LogKey]uint64 {
 
 // rest waits, while people talk, as long as the piece of work took that began
 // at start.
-func (s *Service) rest(r *run, start time.Time) {
+func (s *Service) rest(ctx context.Context, start time.Time) {
 	if s.talking() {
-		sleep(r.ctx, min(time.Since(start), maxRest))
+		sleep(ctx, min(time.Since(start), maxRest))
 	}
 }
 

@@ -23,7 +23,6 @@ const (
 // run is one run about one room, on either side. It belongs to one goroutine.
 type run struct {
 	svc     *Service
-	ctx     context.Context
 	room    event.Conversation
 	peer    peer.ID
 	link    *link
@@ -338,7 +337,7 @@ func (r *run) ingest(ctx context.Context, events []*event.Event) error {
 			return fmt.Errorf("commit %d events: %w", n, err)
 		}
 		events = events[n:]
-		r.svc.rest(r, start)
+		r.svc.rest(ctx, start)
 	}
 	return nil
 }

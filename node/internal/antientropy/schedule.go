@@ -154,7 +154,7 @@ func (s *Service) dial(ctx context.Context, k pairKey) error {
 	if err != nil {
 		return fmt.Errorf("open stream: %w", err)
 	}
-	r := s.newRun(ctx, k, replica, newLink(st))
+	r := s.newRun(k, replica, newLink(st))
 	defer func() { s.ran(r) }()
 	return over(ctx, st, func() error { return r.open(ctx) })
 }
@@ -232,7 +232,7 @@ func (s *Service) serve(ctx context.Context, cancel context.CancelFunc, st netwo
 		if !s.claim(ctx, k, cancel) {
 			return link.write(&pb.SyncFrame{Answer: pb.SyncAnswer_SYNC_ANSWER_BUSY})
 		}
-		r := s.newRun(ctx, k, replica, link)
+		r := s.newRun(k, replica, link)
 		defer func() {
 			s.ran(r)
 			s.mu.Lock()
@@ -273,9 +273,9 @@ func (s *Service) claim(ctx context.Context, k pairKey, cancel context.CancelFun
 	}
 }
 
-func (s *Service) newRun(ctx context.Context, k pairKey, replica Replica, l *link) *run {
+func (s *Service) newRun(k pairKey, replica Replica, l *link) *run {
 	return &run{
-		svc: s, ctx: ctx, room: k.room, peer: k.peer, link: l, replica: replica,
+		svc: s, room: k.room, peer: k.peer, link: l, replica: replica,
 		allowed: func() bool { _, ok := s.cfg.Rooms.Replica(k.room, k.peer); return ok },
 		has:     event.Frontier{}, low: map[event.LogKey]uint64{}, stated: event.Frontier{},
 		asked: map[event.ID]bool{}, whole: map[event.LogKey]bool{}, early: map[event.ID]bool{}, cursor: map[event.LogKey]uint64{},
