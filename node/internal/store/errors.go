@@ -72,6 +72,14 @@ func primaryCode(err error) int {
 	return 0
 }
 
+// interrupted tells whether a database was refused because its last change, in
+// the journal mode that a file begins with, has to be undone by who may write:
+// whoever made it was killed before it was set to WAL. Nothing of anybody is in it.
+func interrupted(err error) bool {
+	var e *sqlite.Error
+	return errors.As(err, &e) && e.Code() == sqlite3.SQLITE_READONLY_ROLLBACK
+}
+
 // writeProbe tells whether a block can be written in dir.
 func writeProbe(dir string) (err error) {
 	f, err := os.CreateTemp(dir, ".probe-*")

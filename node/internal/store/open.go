@@ -184,7 +184,8 @@ func (s *Store) create() error {
 	return noSpace(errors.Join(f.Sync(), f.Close(), syncDir(s.dir)))
 }
 
-// look inspects the file on a connection that cannot write to it.
+// look inspects the file on a connection that cannot write to it. One whose last
+// change has to be undone first cannot be looked at so: the caller looks again.
 func (s *Store) look(ctx context.Context, newest int) error {
 	db, err := openReaders(s.path(), "")
 	if err != nil {
@@ -192,11 +193,14 @@ func (s *Store) look(ctx context.Context, newest int) error {
 	}
 	db.SetMaxIdleConns(-1)
 	c, err := openConn(ctx, db, s.dir)
-	if err != nil {
-		return errors.Join(err, db.Close())
+	if err == nil {
+		_, err = inspect(ctx, c, newest)
+		err = errors.Join(err, c.close())
 	}
-	_, err = inspect(ctx, c, newest)
-	return errors.Join(err, c.close(), db.Close())
+	if interrupted(err) {
+		err = nil
+	}
+	return errors.Join(err, db.Close())
 }
 
 // openReadOnly tries, in this order: the file as it stands, sharing it with a
@@ -216,6 +220,9 @@ func (s *Store) openReadOnly(ctx context.Context, newest int) error {
 	}
 	path, uri := s.path(), ""
 	err = s.tryReadOnly(ctx, path, uri, newest)
+	if interrupted(err) {
+		return fmt.Errorf("it was interrupted while it was made; open it for writing once: %w", err)
+	}
 	switch primaryCode(err) {
 	case sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY:
 	case sqlite3.SQLITE_IOERR:

@@ -134,6 +134,76 @@ func TestOpenEmptyFile(t *testing.T) {
 	}
 }
 
+// killedWhileMade writes what is left in dir of a database whose maker was
+// killed in the middle of its second migration, with the first pages written.
+func killedWhileMade(t *testing.T, dir string) {
+	t.Helper()
+	making := t.TempDir()
+	path := filepath.Join(making, FileName)
+	rawDB(t, path)
+	db, err := openDB(path, "mode=rwc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }() // it is given up
+	c, err := openConn(t.Context(), db, making)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.close() }()
+	if err := apply(t.Context(), c, 1, migrations[0]); err != nil {
+		t.Fatal(err)
+	}
+	for _, q := range []string{
+		`PRAGMA cache_size = 1`, // so that pages are written before the end
+		`BEGIN IMMEDIATE`, migrations[1].sql, `CREATE TABLE filler (x)`,
+		`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100) INSERT INTO filler SELECT zeroblob(4000) FROM n`,
+	} {
+		if _, err := c.c.ExecContext(t.Context(), q); err != nil {
+			t.Fatalf("%s: %v", q, err)
+		}
+	}
+	for _, suffix := range []string{"", "-journal"} {
+		if err := copyFile(filepath.Join(dir, FileName+suffix), path+suffix); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestKilledWhileMade opens a database with a journal that has to be played back
+// first, which who only looks may not do.
+func TestKilledWhileMade(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	killedWhileMade(t, dir)
+	before := readFile(t, filepath.Join(dir, FileName))
+	if _, err := Open(t.Context(), dir, Options{ReadOnly: true}); !interrupted(err) {
+		t.Errorf("read-only: %v", err)
+	}
+	if !bytes.Equal(before, readFile(t, filepath.Join(dir, FileName))) {
+		t.Error("who may only read wrote")
+	}
+	s := openStore(t, dir, Options{})
+	update(t, s, add("/x"))
+	if faults := must(t, fullCheck(s)); len(faults) > 0 {
+		t.Error(faults)
+	}
+
+	// Repair takes it too, and leaves no journal that would be played into the new file.
+	dir = t.TempDir()
+	killedWhileMade(t, dir)
+	if _, err := Repair(t.Context(), dir, frozenAccount(t).Peer, "anna", Options{}); err != nil {
+		t.Fatal(err)
+	}
+	s = openStore(t, dir, Options{})
+	if a := must(t, s.Account); a.Name != "anna" {
+		t.Errorf("repaired: %+v", a)
+	}
+	if faults := must(t, fullCheck(s)); len(faults) > 0 {
+		t.Errorf("repaired: %v", faults)
+	}
+}
+
 func TestOpenFailures(t *testing.T) {
 	t.Parallel()
 	if _, err := Open(t.Context(), filepath.Join(t.TempDir(), "none"), Options{}); !errors.Is(err, os.ErrNotExist) {

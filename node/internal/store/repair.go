@@ -114,9 +114,10 @@ func keep(path string) (string, error) {
 	return kept, moveLog(path, kept)
 }
 
-// moveLog has the write-ahead log follow the file it belongs to.
+// moveLog has the logs follow the file they belong to: a journal left behind
+// would be played into the new one.
 func moveLog(from, to string) error {
-	for _, suffix := range []string{"-wal", "-shm"} {
+	for _, suffix := range []string{"-wal", "-shm", "-journal"} {
 		if err := os.Rename(from+suffix, to+suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}

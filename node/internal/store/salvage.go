@@ -103,7 +103,7 @@ func unreadable(err error) bool {
 		sqlite3.SQLITE_SCHEMA, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_NOMEM:
 		return !errors.Is(err, ErrDiskFull)
 	}
-	return errors.Is(err, ErrDamaged)
+	return errors.Is(err, ErrDamaged) || interrupted(err)
 }
 
 // each calls fn for each row that can be read. A row that cannot be scanned is
