@@ -3,6 +3,7 @@ package p2phost
 import (
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/netip"
 	"time"
@@ -44,6 +45,10 @@ type Config struct {
 	HighWater int
 	// Only, if not empty, are the only peers that connections exist with.
 	Only []peer.ID
+	// KeyLog is told the session keys of every TLS handshake, TCP's and QUIC's, a
+	// line of the NSS key log format with each call of Write, from any goroutine.
+	// Who reads them reads all that is said. Nil: nobody is.
+	KeyLog io.Writer
 	// Log receives what go-libp2p reports of this host. Nil: nothing.
 	Log *slog.Logger
 	// Options are added to the host's. Tests put a simulated network below

@@ -55,7 +55,7 @@ func New(cfg Config) (*Host, error) {
 	opts := []libp2p.Option{
 		libp2p.Identity(cfg.Key),
 		libp2p.UserAgent("p2pchat/" + cfg.Version),
-		libp2p.Security(libp2ptls.ID, libp2ptls.New),
+		libp2p.Security(libp2ptls.ID, newTLS(cfg.KeyLog)),
 		libp2p.Security(noise.ID, noise.New),
 		libp2p.Muxer(yamux.ID, newYamux()),
 		libp2p.ResourceManager(limits),
@@ -90,7 +90,7 @@ func New(cfg Config) (*Host, error) {
 		}
 	}
 	if slices.Contains(wanted, QUIC) {
-		opts = append(opts, libp2p.Transport(quic.NewTransport))
+		opts = append(opts, libp2p.Transport(quic.NewTransport, quic.WithTLSIdentityOption(libp2ptls.WithKeyLogWriter(cfg.KeyLog))))
 	}
 	if slices.Contains(wanted, TCP) {
 		opts = append(opts, libp2p.Transport(tcp.NewTCPTransport))
