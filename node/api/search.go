@@ -100,7 +100,7 @@ func (s *Search) take(words string, now time.Time) (rest string, err error) {
 			t.Prefix = true
 		}
 	}
-	if t.Text != "" {
+	if len(tokens(t.Text)) > 0 { // of a dash or a quotation mark nothing can be found
 		s.Terms = append(s.Terms, t)
 	}
 	return rest, nil
