@@ -146,11 +146,14 @@ func (n *Node) note(what string, p peer.ID, err error) {
 type helloHandler struct{ n *Node }
 
 func (h helloHandler) PeerUp(p hello.Peer) {
+	h.n.clockNoted(p.Profile.Peer, p.Profile.Time.Sub(h.n.cfg.Seams.Now()))
 	h.PeerChanged(p)
 	if h.n.convs.has(p.Profile.Peer) {
 		h.n.direct.Wake(p.Profile.Peer)
 	}
 }
+
+func (h helloHandler) PeerAhead(p peer.ID, by time.Duration) { h.n.clockNoted(p, by) }
 
 func (h helloHandler) PeerChanged(p hello.Peer) {
 	if h.n.people.met(p.Profile, p.Signed, p.Away, time.Now()) {

@@ -235,7 +235,7 @@ func TestCaptureAfterRemoval(t *testing.T) {
 			t.Parallel()
 			owner := start(t, newAccount(t, "owner"))
 			capture := &tap{}
-			alice := startTraced(t, newAccount(t, "alice"), capture, owner)
+			alice := startWith(t, newAccount(t, "alice"), Seams{Gossip: capture}, owner)
 			bob := start(t, newAccount(t, "bob"), owner, alice)
 			mallory := start(t, newAccount(t, "mallory"), owner, alice, bob)
 			room := owner.create(t, how.room)

@@ -56,6 +56,7 @@ type Node struct {
 	delivery *delivery
 	notices  *notices
 	twins    *twins
+	clocks   *clocks
 	self     *self
 
 	roomFiles *roomFiles
@@ -94,7 +95,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 	}
 	n := &Node{
 		cfg: cfg, key: cfg.Key, log: cfg.Logger.With("component", "node"),
-		hub: newHub(), notices: newNotices(), roomsDue: newMailbox[event.Conversation](), again: newMailbox[toldAgain](), asked: newMailbox[*event.Event](), due: make(chan struct{}, 1), done: make(chan struct{}),
+		hub: newHub(), notices: newNotices(), clocks: newClocks(), roomsDue: newMailbox[event.Conversation](), again: newMailbox[toldAgain](), asked: newMailbox[*event.Event](), due: make(chan struct{}, 1), done: make(chan struct{}),
 	}
 	n.ctx, n.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	if err := n.open(ctx); err != nil {
