@@ -20,13 +20,19 @@ import (
 
 // storeAdapter lets the ledger write through the store without either knowing
 // the other.
-type storeAdapter struct{ s *store.Store }
-
-func (a storeAdapter) Update(ctx context.Context, f func(history.Tx) error) error {
-	return a.s.Update(ctx, func(tx *store.Tx) error { return f(ledgerTx{tx}) })
+type storeAdapter struct {
+	s    *store.Store
+	self *self
 }
 
-type ledgerTx struct{ *store.Tx }
+func (a storeAdapter) Update(ctx context.Context, f func(history.Tx) error) error {
+	return a.s.Update(ctx, func(tx *store.Tx) error { return f(ledgerTx{tx, a.self.account()}) })
+}
+
+type ledgerTx struct {
+	*store.Tx
+	self store.Account
+}
 
 func (t ledgerTx) SetVerdict(id event.ID, verdict uint8) error {
 	return t.Tx.SetVerdict(id, store.Verdict(verdict))

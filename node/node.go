@@ -218,7 +218,7 @@ func (n *Node) openState(ctx context.Context) error {
 		}
 		n.notice(causeRoomFile, text)
 	})
-	n.ledger = history.New(history.Config{Store: storeAdapter{n.store}, Key: n.key, Rand: rand.Reader, Now: n.cfg.Seams.Now, Stored: n.stored})
+	n.ledger = history.New(history.Config{Store: storeAdapter{n.store, n.self}, Key: n.key, Rand: rand.Reader, Now: n.cfg.Seams.Now, Stored: n.stored})
 	return nil
 }
 
