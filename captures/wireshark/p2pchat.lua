@@ -369,7 +369,7 @@ P.messages, P.enums = M, E
 -- nil, nil, true says that more bytes are needed. Above 2^53 the value is rounded;
 -- wide gives it whole.
 function P.varint(s, i, stop)
-  local value, scale = 0, 1
+  local value, scale = 0.0, 1.0 -- floats: integers of later Luas would wrap around
   for n = 0, 9 do
     if i + n >= stop then return nil, nil, true end
     local c = s:byte(i + n)
@@ -1215,7 +1215,7 @@ function told.set(s, body, note)
     note.kind = "ban"
     return because("bans " .. target(s, body), s, body)
   end
-  return because("makes " .. target(s, body) .. " " .. (P.enums["p2pchat.Standing"][standing] or standing), s, body)
+  return because("makes " .. target(s, body) .. " " .. (P.enums["p2pchat.Standing"][standing] or ("%.0f"):format(standing)), s, body)
 end
 function told.kick(s, body) return because("kicks " .. target(s, body), s, body) end
 function told.voice(s, body) return because("gives voice to " .. target(s, body), s, body) end
@@ -1225,7 +1225,7 @@ function told.configure(s, body, note)
   local setting = find(body, "setting")
   local field = setting and get(s, setting.sub, "field") or 0
   if field == NAME_SETTING then P.learnRoom(note.room, get(s, setting.sub, "text")) end
-  return ("configures setting %d"):format(field)
+  return ("configures setting %.0f"):format(field)
 end
 function told.destroy(s, body) return because("destroys the room", s, body) end
 
@@ -1238,7 +1238,7 @@ function P.event(view, node)
   local message, word = P.bodyOf(s, header)
   local note = {
     peer = get(s, header, "author") or "", room = get(s, header, "conversation"),
-    kind = word or ("kind %d"):format(get(s, header, "kind") or 0),
+    kind = word or ("kind %.0f"):format(get(s, header, "kind") or 0),
     id = P.sha256(P.valueOf(s, headerNode) .. (get(s, node.sub, "signature") or "")),
   }
   local time = find(header, "time")
@@ -1476,7 +1476,7 @@ local function outline(s, message, nodes)
       if f.type == "enum" then
         w = P.enums[f.extra][node.value] or w
       elseif f.key == "ping" or f.key == "pong" then
-        w = ("%s %d"):format(w, node.value)
+        w = ("%s %.0f"):format(w, node.value)
       elseif f.extra == "gossipsub.SubOpts" then
         local topic = get(s, node.sub, "topicid") or ""
         w = (get(s, node.sub, "subscribe") and "SUBSCRIBE " or "UNSUBSCRIBE ")
@@ -1682,7 +1682,9 @@ local function step(p, ctx, chunk)
     type = "pdu", name = p.name, protocol = known, message = message, prefix = prefix,
     bytes = bytes:sub(prefix + 1), at = at and at + prefix, pair = ctx.dir.pair,
   })
-  P.examine(pdu, ctx.slot)
+  -- Whatever a message may do to its dissector, those after it are read.
+  local ok, fault = pcall(P.examine, pdu, ctx.slot)
+  if not ok then pdu.malformed, pdu.fault = true, fault end
   return true
 end
 
@@ -1850,7 +1852,7 @@ end
 local function field(tree, tvb, base, s, view, node)
   local f, r = node.field, range(tvb, base + node.from - 1, node.len)
   if not f then
-    return tree:add(protos.p2pchat, range(tvb, base + node.at - 1, node.from + node.len - node.at), ("Unknown field %d"):format(node.number))
+    return tree:add(protos.p2pchat, range(tvb, base + node.at - 1, node.from + node.len - node.at), ("Unknown field %.0f"):format(node.number))
   end
   if f.type == "string" then return tree:add(f.proto, r, P.shown(P.valueOf(s, node))) end
   if f.type == "bool" then return tree:add(f.proto, r, node.value ~= 0) end
@@ -1897,7 +1899,7 @@ local function pdu(tree, tvb, item)
   sub:add(F["libp2p.message.length"], #item.bytes):set_generated()
   if item.parts > 0 then sub:append_text((" (reassembled from %d parts)"):format(item.parts + 1)) end
   if item.malformed then
-    sub:add_proto_expert_info(X.note_malformed)
+    sub:add_proto_expert_info(X.note_malformed, item.fault and "Fault of the plugin: " .. tostring(item.fault) or "Not the message it should be")
     sub:add(F["p2pchat.undissected"], #item.bytes):set_generated()
     return
   end

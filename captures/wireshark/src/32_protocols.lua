@@ -160,7 +160,7 @@ local function outline(s, message, nodes)
       if f.type == "enum" then
         w = P.enums[f.extra][node.value] or w
       elseif f.key == "ping" or f.key == "pong" then
-        w = ("%s %d"):format(w, node.value)
+        w = ("%s %.0f"):format(w, node.value)
       elseif f.extra == "gossipsub.SubOpts" then
         local topic = get(s, node.sub, "topicid") or ""
         w = (get(s, node.sub, "subscribe") and "SUBSCRIBE " or "UNSUBSCRIBE ")
