@@ -173,14 +173,27 @@ var bodies = []struct {
 	word string
 	body proto.Message
 }{
-	{1, 1, "text", &pb.TextBody{}}, {1, 2, "edit", &pb.AmendBody{}}, {1, 3, "retraction", &pb.AmendBody{}},
-	{1, 4, "reaction", &pb.AmendBody{}}, {1, 16, "join", &pb.RoomJoin{}}, {1, 17, "leave", &pb.RoomLeave{}},
-	{1, 18, "nick", &pb.RoomNick{}}, {1, 19, "subject", &pb.RoomSubject{}}, {1, 20, "epoch", &pb.RoomEpoch{}},
-	{2, 16, "genesis", &pb.RoomGenesis{}}, {2, 17, "set", &pb.RoomSet{}}, {2, 18, "kick", &pb.RoomKick{}},
-	{2, 19, "voice", &pb.RoomVoice{}}, {2, 20, "devoice", &pb.RoomDevoice{}}, {2, 21, "retract", &pb.RoomRetract{}},
-	{2, 22, "configure", &pb.RoomConfigure{}}, {2, 23, "destroy", &pb.RoomDestroy{}},
-	{1, 24, "invitation", &pb.RoomInvite{}}, {1, 25, "invitation answer", &pb.RoomInviteAnswer{}},
-	{1, 26, "voice request", &pb.RoomVoiceRequest{}}, {1, 27, "private", &pb.RoomPrivate{}},
+	{1, 1, "text", &pb.TextBody{}},
+	{1, 2, "edit", &pb.AmendBody{}},
+	{1, 3, "retraction", &pb.AmendBody{}},
+	{1, 4, "reaction", &pb.AmendBody{}},
+	{1, 16, "join", &pb.RoomJoin{}},
+	{1, 17, "leave", &pb.RoomLeave{}},
+	{1, 18, "nick", &pb.RoomNick{}},
+	{1, 19, "subject", &pb.RoomSubject{}},
+	{1, 20, "epoch", &pb.RoomEpoch{}},
+	{2, 16, "genesis", &pb.RoomGenesis{}},
+	{2, 17, "set", &pb.RoomSet{}},
+	{2, 18, "kick", &pb.RoomKick{}},
+	{2, 19, "voice", &pb.RoomVoice{}},
+	{2, 20, "devoice", &pb.RoomDevoice{}},
+	{2, 21, "retract", &pb.RoomRetract{}},
+	{2, 22, "configure", &pb.RoomConfigure{}},
+	{2, 23, "destroy", &pb.RoomDestroy{}},
+	{1, 24, "invitation", &pb.RoomInvite{}},
+	{1, 25, "invitation answer", &pb.RoomInviteAnswer{}},
+	{1, 26, "voice request", &pb.RoomVoiceRequest{}},
+	{1, 27, "private", &pb.RoomPrivate{}},
 }
 
 // TestEveryField: every field of every message is found by its name, with its
@@ -280,7 +293,7 @@ func TestEveryField(t *testing.T) {
 					if got[names[i]] == nil {
 						got[names[i]] = map[string]bool{}
 					}
-					for _, v := range strings.Split(column, ",") {
+					for _, v := range strings.Split(column, aggregator) {
 						if v == "True" { // as later versions write what 4.0 writes as 1
 							v = "1"
 						}

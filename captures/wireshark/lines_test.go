@@ -17,7 +17,10 @@ func lines(t *testing.T, file string, passes int) []string {
 	t.Helper()
 	var out []string
 	for _, r := range rows(t, file, "p2pchat.text", passes, "p2pchat.from", "p2pchat.text") {
-		out = append(out, strings.Join(r, "\t"))
+		texts := strings.Split(r[1], aggregator)
+		for i, from := range strings.Split(r[0], aggregator) {
+			out = append(out, from+"\t"+texts[i])
+		}
 	}
 	return out
 }
@@ -84,7 +87,7 @@ func TestSyncRange(t *testing.T) {
 			for passes := 1; passes <= 2; passes++ {
 				got := 0
 				for _, row := range rows(t, file, "p2pchat.text", passes, "p2pchat.from", "p2pchat.room.id", "p2pchat.text") {
-					for _, line := range strings.Split(row[2], ",") {
+					for _, line := range strings.Split(row[2], aggregator) {
 						var n int
 						if _, err := fmt.Sscanf(line, "%d ", &n); err != nil || n != got || !strings.HasSuffix(line, strings.Repeat("-", 900)) {
 							t.Fatalf("line %d is %.60q", got, line)

@@ -1976,7 +1976,7 @@ local PREAMBLE = "\19/multistream/1.0.0\n"
 local HELD = 16 * 1024 * 1024 -- bytes that wait for missing ones, per direction
 
 local tls = Dissector.get("tls")
-local streamField, seqField = Field.new("tcp.stream"), Field.new("tcp.seq")
+local streamField, seqField, payloadField = Field.new("tcp.stream"), Field.new("tcp.seq"), Field.new("tcp.payload")
 
 -- accept appends bytes that are next, and returns what multistream messages and
 -- whole TLS records that makes.
@@ -2140,6 +2140,19 @@ function P.protos.tls.dissector(tvb, pinfo, tree)
     end
   end
   return tvb:len()
+end
+
+-- P.missed takes a segment that the TCP dissector hands to nobody, because it holds
+-- it to be a retransmission, or out of order: it may have what was missing.
+function P.missed(pinfo, tree)
+  local stream = streamField()
+  if not stream then return end
+  local known = S.segments[pinfo.number]
+  if known and not known.missed then return end
+  local connection, payload = S.connections["tcp " .. tostring(stream.value)], payloadField()
+  if not (connection and next(connection.dirs) and payload) then return end
+  P.protos.tls.dissector(payload.range:tvb(), pinfo, tree)
+  S.segments[pinfo.number].missed = true
 end
 
 P.protos.tls:register_heuristic("tcp", function(tvb, pinfo, tree)
@@ -2474,6 +2487,7 @@ end
 
 function P.protos.p2pchat.dissector(_, pinfo, tree)
   P.comments(pinfo)
+  P.missed(pinfo, tree)
   local slots = S.frames[pinfo.number]
   if not slots then return end
   local list, protocol, yamux, token = gather(slots)

@@ -4,9 +4,11 @@ import (
 	"crypto/sha256"
 	"encoding/base32"
 	"encoding/binary"
+	"fmt"
 	"strings"
 	"testing"
 
+	pubsub "github.com/libp2p/go-libp2p-pubsub/pb"
 	"golang.org/x/crypto/chacha20poly1305"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
@@ -103,6 +105,17 @@ func (r *room) seal(t *testing.T, content *pb.Content) []byte {
 	nonce := binary.BigEndian.AppendUint64(make([]byte, 16), uint64(r.nonce))
 	sealed := aead.Seal(nil, nonce, marshal(t, content), append([]byte(r.topic), r.epoch...))
 	return marshal(t, &pb.Envelope{Epoch: r.epoch, Nonce: nonce, Sealed: sealed, Flooded: true})
+}
+
+// comment is what the packet comment says of a room's key.
+func (r *room) comment(name string) string {
+	return fmt.Sprintf("p2pchat room=%x topic=%s epoch=%x key=%x name=%s", r.id, r.topic, r.epoch, r.key, name)
+}
+
+// publish is an RPC with events of the room.
+func (r *room) publish(t *testing.T, events ...*pb.Event) []byte {
+	t.Helper()
+	return delimited(t, &pubsub.RPC{Publish: []*pubsub.Message{{Topic: &r.topic, Data: r.seal(t, &pb.Content{Events: &pb.EventBatch{Events: events}})}}})
 }
 
 // Streams of a conversation.

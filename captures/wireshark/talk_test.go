@@ -14,6 +14,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -35,6 +36,8 @@ type talker interface {
 	// write has a side send bytes on a stream, which are in the capture when it
 	// returns. The first who writes on a stream opens it.
 	write(side, stream int, b []byte)
+	// count is how many packets there are so far.
+	count() int
 	// done ends the recording.
 	done() *capture
 }
@@ -111,15 +114,13 @@ func (e *end) Read(b []byte) (int, error) {
 
 // tcpTalker speaks yamux over TLS over TCP, as libp2p does.
 type tcpTalker struct {
-	t       *testing.T
-	wire    *wire
-	keys    bytes.Buffer
-	conns   [2]*tls.Conn
-	ids     map[int]uint32
-	opened  [2]uint32 // streams
-	spoken  map[[2]int]bool
-	joined  bool // whole yamux frames in one record
-	closing bool
+	t      *testing.T
+	wire   *wire
+	keys   bytes.Buffer
+	conns  [2]*tls.Conn
+	ids    map[int]uint32
+	opened [2]uint32 // streams
+	spoken map[[2]int]bool
 }
 
 func newTCP(t *testing.T, size int) talker { return dialTCP(t, size, "/yamux/1.0.0") }
@@ -200,6 +201,8 @@ func (c *tcpTalker) write(side, stream int, b []byte) {
 	}
 	c.raw(side, yamuxFrame(yamuxData, 0, id, uint32(len(b)), b))
 }
+
+func (c *tcpTalker) count() int { return len(c.wire.packets) }
 
 func (c *tcpTalker) done() *capture {
 	c.wire.send(dialer, tcpFIN|tcpACK, nil)
@@ -337,11 +340,14 @@ func (c *quicTalker) write(side, stream int, b []byte) {
 	}
 }
 
+func (c *quicTalker) count() int {
+	c.ether.mu.Lock()
+	defer c.ether.mu.Unlock()
+	return len(c.ether.packets)
+}
+
 func (c *quicTalker) done() *capture {
 	c.ether.mu.Lock()
 	defer c.ether.mu.Unlock()
-	return &capture{keys: c.keys.Bytes(), packets: bytesOf(c.ether.packets)}
+	return &capture{keys: c.keys.Bytes(), packets: slices.Clone(c.ether.packets)}
 }
-
-// bytesOf copies the list, which the connection may go on to append to.
-func bytesOf(p []packet) []packet { return append([]packet(nil), p...) }

@@ -47,10 +47,13 @@ func tshark(t *testing.T, file string, args ...string) string {
 	return stdout.String()
 }
 
+// aggregator stands between several values of a field in one packet.
+const aggregator = "|"
+
 // rows are the values of fields, of each packet that a filter shows.
 func rows(t *testing.T, file, filter string, passes int, fields ...string) [][]string {
 	t.Helper()
-	args := []string{"-T", "fields", "-E", "separator=/t"}
+	args := []string{"-T", "fields", "-E", "separator=/t", "-E", "aggregator=" + aggregator}
 	if filter != "" {
 		args = append(args, "-Y", filter)
 	}

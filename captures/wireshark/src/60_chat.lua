@@ -116,6 +116,7 @@ end
 
 function P.protos.p2pchat.dissector(_, pinfo, tree)
   P.comments(pinfo)
+  P.missed(pinfo, tree)
   local slots = S.frames[pinfo.number]
   if not slots then return end
   local list, protocol, yamux, token = gather(slots)
