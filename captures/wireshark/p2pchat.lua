@@ -1475,7 +1475,7 @@ local function outline(s, message, nodes)
       local w = f.key
       if f.type == "enum" then
         w = P.enums[f.extra][node.value] or w
-      elseif f.key == "ping" or f.key == "pong" then
+      elseif message == "p2pchat.HelloFrame" and (f.key == "ping" or f.key == "pong") then
         w = ("%s %.0f"):format(w, node.value)
       elseif f.extra == "gossipsub.SubOpts" then
         local topic = get(s, node.sub, "topicid") or ""
@@ -2012,7 +2012,7 @@ local function accept(dir, bytes, found)
     found.records = (found.records or "") .. s:sub(1, i - 1)
     s = s:sub(i)
   end
-  if dir.mode == "noise" or dir.mode == "lost" then
+  if #s > 0 and (dir.mode == "noise" or dir.mode == "lost") then
     found.lost, found.noise = (found.lost or 0) + #s, dir.mode == "noise"
     s = ""
   end

@@ -16,14 +16,14 @@ import (
 	"p2pchat/protocol/pb"
 )
 
-// peer makes the ID of somebody: an identity multihash of an Ed25519 key.
-func peer(n byte) []byte {
+// account makes the ID of somebody: an identity multihash of an Ed25519 key.
+func account(n byte) []byte {
 	id := []byte{0, 0x24, 8, 1, 0x12, 0x20}
 	key := sha256.Sum256([]byte{n})
 	return append(id, key[:]...)
 }
 
-var people = [2][]byte{peer(1), peer(2)}
+var people = [2][]byte{account(1), account(2)}
 
 var names = [2]string{"client", "server"}
 
@@ -73,10 +73,10 @@ func text(t *testing.T, seq int, conversation, author []byte, line string) *pb.E
 
 // room is one that a test speaks in.
 type room struct {
-	genesis         *pb.Event
-	id, epoch, key  []byte
-	topic           string
-	messages, nonce int
+	genesis        *pb.Event
+	id, epoch, key []byte
+	topic          string
+	nonce, sealed  int // the last one's number and its bytes
 }
 
 func newRoom(t *testing.T, name string) *room {
@@ -104,6 +104,7 @@ func (r *room) seal(t *testing.T, content *pb.Content) []byte {
 	r.nonce++
 	nonce := binary.BigEndian.AppendUint64(make([]byte, 16), uint64(r.nonce))
 	sealed := aead.Seal(nil, nonce, marshal(t, content), append([]byte(r.topic), r.epoch...))
+	r.sealed = len(sealed)
 	return marshal(t, &pb.Envelope{Epoch: r.epoch, Nonce: nonce, Sealed: sealed, Flooded: true})
 }
 

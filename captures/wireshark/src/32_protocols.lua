@@ -159,7 +159,7 @@ local function outline(s, message, nodes)
       local w = f.key
       if f.type == "enum" then
         w = P.enums[f.extra][node.value] or w
-      elseif f.key == "ping" or f.key == "pong" then
+      elseif message == "p2pchat.HelloFrame" and (f.key == "ping" or f.key == "pong") then
         w = ("%s %.0f"):format(w, node.value)
       elseif f.extra == "gossipsub.SubOpts" then
         local topic = get(s, node.sub, "topicid") or ""

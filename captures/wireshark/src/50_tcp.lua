@@ -46,7 +46,7 @@ local function accept(dir, bytes, found)
     found.records = (found.records or "") .. s:sub(1, i - 1)
     s = s:sub(i)
   end
-  if dir.mode == "noise" or dir.mode == "lost" then
+  if #s > 0 and (dir.mode == "noise" or dir.mode == "lost") then
     found.lost, found.noise = (found.lost or 0) + #s, dir.mode == "noise"
     s = ""
   end
