@@ -1,3 +1,131 @@
+-- p2pchat.lua: makes Wireshark and tshark read what p2pchat says. For Wireshark 4.0
+-- and later. Made by `go generate ./captures/wireshark`; change the modules in src.
+--
+--   tshark -X lua_script:captures/wireshark/p2pchat.lua -r FILE -Y p2pchat.text \
+--     -T fields -e p2pchat.from -e p2pchat.text
+--
+-- The capture has to carry the keys of its TLS sessions, in a Decryption Secrets
+-- Block; no preference needs to be set. Keys of rooms and names of people may stand
+-- in the comments of packets, before or at the first packet that needs them, a
+-- statement a line:
+--
+--   p2pchat room=HEX topic=TOPIC epoch=HEX key=HEX name=NAME
+--   p2pchat peer=PEER-ID name=NAME
+--
+-- Keys of rooms are also learned where somebody is let in, and names of people when
+-- they say hello.
+--
+-- Fields to filter by:
+--
+--   p2pchat.text            a line somebody said, in the first packet it can be read in
+--   p2pchat.from            who said it: the username, or else the peer ID. In a packet
+--                           without a new line, who did the other new things in it
+--   p2pchat.to              whom it is for, if for one person
+--   p2pchat.room            the room's name, or else its ID; p2pchat.room.id its ID in hex
+--   p2pchat.edit.text       what is shown in the place of an earlier line from now on
+--   p2pchat.reaction        what somebody reacted with
+--   p2pchat.repeat          true: events are here that an earlier packet had, by sync,
+--                           gossip or because they were sent again, and no new line.
+--                           So p2pchat.text and "p2pchat.text && !p2pchat.repeat" both
+--                           show every line exactly once
+--   p2pchat.repeat.text     a line that an earlier packet had; p2pchat.repeat.from who said it
+--   p2pchat.kind            what an event is: text, edit, retraction, reaction, join, leave,
+--                           nick, subject, epoch, invitation, invitation answer, voice
+--                           request, private; genesis, set, ban (a set to outcast), kick,
+--                           voice, devoice, retract, configure, destroy; also of repeats
+--   p2pchat.author          who signed an event; p2pchat.author.peer his peer ID
+--   p2pchat.event.id        an event's ID in hex; p2pchat.event.time when it says it was
+--                           made; p2pchat.event.first the packet that had it before
+--   p2pchat.refusal         the code of a refusal, or "sync"
+--   p2pchat.sealed          how many bytes are sealed in an envelope that cannot be opened
+--   p2pchat.protocol        of a stream, as /p2pchat/direct/1.0.0; also of libp2p's own
+--   p2pchat.undissected     how many bytes of a stream nothing here can read
+--
+--   multistream.message     what is proposed, agreed to or refused (na)
+--   yamux.{version, type, flags, flags.syn, flags.ack, flags.fin, flags.rst, stream, length}
+--   libp2p.stream           number of a stream, of yamux or QUIC; libp2p.stream.offset where
+--                           the bytes of this packet stand in it
+--   libp2p.message.length   of a message; libp2p.fragment bytes of one that ends later, and
+--                           libp2p.reassembled_in where
+--   libp2p.waiting          bytes that come after others which are missing so far
+--   libp2p.duplicate        bytes that an earlier packet had
+--   libp2p_ping.payload
+--
+-- Expert notes: p2pchat.note_{repeat, refused, sealed, gap, undissected, malformed, noise}.
+--
+-- And every field of every message, p2pchat.MESSAGE.FIELD as in protocol/pb, GossipSub's
+-- and identify's likewise:
+--
+--   p2pchat.event_header.{conversation, author, lane, log, seq, prev, ctl, heads, time, kind, body_len, body_hash}
+--   p2pchat.event.{header, signature, body}
+--   p2pchat.event_batch.{events}
+--   p2pchat.log_head.{author, log, seq, id}
+--   p2pchat.frontier.{heads}
+--   p2pchat.text_body.{text, reply_to}
+--   p2pchat.amend_body.{target, text, undo}
+--   p2pchat.profile.{peer, username, status, version, time}
+--   p2pchat.signed_profile.{profile, signature}
+--   p2pchat.hello_frame.{profile, availability, ping, pong, goodbye, instance, receipts}
+--   p2pchat.room_receipt.{room, heads}
+--   p2pchat.direct_frame.{frontier, events, ack, read, typing}
+--   p2pchat.room_setting.{field, text, number, amount}
+--   p2pchat.cut_log.{author, log, tips}
+--   p2pchat.room_genesis.{nonce, epoch, config}
+--   p2pchat.room_set.{auth, target, standing, reason, cut}
+--   p2pchat.room_kick.{auth, target, reason, cut}
+--   p2pchat.room_voice.{auth, target, reason}
+--   p2pchat.room_devoice.{auth, target, reason, cut}
+--   p2pchat.room_retract.{auth, target, message, reason}
+--   p2pchat.room_configure.{auth, setting, cut}
+--   p2pchat.room_destroy.{auth, reason, alternate, cut}
+--   p2pchat.room_join.{nick, low, admission}
+--   p2pchat.room_low.{author, log, seq}
+--   p2pchat.room_admission.{admitter, generation, signature}
+--   p2pchat.room_nick.{nick}
+--   p2pchat.room_subject.{subject}
+--   p2pchat.room_epoch.{commitment}
+--   p2pchat.room_invite.{room, name, reason}
+--   p2pchat.room_invite_answer.{invite, accepted, reason}
+--   p2pchat.room_voice_request.{room}
+--   p2pchat.room_private.{room, text}
+--   p2pchat.envelope.{epoch, nonce, sealed, flooded}
+--   p2pchat.content.{events, presence}
+--   p2pchat.presence.{room, peer, availability, left, time}
+--   p2pchat.signed_presence.{presence, signature}
+--   p2pchat.join_ask.{room, enter, keys, ping, push, proof}
+--   p2pchat.join_enter.{nick, log}
+--   p2pchat.join_keys.{epochs}
+--   p2pchat.join_push.{events, grant}
+--   p2pchat.join_proof.{share, confirm}
+--   p2pchat.join_challenge.{generation, share, confirm}
+--   p2pchat.join_answer.{refusal, control, grant, challenge, joins}
+--   p2pchat.join_refusal.{code, message}
+--   p2pchat.join_grant.{keys, below, secret, admission, ctl}
+--   p2pchat.room_secret.{generation, secret}
+--   p2pchat.epoch_key.{epoch, key}
+--   p2pchat.directory_ask.{room}
+--   p2pchat.directory_answer.{rooms}
+--   p2pchat.room_entry.{genesis, name, description, subject, visible, members_only, moderated, password, occupants, logging, ending}
+--   p2pchat.sync_frame.{open, answer, sketch, listed, control, heads, low, unknown, want, events, digest, end, done}
+--   p2pchat.sync_open.{room, digest}
+--   p2pchat.sync_buckets.{present, hashes}
+--   p2pchat.sync_sketch.{control, logs}
+--   p2pchat.sync_listed.{control, logs}
+--   p2pchat.sync_low.{author, log, seq}
+--   gossipsub.rpc.{subscriptions, publish, control, partial, test_extension}
+--   gossipsub.sub_opts.{subscribe, topicid, requests_partial, supports_sending_partial}
+--   gossipsub.message.{from, data, seqno, topic, signature, key}
+--   gossipsub.control_message.{ihave, iwant, graft, prune, idontwant, extensions}
+--   gossipsub.control_ihave.{topic_id, message_ids}
+--   gossipsub.control_iwant.{message_ids}
+--   gossipsub.control_graft.{topic_id}
+--   gossipsub.control_prune.{topic_id, peers, backoff}
+--   gossipsub.control_idontwant.{message_ids}
+--   gossipsub.control_extensions.{partial_messages, test_extension}
+--   gossipsub.peer_info.{peer_id, signed_peer_record}
+--   gossipsub.partial_messages_extension.{topic_id, group_id, partial_message, parts_metadata}
+--   identify.identify.{protocol_version, agent_version, public_key, listen_addrs, observed_addr, protocols, signed_peer_record}
+
 local P = {}
 
 do -- 05_bits.lua
@@ -2385,11 +2513,27 @@ function P.noteTokens(pinfo, found)
   pinfo.cols.protocol = "libp2p"
 end
 
--- gather lists the happenings of a frame, and what streams there are.
-local function gather(slots)
-  local list, protocol, yamux, token = {}, nil, nil, nil
-  local highest = 0
+-- slotsOf lists the slots of a frame in the order of their calls.
+local function slotsOf(frame)
+  local slots, highest, list = S.frames[frame] or {}, 0, {}
   for n in pairs(slots) do highest = math.max(highest, n) end
+  for n = 1, highest do list[#list + 1] = slots[n] end
+  return list
+end
+
+-- P.happenings lists what happened in a frame.
+function P.happenings(frame)
+  local list = {}
+  for _, slot in ipairs(slotsOf(frame)) do
+    for _, h in ipairs(slot.happenings) do list[#list + 1] = h end
+  end
+  return list
+end
+
+-- gather finds what else there is to say of a frame: the protocol of its first
+-- stream, its last yamux header and multistream message.
+local function gather(frame)
+  local protocol, yamux, token
   local function look(items)
     for _, item in ipairs(items) do
       if item.type == "token" then token = item.text end
@@ -2398,16 +2542,12 @@ local function gather(slots)
       protocol = protocol or known and known.short
     end
   end
-  for n = 1, highest do
-    local slot = slots[n]
-    for _, h in ipairs(slot and slot.happenings or {}) do list[#list + 1] = h end
-    if slot then
-      look(slot.items)
-      for _, p in ipairs(slot.parts or {}) do look(p.items or {}) end
-      yamux, token = slot.yamux or yamux, token or slot.token
-    end
+  for _, slot in ipairs(slotsOf(frame)) do
+    look(slot.items)
+    for _, p in ipairs(slot.parts or {}) do look(p.items or {}) end
+    yamux, token = slot.yamux or yamux, token or slot.token
   end
-  return list, protocol, yamux, token
+  return protocol, yamux, token
 end
 
 local function columns(pinfo, list, protocol, yamux, token)
@@ -2488,13 +2628,83 @@ end
 function P.protos.p2pchat.dissector(_, pinfo, tree)
   P.comments(pinfo)
   P.missed(pinfo, tree)
-  local slots = S.frames[pinfo.number]
-  if not slots then return end
-  local list, protocol, yamux, token = gather(slots)
-  columns(pinfo, list, protocol, yamux, token)
+  if not S.frames[pinfo.number] then return end
+  local list = P.happenings(pinfo.number)
+  columns(pinfo, list, gather(pinfo.number))
   summary(tree, list)
 end
 
 register_postdissector(P.protos.p2pchat)
 
 end -- 60_chat.lua
+
+do -- 70_menu.lua
+
+-- Statistics > P2P Chat: the chat as a text that grows with the capture, and who
+-- talked where how much. Only where there is a window to show it in.
+
+-- tell runs over the packets with happenings, those that are there and those that
+-- come, for as long as its window is open: packet gets each happening that is no
+-- repeat, with its time, and text is then what the window shows.
+local function tell(title, clear, packet, text)
+  local window = TextWindow.new(title)
+  local tap = Listener.new("frame", "p2pchat")
+  window:set_atclose(function() tap:remove() end)
+  function tap.packet(pinfo)
+    for _, h in ipairs(P.happenings(pinfo.number)) do
+      if not h.again then packet(h, pinfo) end
+    end
+  end
+  function tap.draw() window:set(text()) end
+  function tap.reset() clear() end
+  retap_packets()
+end
+
+-- place is where something is said.
+local function place(h)
+  if h.room then return P.roomLabel(h.room) end
+  local a, b = h.who, h.to or "?"
+  if b < a then a, b = b, a end
+  return a .. " and " .. b
+end
+
+local function follow()
+  local lines = {}
+  tell("p2pchat: the chat", function() lines = {} end, function(h, pinfo)
+    if h.who then lines[#lines + 1] = ("%6d  %s  %s"):format(pinfo.number, os.date("%H:%M:%S", math.floor(pinfo.abs_ts)), h.text) end
+  end, function()
+    return "packet  time      what happened\n" .. table.concat(lines, "\n") .. "\n"
+  end)
+end
+
+local function conversations()
+  local places, order = {}, {}
+  tell("p2pchat: conversations", function() places, order = {}, {} end, function(h, pinfo)
+    if not h.line then return end
+    local name = place(h)
+    local c = places[name]
+    if not c then
+      c = {lines = 0, bytes = 0, people = {}, first = pinfo.abs_ts}
+      places[name] = c
+      order[#order + 1] = name
+    end
+    c.lines, c.bytes, c.last = c.lines + 1, c.bytes + #h.line, pinfo.abs_ts
+    c.people[h.who] = (c.people[h.who] or 0) + 1
+  end, function()
+    local out = {}
+    for _, name in ipairs(order) do
+      local c, people = places[name], {}
+      for who, n in pairs(c.people) do people[#people + 1] = ("%s %d"):format(who, n) end
+      table.sort(people)
+      out[#out + 1] = ("%s\n    %d lines, %d bytes, in %.1f s: %s\n"):format(name, c.lines, c.bytes, c.last - c.first, table.concat(people, ", "))
+    end
+    return #out > 0 and table.concat(out, "\n") or "Nobody said anything that can be read here.\n"
+  end)
+end
+
+if gui_enabled() then
+  register_menu("P2P Chat: Follow", follow, MENU_STAT_UNSORTED)
+  register_menu("P2P Chat: Conversations", conversations, MENU_STAT_UNSORTED)
+end
+
+end -- 70_menu.lua

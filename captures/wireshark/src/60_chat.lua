@@ -14,11 +14,27 @@ function P.noteTokens(pinfo, found)
   pinfo.cols.protocol = "libp2p"
 end
 
--- gather lists the happenings of a frame, and what streams there are.
-local function gather(slots)
-  local list, protocol, yamux, token = {}, nil, nil, nil
-  local highest = 0
+-- slotsOf lists the slots of a frame in the order of their calls.
+local function slotsOf(frame)
+  local slots, highest, list = S.frames[frame] or {}, 0, {}
   for n in pairs(slots) do highest = math.max(highest, n) end
+  for n = 1, highest do list[#list + 1] = slots[n] end
+  return list
+end
+
+-- P.happenings lists what happened in a frame.
+function P.happenings(frame)
+  local list = {}
+  for _, slot in ipairs(slotsOf(frame)) do
+    for _, h in ipairs(slot.happenings) do list[#list + 1] = h end
+  end
+  return list
+end
+
+-- gather finds what else there is to say of a frame: the protocol of its first
+-- stream, its last yamux header and multistream message.
+local function gather(frame)
+  local protocol, yamux, token
   local function look(items)
     for _, item in ipairs(items) do
       if item.type == "token" then token = item.text end
@@ -27,16 +43,12 @@ local function gather(slots)
       protocol = protocol or known and known.short
     end
   end
-  for n = 1, highest do
-    local slot = slots[n]
-    for _, h in ipairs(slot and slot.happenings or {}) do list[#list + 1] = h end
-    if slot then
-      look(slot.items)
-      for _, p in ipairs(slot.parts or {}) do look(p.items or {}) end
-      yamux, token = slot.yamux or yamux, token or slot.token
-    end
+  for _, slot in ipairs(slotsOf(frame)) do
+    look(slot.items)
+    for _, p in ipairs(slot.parts or {}) do look(p.items or {}) end
+    yamux, token = slot.yamux or yamux, token or slot.token
   end
-  return list, protocol, yamux, token
+  return protocol, yamux, token
 end
 
 local function columns(pinfo, list, protocol, yamux, token)
@@ -117,10 +129,9 @@ end
 function P.protos.p2pchat.dissector(_, pinfo, tree)
   P.comments(pinfo)
   P.missed(pinfo, tree)
-  local slots = S.frames[pinfo.number]
-  if not slots then return end
-  local list, protocol, yamux, token = gather(slots)
-  columns(pinfo, list, protocol, yamux, token)
+  if not S.frames[pinfo.number] then return end
+  local list = P.happenings(pinfo.number)
+  columns(pinfo, list, gather(pinfo.number))
   summary(tree, list)
 end
 
