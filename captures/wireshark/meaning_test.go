@@ -3,12 +3,16 @@ package wireshark_test
 import (
 	"crypto/sha256"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
 
 	pubsub "github.com/libp2p/go-libp2p-pubsub/pb"
 	"github.com/libp2p/go-libp2p/core/peer"
+	identify "github.com/libp2p/go-libp2p/p2p/protocol/identify/pb"
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
 
 	"p2pchat/protocol/pb"
 )
@@ -103,6 +107,20 @@ func TestSealed(t *testing.T) {
 		c.packets[at].comment = r.comment("a # name, with = in it")
 		shows(t, c.write(t), "p2pchat.text", []string{"p2pchat.text", "p2pchat.room"}, "secret a # name, with = in it")
 	})
+	t.Run("key that comes late", func(t *testing.T) {
+		t.Parallel()
+		c, r, at := made(t)
+		c.packets[at+1].comment = r.comment("help desk")
+		file := c.write(t)
+		first := rows(t, file, "p2pchat.envelope.sealed", 1, "p2pchat.sealed", "p2pchat.text")
+		second := rows(t, file, "p2pchat.envelope.sealed", 2, "p2pchat.sealed", "p2pchat.text")
+		if want := []string{fmt.Sprint(r.sealed), ""}; len(first) != 1 || !slices.Equal(first[0], want) {
+			t.Errorf("one pass shows %q", first)
+		}
+		if want := []string{"", "secret"}; len(second) != 1 || !slices.Equal(second[0], want) {
+			t.Errorf("two passes show %q", second)
+		}
+	})
 	t.Run("key in a grant", func(t *testing.T) {
 		t.Parallel()
 		c := newQUIC(t, 0)
@@ -180,7 +198,7 @@ func TestInfo(t *testing.T) {
 				"hello profile of client", "hello profile of server",
 				"rooms", "server makes the room #help desk",
 				"client: Hi! server, need help", "direct typing", "server → client in #help desk: psst",
-				"sync open", "refused: sync",
+				"sync open #help desk", "refused: sync",
 				"server → #help desk: welcome · client in #help desk edits: better · client in #help desk reacts 👍 · server in #help desk bans client (noise)",
 				"join #help desk, ping", "refused: banned (go away)",
 			}
@@ -220,6 +238,85 @@ func TestStrange(t *testing.T) {
 			shows(t, file, "p2pchat.text", []string{"p2pchat.text"}, "still here", " [31mred  and \u202emore")
 			shows(t, file, "_ws.lua.error", []string{"frame.number"})
 			shows(t, file, "p2pchat.note_malformed", []string{"_ws.expert.message"}, "Not the message it should be")
+		})
+	}
+}
+
+// TestHostile: messages that are not quite what they should be break nothing: no
+// fault of the plugin shows, and what comes after them is read.
+func TestHostile(t *testing.T) {
+	t.Parallel()
+	const seeds, each = 4, 150
+	for seed := range uint64(seeds) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			rng := rand.New(rand.NewPCG(seed, 2))
+			f := &filler{t: t, names: fieldNames(), want: map[string][]string{}}
+			c := newTCP(t, 9000)
+			meet(t, c)
+			r := newRoom(t, "help desk")
+			streams := []struct {
+				protocol string
+				m        proto.Message
+			}{
+				{"/p2pchat/hello/1.0.0", &pb.HelloFrame{}},
+				{"/p2pchat/direct/1.0.0", &pb.DirectFrame{}},
+				{"/p2pchat/rooms/1.0.0", &pb.DirectoryAsk{}},
+				{"/p2pchat/join/1.0.0", &pb.JoinAsk{}},
+				{"/p2pchat/sync/1.0.0", &pb.SyncFrame{}},
+				{"/ipfs/id/1.0.0", &identify.Identify{}},
+				{"/meshsub/1.3.0", &pubsub.RPC{}},
+			}
+			for i, s := range streams {
+				f.fill(s.m)
+				negotiate(c, dialer, 100+i, s.protocol, nil)
+			}
+			for range each {
+				i := rng.IntN(len(streams))
+				var b []byte
+				switch m := streams[i].m.(type) {
+				case *pb.SyncFrame:
+					body := bodies[rng.IntN(len(bodies))]
+					m.Events = &pb.EventBatch{Events: []*pb.Event{f.event(body.lane, body.kind, body.body)}}
+					b = marshal(t, m)
+				case *pubsub.RPC:
+					m.Publish[0].Topic = &r.topic
+					m.Publish[0].Data = r.seal(t, &pb.Content{Events: &pb.EventBatch{Events: []*pb.Event{f.event(1, 1, &pb.TextBody{})}}})
+					b = marshal(t, m)
+				default:
+					b = marshal(t, m)
+				}
+				for range rng.IntN(4) {
+					at := rng.IntN(len(b))
+					switch rng.IntN(4) {
+					case 0:
+						b[at] = byte(rng.Uint32())
+					case 1:
+						b[at] ^= 1 << rng.IntN(8)
+					case 2:
+						b = slices.Delete(b, at, min(at+1+rng.IntN(40), len(b)))
+					case 3:
+						b = slices.Insert(b, at, byte(rng.Uint32()))
+					}
+					if len(b) == 0 {
+						break
+					}
+				}
+				c.write(dialer, 100+i, protowire.AppendBytes(nil, b))
+			}
+			negotiate(c, listener, directStream, "/p2pchat/direct/1.0.0", batch(t, text(t, 1, conversation, people[1], "the end")))
+			made := c.done()
+			made.packets[0].comment = r.comment("help desk")
+			file := made.write(t)
+			shows(t, file, `p2pchat.text == "the end"`, []string{"p2pchat.text"}, "the end")
+			if malformed := rows(t, file, "p2pchat.note_malformed", 1, "frame.number"); len(malformed) < each/10 {
+				t.Errorf("only %d messages are malformed, so this test shows little", len(malformed))
+			}
+			for line := range strings.Lines(tshark(t, file, "-V")) {
+				if strings.Contains(line, "Lua Error") || strings.Contains(line, "Fault of the plugin") {
+					t.Error(strings.TrimSpace(line))
+				}
+			}
 		})
 	}
 }

@@ -1137,6 +1137,7 @@ local function reset()
   S.rooms = {}       -- room ID -> name, or false
   S.topics = {}      -- topic -> room ID
   S.keys = {}        -- epoch ID -> key
+  S.sealed = {}      -- epoch ID -> functions that open what waits for its key
   S.seen = {}        -- event ID -> {frame =, body =}
   S.connections = {} -- by whatever tells them apart
   S.frames = {}      -- frame number -> list of slots
@@ -1160,13 +1161,23 @@ function P.slot(pinfo)
   return slots[n], true
 end
 
+-- learnKey notes an epoch's key. What was sealed with it before opens too, for whoever
+-- looks at those packets again: in the second of two passes, or in Wireshark.
+function P.learnKey(epoch, key)
+  if S.keys[epoch] then return end
+  S.keys[epoch] = key
+  local waiting = S.sealed[epoch] or {}
+  S.sealed[epoch] = nil
+  for _, open in ipairs(waiting) do open() end
+end
+
 function P.topicOf(room)
   return "/p2pchat/room/1.0.0/" .. P.base32(P.sha256(room))
 end
 
 -- learnRoom notes that there is a room, and its name if that is known.
 function P.learnRoom(room, name)
-  if #room ~= 32 then return end
+  if not room or #room ~= 32 then return end
   if S.rooms[room] == nil then
     S.rooms[room] = false
     S.topics[P.topicOf(room)] = room
@@ -1226,7 +1237,7 @@ function P.readComment(text)
         P.learnRoom(room, name)
         if said.topic then S.topics[said.topic] = room end
         if said.epoch and said.key and (said.epoch .. said.key):find("^%x+$") and #said.epoch == 64 and #said.key == 64 then
-          S.keys[P.unhex(said.epoch)] = P.unhex(said.key)
+          P.learnKey(P.unhex(said.epoch), P.unhex(said.key))
         end
       end
     end
@@ -1519,7 +1530,7 @@ learned["p2pchat.SyncOpen"] = learned["p2pchat.JoinAsk"]
 
 learned["p2pchat.EpochKey"] = function(view, node)
   local epoch, key = get(view.bytes, node.sub, "epoch"), get(view.bytes, node.sub, "key")
-  if epoch and key and #key == 32 then S.keys[epoch] = key end
+  if epoch and key and #key == 32 then P.learnKey(epoch, key) end
 end
 
 learned["p2pchat.JoinRefusal"] = function(view, node)
@@ -1551,18 +1562,28 @@ learned["gossipsub.Message"] = function(view, node)
   if not envelope or not find(envelope, "sealed") then return true end
   local s = view.bytes
   local epoch, nonce, sealed = get(s, envelope, "epoch") or "", get(s, envelope, "nonce") or "", get(s, envelope, "sealed")
-  local room = S.topics[topic]
-  local key = S.keys[epoch]
-  local plain = key and P.xopen(key, nonce, sealed, topic .. epoch)
-  local nodes = plain and P.decode(plain, "p2pchat.Content")
-  if not nodes then
-    view.opened[data.at] = {sealed = #sealed, unknown = key == nil}
-    happen(view, ("sealed for %s, %d bytes"):format(room and P.roomLabel(room) or "a room", #sealed), {room = room, protocol = true})
+  local function open()
+    local plain = S.keys[epoch] and P.xopen(S.keys[epoch], nonce, sealed, topic .. epoch)
+    local nodes = plain and P.decode(plain, "p2pchat.Content")
+    if not nodes then return false end
+    local within = setmetatable({bytes = plain, notes = {}, opened = {}}, {__index = view})
+    view.opened[data.at] = within
+    P.analyse(within, nodes)
     return true
   end
-  local within = setmetatable({bytes = plain, notes = {}, opened = {}}, {__index = view})
-  view.opened[data.at] = within
-  P.analyse(within, nodes)
+  if open() then return true end
+  local shut = {room = S.topics[topic], protocol = true}
+  happen(view, ("sealed for %s, %d bytes"):format(shut.room and P.roomLabel(shut.room) or "a room", #sealed), shut)
+  view.opened[data.at] = {sealed = #sealed, unknown = S.keys[epoch] == nil}
+  if S.keys[epoch] then return true end
+  S.sealed[epoch] = S.sealed[epoch] or {}
+  table.insert(S.sealed[epoch], function()
+    if open() then
+      shut.past = true -- nothing to tell any more
+    else
+      view.opened[data.at].unknown = false
+    end
+  end)
   return true
 end
 
@@ -1616,6 +1637,8 @@ local function outline(s, message, nodes)
           words[#words + 1] = (c.field and c.field.key or "?"):upper()
             .. (topic and " " .. (S.topics[topic] and P.roomLabel(S.topics[topic]) or "…" .. topic:sub(-8)) or "")
         end
+      elseif f.extra == "p2pchat.SyncOpen" then
+        w = "open " .. P.roomLabel(get(s, node.sub, "room") or "")
       elseif message == "p2pchat.JoinAsk" and f.key == "room" then
         w = P.roomLabel(P.valueOf(s, node))
       elseif f.extra == "identify.Identify" or message == "identify.Identify" then
@@ -2503,6 +2526,7 @@ do -- 60_chat.lua
 
 local S, F = P.state, P.fields
 local SHOWN = 4 -- happenings in the Info column
+local LONGEST = 200 -- bytes of each
 
 -- noteTokens has the Info column tell of negotiation in the clear.
 function P.noteTokens(pinfo, found)
@@ -2525,7 +2549,9 @@ end
 function P.happenings(frame)
   local list = {}
   for _, slot in ipairs(slotsOf(frame)) do
-    for _, h in ipairs(slot.happenings) do list[#list + 1] = h end
+    for _, h in ipairs(slot.happenings) do
+      if not h.past then list[#list + 1] = h end
+    end
   end
   return list
 end
@@ -2550,6 +2576,14 @@ local function gather(frame)
   return protocol, yamux, token
 end
 
+-- cut shortens a text, between two characters.
+local function cut(s)
+  if #s <= LONGEST then return s end
+  local n = LONGEST
+  while n > 0 and s:byte(n + 1) >= 0x80 and s:byte(n + 1) < 0xc0 do n = n - 1 end
+  return s:sub(1, n) .. "…"
+end
+
 local function columns(pinfo, list, protocol, yamux, token)
   local words = {}
   for i, h in ipairs(list) do
@@ -2557,7 +2591,7 @@ local function columns(pinfo, list, protocol, yamux, token)
       words[i] = ("and %d more"):format(#list - SHOWN)
       break
     end
-    words[i] = h.text .. (h.again and " (again)" or "")
+    words[i] = cut(h.text) .. (h.again and " (again)" or "")
   end
   if #words == 0 and token then words[1] = "multistream " .. token end
   if #words == 0 and yamux then
@@ -2595,7 +2629,7 @@ local function summary(tree, list)
   if #lines + #repeats + #others == 0 then return end
   local item = tree:add(P.protos.p2pchat)
   local first = lines[1] or others[1] or repeats[1]
-  item:append_text(": " .. first.text .. (first.again and " (again)" or ""))
+  item:append_text(": " .. cut(first.text) .. (first.again and " (again)" or ""))
   local function put(name, value) item:add(F[name], value):set_generated() end
   local function room(id)
     put("p2pchat.room", P.roomName(id))

@@ -4,6 +4,7 @@
 
 local S, F = P.state, P.fields
 local SHOWN = 4 -- happenings in the Info column
+local LONGEST = 200 -- bytes of each
 
 -- noteTokens has the Info column tell of negotiation in the clear.
 function P.noteTokens(pinfo, found)
@@ -26,7 +27,9 @@ end
 function P.happenings(frame)
   local list = {}
   for _, slot in ipairs(slotsOf(frame)) do
-    for _, h in ipairs(slot.happenings) do list[#list + 1] = h end
+    for _, h in ipairs(slot.happenings) do
+      if not h.past then list[#list + 1] = h end
+    end
   end
   return list
 end
@@ -51,6 +54,14 @@ local function gather(frame)
   return protocol, yamux, token
 end
 
+-- cut shortens a text, between two characters.
+local function cut(s)
+  if #s <= LONGEST then return s end
+  local n = LONGEST
+  while n > 0 and s:byte(n + 1) >= 0x80 and s:byte(n + 1) < 0xc0 do n = n - 1 end
+  return s:sub(1, n) .. "…"
+end
+
 local function columns(pinfo, list, protocol, yamux, token)
   local words = {}
   for i, h in ipairs(list) do
@@ -58,7 +69,7 @@ local function columns(pinfo, list, protocol, yamux, token)
       words[i] = ("and %d more"):format(#list - SHOWN)
       break
     end
-    words[i] = h.text .. (h.again and " (again)" or "")
+    words[i] = cut(h.text) .. (h.again and " (again)" or "")
   end
   if #words == 0 and token then words[1] = "multistream " .. token end
   if #words == 0 and yamux then
@@ -96,7 +107,7 @@ local function summary(tree, list)
   if #lines + #repeats + #others == 0 then return end
   local item = tree:add(P.protos.p2pchat)
   local first = lines[1] or others[1] or repeats[1]
-  item:append_text(": " .. first.text .. (first.again and " (again)" or ""))
+  item:append_text(": " .. cut(first.text) .. (first.again and " (again)" or ""))
   local function put(name, value) item:add(F[name], value):set_generated() end
   local function room(id)
     put("p2pchat.room", P.roomName(id))
