@@ -50,10 +50,11 @@ func oneLine(name string) string {
 	}, strings.ToValidUTF8(name, string(unicode.ReplacementChar)))
 }
 
-// told is what came of Options.Secrets; its end if neither field is set.
+// told is what came of Options.Secrets.
 type told struct {
 	secret Secret
 	err    error
+	ended  bool
 }
 
 // listen takes in secrets until ctx ends. The goroutine ends with the iterator.
@@ -71,11 +72,11 @@ func (c *Capture) listen(ctx context.Context) {
 	}
 	c.listening.Go(func() {
 		for s, err := range c.opts.Secrets(ctx) {
-			if !hand(told{s, err}) || err != nil {
+			if !hand(told{secret: s, err: err}) || err != nil {
 				return
 			}
 		}
-		hand(told{})
+		hand(told{ended: true})
 	})
 }
 
@@ -87,7 +88,7 @@ func (c *Capture) learn(t told) error {
 		return t.err
 	case t.err != nil:
 		c.opts.notice(NoticeSecrets, "", "no more secrets come, what follows may stay unreadable: %v", t.err)
-	case t == told{}:
+	case t.ended:
 		c.opts.notice(NoticeSecrets, "", "no more secrets come, what follows may stay unreadable")
 	case t.secret.Notice != "":
 		c.opts.notice(NoticeSecrets, "", "%s", t.secret.Notice)
