@@ -140,12 +140,16 @@ func isKeyLog(head []byte) bool {
 	return false
 }
 
-// keyLogPath is where the keys of a .pcap go, which has no place for them.
-func keyLogPath(path string) string { return strings.TrimSuffix(path, filepath.Ext(path)) + ".keylog" }
+// KeyLogPath is the file beside a capture that its keys go to, if there is one: a
+// .pcap has no place for them.
+func KeyLogPath(path string) (log string, beside bool) {
+	old, err := classic(path)
+	return strings.TrimSuffix(path, filepath.Ext(path)) + ".keylog", err == nil && old
+}
 
 // openKeyLog makes the file for the keys of a .pcap.
 func (s *sink) openKeyLog(application string) error {
-	path := keyLogPath(s.path)
+	path, _ := KeyLogPath(s.path)
 	f, err := createFile(path, s.owner, fileKind{"key log", isKeyLog})
 	if err != nil {
 		return pathError(path, err)
