@@ -236,7 +236,9 @@ func decrypted(t *testing.T, transport, file string) []byte {
 		all := packets(t, file)
 		for _, number := range strings.Fields(tshark(t, file, "-Y", "quic.decryption_failed", "-T", "fields", "-e", "frame.number")) {
 			if i, err := strconv.Atoi(number); err != nil || !straggler(all[:i]) {
-				t.Errorf("%s: packet %s cannot be decrypted", file, number)
+				t.Errorf("%s: packet %s cannot be decrypted:\n%s", file, number,
+					tshark(t, file, "-Y", "udp.port == 47700 && frame.number <= "+number, "-T", "fields", "-e", "frame.number",
+						"-e", "frame.time_relative", "-e", "ip.src", "-e", "ip.dst", "-e", "_ws.col.Info", "-e", "udp.payload"))
 			}
 		}
 		var text []byte
