@@ -200,6 +200,9 @@ func keysIn(t *testing.T, file string) (lines []string, key string) {
 			key = v
 		}
 	}
+	if !bytes.Contains(raw, []byte("traffic of the p2pchat node of alice (")) || !bytes.Contains(raw, []byte("\nwith bob (")) {
+		t.Errorf("%s does not say whose traffic it is", file)
+	}
 	if len(lines) == 0 || len(key) != 64 {
 		t.Fatalf("%s: %d lines of a key log, room key %q", file, len(lines), key)
 	}
