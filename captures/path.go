@@ -27,12 +27,20 @@ type newFile struct {
 	temp string // where it stands until commit; "" if under its name
 }
 
+// fileKind is what a file is, as its first bytes tell.
+type fileKind struct {
+	name string
+	is   func(head []byte) bool
+}
+
+var captureFile = fileKind{"capture", isCapture}
+
 // createFile makes a file of mode 0600 for path, owned by owner if there is
-// one. What is there already is replaced, at commit, only if it is a capture or
-// empty.
-func createFile(path string, owner *owner) (*newFile, error) {
+// one. What is there already is replaced, at commit, only if it is of the same
+// kind or empty.
+func createFile(path string, owner *owner, kind fileKind) (*newFile, error) {
 	f := &newFile{path: path}
-	err := replaceable(path)
+	err := replaceable(path, kind)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		f.File, err = os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
@@ -77,9 +85,9 @@ func (f *newFile) abandon() {
 	_ = os.Remove(name)
 }
 
-// replaceable is nil if a capture may replace what stands at path,
+// replaceable is nil if a file of a kind may replace what stands at path,
 // fs.ErrNotExist if nothing does.
-func replaceable(path string) error {
+func replaceable(path string, kind fileKind) error {
 	info, err := os.Lstat(path)
 	if err != nil {
 		return err
@@ -99,20 +107,21 @@ func replaceable(path string) error {
 		return err
 	}
 	defer f.Close()
-	magic := make([]byte, 4)
-	if _, err := io.ReadFull(f, magic); err != nil || !isCapture(magic) {
-		return usagef("%s exists and is not a capture: not replaced", path)
+	head := make([]byte, 64)
+	n, err := io.ReadFull(f, head)
+	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) || !kind.is(head[:n]) {
+		return usagef("%s exists and is not a %s: not replaced", path, kind.name)
 	}
 	return nil
 }
 
 // isCapture knows the first bytes of .pcap (micro- and nanoseconds, both byte
 // orders) and .pcapng.
-func isCapture(magic []byte) bool {
+func isCapture(head []byte) bool {
 	for _, known := range []string{
 		"\xa1\xb2\xc3\xd4", "\xd4\xc3\xb2\xa1", "\xa1\xb2\x3c\x4d", "\x4d\x3c\xb2\xa1", "\x0a\x0d\x0d\x0a",
 	} {
-		if bytes.Equal(magic, []byte(known)) {
+		if bytes.HasPrefix(head, []byte(known)) {
 			return true
 		}
 	}
