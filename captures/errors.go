@@ -69,10 +69,13 @@ func shellWord(s string) string {
 
 // writeError names the reason of a failed write in a way callers can branch on.
 func writeError(path string, err error) error {
-	for _, full := range []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG} {
-		if errors.Is(err, full) {
-			return fmt.Errorf("%w: capture stopped, what %s holds so far is readable (%v)", ErrDiskFull, path, err)
-		}
+	if isFull(err) {
+		return fmt.Errorf("%w: capture stopped, what %s holds so far is readable (%v)", ErrDiskFull, path, err)
 	}
 	return fmt.Errorf("write capture: %w", err)
+}
+
+// isFull: no room was left, for whatever reason.
+func isFull(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
 }

@@ -64,6 +64,7 @@ who gets the file. Without the right to capture it says how to get it (exit 7).`
 	_ = cmd.RegisterFlagCompletionFunc("with", func(cmd *cobra.Command, _ []string, word string) ([]cobra.Completion, cobra.ShellCompDirective) {
 		return a.peerNames(cmd.Context(), word), cobra.ShellCompDirectiveNoFileComp
 	})
+	cmd.AddCommand(a.captureReadCmd())
 	return cmd
 }
 
