@@ -133,8 +133,9 @@ type legend struct {
 }
 
 type tick struct {
-	At   float64
-	Text string
+	At     float64
+	Text   string
+	Anchor string // of the text: start, middle or end
 }
 
 const (
@@ -162,12 +163,16 @@ func (r *Report) plot() plot {
 	for i := range 3 {
 		part := float64(i+1) / 3
 		rate := float64(most) * part / time.Duration(each).Seconds()
-		p.Lines = append(p.Lines, tick{float64(p.Base) - height*part, size(uint64(rate)) + "/s"})
+		p.Lines = append(p.Lines, tick{float64(p.Base) - height*part, size(uint64(rate)) + "/s", "end"})
 	}
 	for i := range 5 {
 		part := float64(i) / 4
 		at := time.Duration(part * float64(each) * float64(len(total)))
-		p.Marks = append(p.Marks, tick{plotLeft + part*float64(p.Right-p.Left), Duration(at).String()})
+		anchor := "middle"
+		if i == 4 {
+			anchor = "end"
+		}
+		p.Marks = append(p.Marks, tick{plotLeft + part*float64(p.Right-p.Left), Duration(at).String(), anchor})
 	}
 	for i, c := range r.biggest() {
 		p.Legend = append(p.Legend, legend{X: plotLeft + i*200, Colour: i, Text: shorter(fmt.Sprintf("%d: %s–%s, %s", c.ID, c.Client.Label(), c.Server.Label(), c.Transport), 30)})
