@@ -33,7 +33,6 @@ type Line struct {
 	From         string `json:"from"` // username if the capture names it, else peer ID
 	To           string `json:"to"`   // "" in a room
 	Room         string `json:"room"` // "" between two people
-	Kind         string `json:"kind"`
 	Text         string `json:"text"`
 	Repeat       bool   `json:"repeat"` // seen before: gossip or sync brought it again
 }
@@ -41,6 +40,7 @@ type Line struct {
 // Protocol is a libp2p protocol that streams spoke.
 type Protocol struct {
 	Protocol      string `json:"protocol"`
+	Streams       int    `json:"streams"`
 	Packets       uint64 `json:"packets"`
 	Conversations []int  `json:"conversations"`
 }
@@ -48,6 +48,7 @@ type Protocol struct {
 const (
 	maxLines     = 2000
 	maxProtocols = 100
+	maxStreams   = 10000    // that are told apart
 	maxText      = 16 << 10 // bytes of one line, the longest that anybody may say
 	// decryptFor bounds how long tshark may take.
 	decryptFor = 5 * time.Minute
@@ -119,7 +120,8 @@ func findTshark() (string, error) {
 var asked = []string{
 	"frame.number", "frame.time_epoch", "ip.src", "ip.dst", "ipv6.src", "ipv6.dst",
 	"tcp.srcport", "tcp.dstport", "udp.srcport", "udp.dstport",
-	"p2pchat.text", "p2pchat.from", "p2pchat.to", "p2pchat.room", "p2pchat.kind", "p2pchat.repeat", "p2pchat.protocol",
+	"p2pchat.text", "p2pchat.from", "p2pchat.to", "p2pchat.room", "p2pchat.repeat.text", "p2pchat.repeat.from",
+	"p2pchat.protocol", "libp2p.stream",
 }
 
 // dissected is what tshark says of one packet (-T json with -e).
@@ -152,7 +154,7 @@ func decrypt(ctx context.Context, tshark, path, plugin string, conversations []*
 	args := []string{
 		"-X", "lua_script:" + plugin, "-r", path, "-n",
 		"-o", "tcp.reassemble_out_of_order:TRUE", "-o", "tcp.try_heuristic_first:TRUE", "-o", "udp.try_heuristic_first:TRUE",
-		"-Y", "p2pchat.text or p2pchat.protocol", "-T", "json",
+		"-Y", "p2pchat.text or p2pchat.repeat.text or p2pchat.protocol", "-T", "json",
 	}
 	for _, field := range asked {
 		args = append(args, "-e", field)
@@ -192,14 +194,15 @@ func (d *Decrypted) collect(r io.Reader, conversations []*Conversation) error {
 		}
 		return err
 	}
-	protocols := map[string]*Protocol{}
+	protocols, streams := map[string]*Protocol{}, map[stream]bool{}
 	for dec.More() {
 		var p dissected
 		if err := dec.Decode(&p); err != nil {
 			return err
 		}
 		conv := p.conversation(conversations)
-		for _, name := range p.Source.Layers["p2pchat.protocol"] {
+		ids := p.Source.Layers["libp2p.stream"]
+		for i, name := range p.Source.Layers["p2pchat.protocol"] {
 			use := protocols[name]
 			if use == nil {
 				if len(protocols) == maxProtocols {
@@ -212,6 +215,10 @@ func (d *Decrypted) collect(r io.Reader, conversations []*Conversation) error {
 			if conv > 0 && !slices.Contains(use.Conversations, conv) {
 				use.Conversations = append(use.Conversations, conv)
 			}
+			if i < len(ids) && len(streams) < maxStreams && !streams[stream{conv, ids[i], name}] {
+				streams[stream{conv, ids[i], name}] = true
+				use.Streams++
+			}
 		}
 		d.lines(p, conv)
 	}
@@ -222,36 +229,46 @@ func (d *Decrypted) collect(r io.Reader, conversations []*Conversation) error {
 	return nil
 }
 
-// lines takes the chat lines of one packet. A field that stands once holds for
-// all of them.
+// stream tells streams apart.
+type stream struct {
+	conversation int
+	id, protocol string
+}
+
+// lines takes the chat lines of one packet, and those that it repeats.
 func (d *Decrypted) lines(p dissected, conv int) {
-	texts := p.Source.Layers["p2pchat.text"]
 	frame, _ := strconv.ParseUint(p.first("frame.number"), 10, 64)
-	field := func(name string, i int) string {
-		v := p.Source.Layers[name]
-		switch {
-		case len(v) == len(texts):
-			return v[i]
-		case len(v) > 0:
-			return v[0]
+	at := epoch(p.first("frame.time_epoch"))
+	for _, of := range []struct {
+		field  string
+		repeat bool
+	}{{"p2pchat.", false}, {"p2pchat.repeat.", true}} {
+		texts := p.Source.Layers[of.field+"text"]
+		for i, text := range texts {
+			if len(d.Lines) == maxLines {
+				d.Left++
+				continue
+			}
+			l := Line{
+				Time: at, Frame: frame, Conversation: conv, Repeat: of.repeat,
+				From: p.nth(of.field+"from", i, len(texts)), Text: text[:min(len(text), maxText)],
+			}
+			if !of.repeat {
+				l.To, l.Room = p.nth("p2pchat.to", i, len(texts)), p.nth("p2pchat.room", i, len(texts))
+			}
+			d.Lines = append(d.Lines, l)
 		}
-		return ""
-	}
-	for i, text := range texts {
-		if len(d.Lines) == maxLines {
-			d.Left++
-			continue
-		}
-		d.Lines = append(d.Lines, Line{
-			Time: epoch(p.first("frame.time_epoch")), Frame: frame, Conversation: conv,
-			From: field("p2pchat.from", i), To: field("p2pchat.to", i), Room: field("p2pchat.room", i),
-			Kind: field("p2pchat.kind", i), Text: text[:min(len(text), maxText)], Repeat: yes(field("p2pchat.repeat", i)),
-		})
 	}
 }
 
-// yes reads a boolean field, which versions print differently.
-func yes(v string) bool { return v == "1" || strings.EqualFold(v, "true") }
+// nth is the i-th value of a field of which there are n; "" if there are not n,
+// since then nobody can tell which is whose.
+func (d dissected) nth(field string, i, n int) string {
+	if v := d.Source.Layers[field]; len(v) == n {
+		return v[i]
+	}
+	return ""
+}
 
 // epoch reads seconds since 1970 with a fraction, or RFC 3339, as newer
 // versions print it.

@@ -14,8 +14,8 @@ import (
 
 	"p2pchat/captures"
 	"p2pchat/captures/report"
+	"p2pchat/captures/wireshark"
 	"p2pchat/cmd/p2pchat/internal/term"
-	"p2pchat/node/api"
 )
 
 func (a *app) captureReadCmd() *cobra.Command {
@@ -285,10 +285,10 @@ func (p *reportPrinter) chat(r *report.Report) {
 		p.line("%s", line)
 	}
 	if len(d.Protocols) > 0 {
-		p.title("Protocols inside (packets, conversations)")
-		t := &term.Table{}
+		p.title("Protocols inside")
+		t := &term.Table{Header: []string{"PROTOCOL", "STREAMS", "PACKETS", "CONVERSATIONS"}}
 		for _, use := range d.Protocols {
-			t.Rows = append(t.Rows, []string{use.Protocol, fmt.Sprint(use.Packets), strings.Trim(fmt.Sprint(use.Conversations), "[]")})
+			t.Rows = append(t.Rows, []string{use.Protocol, fmt.Sprint(use.Streams), fmt.Sprint(use.Packets), strings.Trim(fmt.Sprint(use.Conversations), "[]")})
 		}
 		p.table(t)
 	}
@@ -297,15 +297,12 @@ func (p *reportPrinter) chat(r *report.Report) {
 
 // decrypt asks tshark, with the plugin in a file of the moment.
 func (a *app) decrypt(ctx context.Context, r *report.Report, name string) error {
-	if a.deps.Plugin == nil {
-		return nil
-	}
 	f, err := os.CreateTemp("", "p2pchat-*.lua")
 	if err != nil {
-		return api.Errorf(api.CodeInternal, "make a file for the plugin: %w", err)
+		return fmt.Errorf("make a file for the plugin: %w", err)
 	}
 	defer os.Remove(f.Name())
-	_, err = f.Write(a.deps.Plugin)
+	_, err = f.Write(wireshark.Plugin)
 	if err := first(err, f.Close()); err != nil {
 		return fmt.Errorf("make a file for the plugin: %w", err)
 	}

@@ -29,9 +29,6 @@ type Deps struct {
 	Demo func(ctx context.Context, opts DemoOptions) (DemoResult, error)
 	// Capture runs a capture; nil means captures.Run.
 	Capture func(ctx context.Context, opts captures.Options) (captures.Stats, error)
-	// Plugin is the text of the Wireshark plugin, which reads what stands inside
-	// the encryption.
-	Plugin []byte
 }
 
 // CreateFunc makes the account; an empty password means none.
