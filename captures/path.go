@@ -27,12 +27,20 @@ type newFile struct {
 	temp string // where it stands until commit; "" if under its name
 }
 
+// fileKind is what a file is, as its first bytes tell.
+type fileKind struct {
+	name string
+	is   func(head []byte) bool
+}
+
+var captureFile = fileKind{"capture", isCapture}
+
 // createFile makes a file of mode 0600 for path, owned by owner if there is
-// one. What is there already is replaced, at commit, only if it is a capture or
-// empty.
-func createFile(path string, owner *owner) (*newFile, error) {
+// one. What is there already is replaced, at commit, only if it is of the same
+// kind or empty.
+func createFile(path string, owner *owner, kind fileKind) (*newFile, error) {
 	f := &newFile{path: path}
-	err := replaceable(path, "a capture", isCapture)
+	err := replaceable(path, kind)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		f.File, err = os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
@@ -73,10 +81,10 @@ func (f *newFile) giveTo(owner *owner) error {
 // WriteFile makes a file of mode 0600 that stands under its name only when write
 // has written all of it; under sudo it belongs to the user who called sudo.
 // What exists is replaced only if it is empty or ours says of its beginning (up
-// to 256 bytes) that it is one of the same kind, which kind names; symbolic
+// to 64 bytes) that it is one of the same kind, which kind names; symbolic
 // links are not followed. Errors: [UsageError], [ErrDiskFull], others.
 func WriteFile(path, kind string, ours func(head []byte) bool, write func(io.Writer) error) error {
-	if err := replaceable(path, kind, ours); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := replaceable(path, fileKind{kind, ours}); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	f := &newFile{path: path}
@@ -128,7 +136,7 @@ func (f *newFile) abandon() {
 
 // replaceable is nil if a file of a kind may replace what stands at path,
 // fs.ErrNotExist if nothing does.
-func replaceable(path, kind string, ours func(head []byte) bool) error {
+func replaceable(path string, kind fileKind) error {
 	info, err := os.Lstat(path)
 	if err != nil {
 		return err
@@ -148,10 +156,10 @@ func replaceable(path, kind string, ours func(head []byte) bool) error {
 		return err
 	}
 	defer f.Close()
-	head := make([]byte, 256)
+	head := make([]byte, 64)
 	n, err := io.ReadFull(f, head)
-	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) || !ours(head[:n]) {
-		return usagef("%s exists and is not %s: not replaced", path, kind)
+	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) || !kind.is(head[:n]) {
+		return usagef("%s exists and is not a %s: not replaced", path, kind.name)
 	}
 	return nil
 }

@@ -56,6 +56,7 @@ type Node struct {
 	delivery *delivery
 	notices  *notices
 	twins    *twins
+	secrets  *secrets
 	self     *self
 
 	roomFiles *roomFiles
@@ -94,7 +95,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 	}
 	n := &Node{
 		cfg: cfg, key: cfg.Key, log: cfg.Logger.With("component", "node"),
-		hub: newHub(), notices: newNotices(), roomsDue: newMailbox[event.Conversation](), again: newMailbox[toldAgain](), asked: newMailbox[*event.Event](), due: make(chan struct{}, 1), done: make(chan struct{}),
+		hub: newHub(), secrets: newSecrets(), notices: newNotices(), roomsDue: newMailbox[event.Conversation](), again: newMailbox[toldAgain](), asked: newMailbox[*event.Event](), due: make(chan struct{}, 1), done: make(chan struct{}),
 	}
 	n.ctx, n.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	if err := n.open(ctx); err != nil {
@@ -127,7 +128,7 @@ func (n *Node) openParts(ctx context.Context) error {
 		return err
 	}
 	n.host, err = p2phost.New(p2phost.Config{
-		Key: n.key.Libp2p(), Version: n.cfg.Version, Listen: n.cfg.Listen, Only: n.cfg.Only, Log: n.cfg.Logger,
+		Key: n.key.Libp2p(), Version: n.cfg.Version, Listen: n.cfg.Listen, Only: n.cfg.Only, KeepKeys: n.cfg.Recorded, Log: n.cfg.Logger,
 		LocalAddrs: func() []netip.Addr { return discovery.LocalAddrs(n.cfg.Interfaces) }, Options: n.cfg.Seams.Host,
 	})
 	if err != nil {
@@ -391,6 +392,7 @@ func (n *Node) rosterChanged(id peer.ID) {
 	n.telling.Lock()
 	defer n.telling.Unlock()
 	if row, ok := n.peerRow(id); ok {
+		n.secrets.tell(personSecret(id, row.Name))
 		n.hub.publish(api.Change{Type: api.ChangePeer, Peer: &row})
 		if !n.convs.has(id) { // whoever is met can be talked to
 			n.publishConversation(summary{peer: id, id: event.Direct(n.key.ID(), id)})

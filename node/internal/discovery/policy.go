@@ -163,6 +163,8 @@ type policy struct {
 	dials int
 	stray reflector
 	out   []command
+
+	reopened time.Time // connections opened before are to be opened anew
 }
 
 // command is something the policy wants done.

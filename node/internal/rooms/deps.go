@@ -216,6 +216,9 @@ type Handler interface {
 	MemberChanged(room event.Conversation, m Member, gone bool)
 	// Delivered: somebody else has committed our log k up to h.
 	Delivered(room event.Conversation, k event.LogKey, h event.Head)
+	// Keyed: these keys of epochs are held from now on. They open all that is said
+	// under them.
+	Keyed(room event.Conversation, s Scene, keys map[event.ID]envelope.Key)
 	// Failed: events could not be committed.
 	Failed(room event.Conversation, err error)
 }

@@ -47,7 +47,7 @@ func (a *app) captureRead(ctx context.Context, name, html string) error {
 		return err
 	}
 	if html != "" {
-		if err := captures.WriteFile(html, "a report of p2pchat", report.IsPage, r.HTML); err != nil {
+		if err := captures.WriteFile(html, "report of p2pchat", report.IsPage, r.HTML); err != nil {
 			return captureError(err)
 		}
 		a.notef("the report is in %s", html)

@@ -11,15 +11,17 @@ import (
 
 // recording is a capture that runs.
 type recording struct {
-	cancel context.CancelFunc
-	ended  chan error // 1: its end is told once
+	secrets *secrets
+	cancel  context.CancelFunc
+	ended   chan error // 1: its end is told once
 }
 
 // record begins the capture: what the nodes send from now on will be in it. ctx
 // bounds the beginning only.
 func (s *stage) record(ctx context.Context, o Options) (*recording, error) {
+	keys := newSecrets()
 	c, err := captures.Open(ctx, captures.Options{
-		Path: o.File, Target: s.target(), Interfaces: []string{s.loopback},
+		Path: o.File, Target: s.target(), Interfaces: []string{s.loopback}, Secrets: keys.all,
 		Application: "p2pchat " + o.Version,
 		Comment:     "p2pchat demo: client and server find each other and talk, first over TCP, then over QUIC",
 		Notice:      func(n captures.Notice) { o.Progress(n.Text) },
@@ -28,7 +30,7 @@ func (s *stage) record(ctx context.Context, o Options) (*recording, error) {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	r := &recording{cancel: cancel, ended: make(chan error, 1)}
+	r := &recording{secrets: keys, cancel: cancel, ended: make(chan error, 1)}
 	go func() { // ends when stop cancels, or the file cannot be written
 		_, err := c.Run(ctx)
 		r.ended <- err

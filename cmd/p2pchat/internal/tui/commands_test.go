@@ -124,12 +124,12 @@ func TestCapture(t *testing.T) {
 		anna := apitest.NewLAN().Join("anna")
 		var files []string
 		fail := errors.New("no permission: run with sudo")
-		h := newHarness(t, anna, 100, 24, Options{Capture: func(ctx context.Context, file string, tell func(string)) (string, error) {
+		h := newHarness(t, anna, 100, 24, Options{Capture: func(ctx context.Context, file string, _ bool, tell func(string)) (string, error) {
 			files = append(files, file)
 			if file == "/forbidden.pcap" {
 				return "", fail
 			}
-			return untilStopped(ctx, file, tell)
+			return untilStopped(ctx, file, false, tell)
 		}})
 		h.settle()
 		h.enter("/stop-capture")
