@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strconv"
@@ -59,8 +60,12 @@ const (
 // cannot be, it adds a note that says why; the report is good without.
 func (r *Report) Decrypt(ctx context.Context, path, plugin string) {
 	tshark, err := findTshark()
+	keyLog := ""
+	if r.Format == "pcap" {
+		keyLog = keyLogBeside(path)
+	}
 	switch {
-	case !r.Keys:
+	case !r.Keys && keyLog == "":
 		r.note("The file carries no keys, so what was said in it stays encrypted (capture with --secrets to have them).")
 		return
 	case err != nil:
@@ -69,7 +74,7 @@ func (r *Report) Decrypt(ctx context.Context, path, plugin string) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, decryptFor)
 	defer cancel()
-	d, err := decrypt(ctx, tshark, path, plugin, r.Conversations)
+	d, err := decrypt(ctx, tshark, path, keyLog, plugin, r.Conversations)
 	if err != nil {
 		r.note(fmt.Sprintf("tshark could not show what was said: %v.", err))
 	}
@@ -77,6 +82,19 @@ func (r *Report) Decrypt(ctx context.Context, path, plugin string) {
 		r.Decrypted = d
 		r.addLines(d)
 	}
+}
+
+// keyLogBeside is the file that package captures puts the keys of a .pcap into,
+// which has no place for them; "" if there is none.
+func keyLogBeside(path string) string {
+	name, err := filepath.Abs(strings.TrimSuffix(path, filepath.Ext(path)) + ".keylog")
+	if err != nil {
+		return ""
+	}
+	if info, err := os.Stat(name); err != nil || !info.Mode().IsRegular() {
+		return ""
+	}
+	return name
 }
 
 func (r *Report) note(sentence string) { r.Notes = append(r.Notes, sentence) }
@@ -139,7 +157,7 @@ func (d dissected) first(field string) string {
 }
 
 // decrypt may return a part together with an error.
-func decrypt(ctx context.Context, tshark, path, plugin string, conversations []*Conversation) (*Decrypted, error) {
+func decrypt(ctx context.Context, tshark, path, keyLog, plugin string, conversations []*Conversation) (*Decrypted, error) {
 	// A home of its own: the user's preferences must not change the outcome, and
 	// a plugin that he installed would be there twice.
 	home, err := os.MkdirTemp("", "p2pchat-tshark-")
@@ -155,6 +173,9 @@ func decrypt(ctx context.Context, tshark, path, plugin string, conversations []*
 		"-X", "lua_script:" + plugin, "-r", path, "-n",
 		"-o", "tcp.reassemble_out_of_order:TRUE", "-o", "tcp.try_heuristic_first:TRUE", "-o", "udp.try_heuristic_first:TRUE",
 		"-Y", "p2pchat.text or p2pchat.repeat.text or p2pchat.protocol", "-T", "json",
+	}
+	if keyLog != "" {
+		args = append(args, "-o", "tls.keylog_file:"+keyLog)
 	}
 	for _, field := range asked {
 		args = append(args, "-e", field)
@@ -307,13 +328,13 @@ func (d dissected) conversation(all []*Conversation) int {
 	return found
 }
 
-// version is the first line of what tshark says of itself.
+// version is "tshark" and its version number.
 func version(ctx context.Context, tshark string) string {
 	out, _ := exec.CommandContext(ctx, tshark, "--version").Output()
-	line, _, _ := strings.Cut(string(out), "\n")
-	line, _, _ = strings.Cut(line, " (")
-	return strings.TrimSpace(strings.TrimSuffix(line, "."))
+	return strings.TrimSpace("tshark " + versionNumber.FindString(string(out)))
 }
+
+var versionNumber = regexp.MustCompile(`\d+\.\d+\.\d+`)
 
 // tail keeps the last few KiB that are written to it.
 type tail struct{ b []byte }

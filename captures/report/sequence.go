@@ -37,7 +37,7 @@ type arrow struct {
 // At most so many rows of each kind, so that what repeats itself does not push
 // out what is said.
 var shownOfKind = map[Kind]int{
-	KindQuestion: 8, KindAnswer: 12, KindOpen: 40, KindSecure: 30, KindData: 20,
+	KindQuestion: 12, KindAnswer: 12, KindOpen: 40, KindSecure: 30, KindData: 20,
 	KindRetransmit: 15, KindClose: 20, KindChat: 60, KindRepeat: 10,
 }
 

@@ -270,15 +270,16 @@ func (p *reportPrinter) chat(r *report.Report) {
 	}
 	p.title("What was said (decrypted by " + term.Clean(d.Tool) + ")")
 	for _, l := range d.Lines {
-		to := l.To
-		if l.Room != "" {
-			to = "#" + l.Room
+		to := ""
+		switch {
+		case l.Repeat:
+			to = " (once more)"
+		case l.Room != "":
+			to = " → #" + l.Room
+		case l.To != "":
+			to = " → " + l.To
 		}
-		repeat := ""
-		if l.Repeat {
-			repeat = " (repeated)"
-		}
-		line := fmt.Sprintf("%s  %s → %s%s: %s", l.Time.Local().Format("15:04:05.000"), l.From, dash(to), repeat, l.Text)
+		line := fmt.Sprintf("%s  %s%s: %s", l.Time.Local().Format("15:04:05.000"), l.From, to, l.Text)
 		if p.columns > 0 {
 			line = term.Truncate(term.Clean(line), p.columns)
 		}
