@@ -77,8 +77,16 @@
 //
 // Linux: packet sockets with a memory-mapped ring (TPACKET_V3) of 16 MiB per
 // interface, without cgo; needs CAP_NET_RAW and nothing more (a ring is not
-// bound by net.core.rmem_max, as a socket's receive buffer would be). Other
-// systems: [ErrUnsupported].
+// bound by net.core.rmem_max, as a socket's receive buffer would be).
+//
+// macOS and the BSDs: BPF devices, by github.com/google/gopacket/bsdbpf. Nothing
+// is filtered in the kernel, and frames that it had no room for are not counted.
+// Windows on amd64: Npcap, by github.com/google/gopacket/pcap, with the kernel's
+// filter. On both, packets of the loopback interface are recorded as bare IP, and
+// the direction of packets is not known. These are compiled and what they share
+// with Linux is tested; they have not been run.
+//
+// Other systems, Windows on arm64 among them: [ErrUnsupported].
 //
 // # Concurrency
 //

@@ -45,21 +45,70 @@ func createFile(path string, owner *owner, kind fileKind) (*newFile, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		f.File, err = os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	case err == nil:
-		f.File, err = os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*") // 0600 too
-		if err == nil {
-			f.temp = f.File.Name()
-		}
+		err = f.beside()
 	}
 	if err != nil {
 		return nil, err
 	}
-	if owner != nil {
-		if err := f.Chown(owner.uid, owner.gid); err != nil {
-			f.abandon()
-			return nil, fmt.Errorf("give %s to the user who called sudo: %w", path, err)
-		}
+	if err := f.giveTo(owner); err != nil {
+		return nil, err
 	}
 	return f, nil
+}
+
+// beside opens the file under a temporary name in the same directory.
+func (f *newFile) beside() (err error) {
+	f.File, err = os.CreateTemp(filepath.Dir(f.path), "."+filepath.Base(f.path)+".*") // 0600 too
+	if err == nil {
+		f.temp = f.File.Name()
+	}
+	return err
+}
+
+// giveTo makes owner, if there is one, the file's owner. If it cannot, no file
+// is left.
+func (f *newFile) giveTo(owner *owner) error {
+	if owner == nil {
+		return nil
+	}
+	if err := f.Chown(owner.uid, owner.gid); err != nil {
+		f.abandon()
+		return fmt.Errorf("give %s to the user who called sudo: %w", f.path, err)
+	}
+	return nil
+}
+
+// WriteFile makes a file of mode 0600 that stands under its name only when write
+// has written all of it; under sudo it belongs to the user who called sudo.
+// What exists is replaced only if it is empty or ours says of its beginning (up
+// to 64 bytes) that it is one of the same kind, which kind names; symbolic
+// links are not followed. Errors: [UsageError], [ErrDiskFull], others.
+func WriteFile(path, kind string, ours func(head []byte) bool, write func(io.Writer) error) error {
+	if err := replaceable(path, fileKind{kind, ours}); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	f := &newFile{path: path}
+	if err := f.beside(); err != nil {
+		return err
+	}
+	if err := f.giveTo(sudoOwner(os.Geteuid(), os.Getenv)); err != nil {
+		return err
+	}
+	err := write(f)
+	if err == nil {
+		err = f.Close()
+	}
+	if err == nil {
+		err = f.commit()
+	}
+	if err != nil {
+		f.abandon()
+		if isFull(err) {
+			err = fmt.Errorf("%w (%v)", ErrDiskFull, err)
+		}
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	return nil
 }
 
 // commit puts the file under its name. Renaming replaces the name, never what a
@@ -94,7 +143,7 @@ func replaceable(path string, kind fileKind) error {
 	}
 	switch {
 	case info.Mode()&fs.ModeSymlink != 0:
-		return usagef("%s is a symbolic link and captures don't follow those: name the file that you mean", path)
+		return usagef("%s is a symbolic link, and those are not followed here: name the file that you mean", path)
 	case info.IsDir():
 		return usagef("%s is a directory", path)
 	case !info.Mode().IsRegular():

@@ -96,7 +96,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 	}
 	n := &Node{
 		cfg: cfg, key: cfg.Key, log: cfg.Logger.With("component", "node"),
-hub: newHub(), secrets: newSecrets(), notices: newNotices(), clocks: newClocks(), roomsDue: newMailbox[event.Conversation](),
+		hub: newHub(), secrets: newSecrets(), notices: newNotices(), clocks: newClocks(), roomsDue: newMailbox[event.Conversation](),
 		again: newMailbox[toldAgain](), asked: newMailbox[*event.Event](), due: make(chan struct{}, 1), done: make(chan struct{}),
 	}
 	n.ctx, n.cancel = context.WithCancel(context.WithoutCancel(ctx))

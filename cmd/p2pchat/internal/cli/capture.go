@@ -73,6 +73,7 @@ is said later. The keys of a .pcap go into a file beside it that ends in .keylog
 	_ = cmd.RegisterFlagCompletionFunc("with", func(cmd *cobra.Command, _ []string, word string) ([]cobra.Completion, cobra.ShellCompDirective) {
 		return a.peerNames(cmd.Context(), word), cobra.ShellCompDirectiveNoFileComp
 	})
+	cmd.AddCommand(a.captureReadCmd(), a.capturePluginCmd())
 	return cmd
 }
 
