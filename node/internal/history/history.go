@@ -195,7 +195,7 @@ func (l *Ledger) Ingest(ctx context.Context, conv event.Conversation, events []*
 				return err
 			}
 			if fresh {
-				merged = merged.Merge(e.Time, now)
+				merged = l.merge(merged, e, now)
 			}
 		}
 		if merged == clock {
@@ -253,4 +253,14 @@ func (l *Ledger) Retire(ctx context.Context, conv event.Conversation, log event.
 		return fmt.Errorf("retire our log: %w", err)
 	}
 	return nil
+}
+
+// merge is our clock after e. What we said ourselves, in a log that was lost or on
+// another machine, is believed whatever its date: what we say next has to come after
+// it, or a join would not count beside a leave that was dated ahead.
+func (l *Ledger) merge(clock event.Time, e *event.Event, now time.Time) event.Time {
+	if e.Author == l.self {
+		return max(clock, e.Time)
+	}
+	return clock.Merge(e.Time, now)
 }

@@ -159,7 +159,7 @@ func (l *Ledger) CommitRoom(ctx context.Context, id event.Conversation, b RoomBa
 				return err
 			}
 			if fresh {
-				merged = merged.Merge(e.Time, at)
+				merged = l.merge(merged, e, at)
 			}
 		}
 		settled, err := l.commitMessages(tx, id, b, at, &merged)
@@ -220,7 +220,7 @@ func (l *Ledger) commitMessages(tx Tx, id event.Conversation, b RoomBatch, at ti
 		}
 		if fresh {
 			settled[e.ID] = true
-			*clock = clock.Merge(e.Time, at)
+			*clock = l.merge(*clock, e, at)
 		}
 	}
 	return settled, nil

@@ -373,6 +373,19 @@ func TestClockFarAhead(t *testing.T) {
 	}
 }
 
+// TestOwnPastIsBelieved: what another copy of ours said comes before what we say
+// next, however wrong its clock was: of a leave and a join the later one counts.
+func TestOwnPastIsBelieved(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	id := b.found(t)
+	far := theirs(t, 1, 7, id, 1, time.Now().Add(24*time.Hour))
+	b.commit(t, id, history.RoomBatch{Messages: far, Verdicts: visible(far)})
+	if e := b.append(t, id, say(id))[0]; e.Time <= far[0].Time {
+		t.Errorf("ours is at %v, what we said before at %v", e.Time.Wall(), far[0].Time.Wall())
+	}
+}
+
 // TestOwnLogRetires: an event of our log that we lack is another copy's.
 func TestOwnLogRetires(t *testing.T) {
 	t.Parallel()
