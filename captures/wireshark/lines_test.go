@@ -53,6 +53,13 @@ func TestLines(t *testing.T) {
 						t.Errorf("in %d passes read\n%.500q\nwant\n%.500q", passes, got, want)
 					}
 				}
+				if size == 17 {
+					shows(t, file, `multistream.message == "/tls/1.0.0"`, []string{"frame.number", "multistream.message"},
+						"5 /multistream/1.0.0|/tls/1.0.0", "8 /tls/1.0.0")
+					if parts := rows(t, file, "libp2p.reassembled_in == 95", 2, "libp2p.fragment"); len(parts) == 0 || parts[0][0] != "17" {
+						t.Errorf("parts of the first TLS record: %q", parts)
+					}
+				}
 				if bad := rows(t, file, "p2pchat.undissected || p2pchat.repeat || libp2p.waiting || _ws.malformed || _ws.lua.error", 1, "frame.number"); len(bad) > 0 {
 					t.Errorf("packets with what should not be: %v", bad)
 				}

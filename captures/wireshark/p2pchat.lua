@@ -45,8 +45,8 @@
 --   yamux.{version, type, flags, flags.syn, flags.ack, flags.fin, flags.rst, stream, length}
 --   libp2p.stream           number of a stream, of yamux or QUIC; libp2p.stream.offset where
 --                           the bytes of this packet stand in it
---   libp2p.message.length   of a message; libp2p.fragment bytes of one that ends later, and
---                           libp2p.reassembled_in where
+--   libp2p.message.length   of a message; libp2p.fragment bytes of one, or of a TLS record,
+--                           that ends later, and libp2p.reassembled_in where
 --   libp2p.waiting          bytes that come after others which are missing so far
 --   libp2p.duplicate        bytes that an earlier packet had
 --   libp2p_ping.payload
@@ -1061,7 +1061,7 @@ number("p2pchat.undissected", "Undissected bytes", "Of a stream, that nothing he
 
 F["libp2p.stream"] = ProtoField.uint64("libp2p.stream", "Stream", base.DEC)
 F["libp2p.stream.offset"] = ProtoField.uint64("libp2p.stream.offset", "Offset", base.DEC)
-number("libp2p.fragment", "Part of a message, bytes")
+number("libp2p.fragment", "Bytes of a part")
 F["libp2p.reassembled_in"] = ProtoField.framenum("libp2p.reassembled_in", "Reassembled in", base.NONE)
 number("libp2p.waiting", "Bytes that wait for earlier ones", "What should have come before is later in the capture, or missing")
 number("libp2p.duplicate", "Bytes seen before")
@@ -2224,6 +2224,12 @@ local HELD = 16 * 1024 * 1024 -- bytes that wait for missing ones, per direction
 local tls = Dissector.get("tls")
 local streamField, seqField, payloadField = Field.new("tcp.stream"), Field.new("tcp.seq"), Field.new("tcp.payload")
 
+-- begins tells whether bytes are the preamble, or enough of its beginning to be
+-- nothing else.
+local function begins(s)
+  return #s >= 5 and s:sub(1, #PREAMBLE) == PREAMBLE:sub(1, #s)
+end
+
 -- accept appends bytes that are next, and returns what multistream messages and
 -- whole TLS records that makes.
 local function accept(dir, bytes, found)
@@ -2283,10 +2289,10 @@ local function release(dir, found)
   end
 end
 
--- segment takes a segment and returns what is found by it.
-local function segment(dir, seq, s)
+-- segment takes a segment of a frame and returns what is found by it.
+local function segment(dir, seq, s, frame)
   local found = {}
-  if dir.mode == "negotiate" and not dir.next and s:sub(1, #PREAMBLE) == PREAMBLE then dir.next = seq end
+  if dir.mode == "negotiate" and not dir.next and begins(s) then dir.next = seq end
   local ahead = dir.next and (seq - dir.next) % 2 ^ 32 or 0
   -- TLS begins with a handshake in the clear, which can be told from all else.
   if dir.mode == "negotiate" and (not dir.next or ahead > 0 and ahead < 2 ^ 31) and s:find("^\22\3[\1-\4]") then
@@ -2308,9 +2314,16 @@ local function segment(dir, seq, s)
   local fresh, rest = s:sub(old + 1), #dir.rest
   accept(dir, fresh, found)
   -- Where all of it is whole records, they are shown where they stand.
-  if old == 0 and rest == 0 and not found.token and not found[1] and found.records and #found.records == #s then found.here = true end
+  if old == 0 and rest == 0 and not found[1] and found.records and #found.records == #s then found.here = true end
   release(dir, found)
   if found.records and #found.records ~= #s then found.here = nil end
+  if found.records == "" then
+    found.fragment = #fresh
+    dir.fragments[#dir.fragments + 1] = found
+  elseif found.records then
+    for _, f in ipairs(dir.fragments) do f.whole = frame end
+    dir.fragments = {}
+  end
   return found
 end
 
@@ -2318,7 +2331,7 @@ local function direction(stream, speaker)
   local c = P.connection("tcp " .. stream)
   local dir = c.dirs[speaker]
   if not dir then
-    dir = {mode = "negotiate", rest = "", held = {}, heldBytes = 0}
+    dir = {mode = "negotiate", rest = "", held = {}, heldBytes = 0, fragments = {}}
     c.dirs[speaker] = dir
   end
   return dir
@@ -2351,7 +2364,7 @@ function P.protos.tls.dissector(tvb, pinfo, tree)
   local known = S.segments[pinfo.number]
   if not known then
     if stream and #seqs > 0 then
-      known = segment(direction(tostring(stream.value), P.speaker(pinfo)), seqs[#seqs].value, tvb:raw())
+      known = segment(direction(tostring(stream.value), P.speaker(pinfo)), seqs[#seqs].value, tvb:raw(), pinfo.number)
     else
       known = {plain = true}
     end
@@ -2373,8 +2386,13 @@ function P.protos.tls.dissector(tvb, pinfo, tree)
   elseif found.records and #found.records > 0 then
     tls:call(ByteArray.new(found.records, true):tvb("TLS records"), pinfo, tree)
   end
-  if found.waiting or found.duplicate or found.lost then
+  if found.waiting or found.duplicate or found.lost or found.fragment then
     local sub = tree:add(P.protos.libp2p, tvb:range())
+    if found.fragment then
+      sub:append_text(", part of a TLS record")
+      sub:add(P.fields["libp2p.fragment"], found.fragment)
+      if found.whole then sub:add(P.fields["libp2p.reassembled_in"], found.whole):set_generated() end
+    end
     if found.waiting then
       sub:add(P.fields["libp2p.waiting"], found.waiting)
       sub:add_proto_expert_info(P.experts.note_gap)
@@ -2402,7 +2420,7 @@ function P.missed(pinfo, tree)
 end
 
 P.protos.tls:register_heuristic("tcp", function(tvb, pinfo, tree)
-  if tvb:len() < #PREAMBLE or tvb:raw(0, #PREAMBLE) ~= PREAMBLE then return false end
+  if not begins(tvb:raw()) then return false end
   pinfo.conversation = P.protos.tls
   P.protos.tls.dissector(tvb, pinfo, tree)
   return true
