@@ -56,8 +56,8 @@ func TestLines(t *testing.T) {
 				if size == 17 {
 					shows(t, file, `multistream.message == "/tls/1.0.0"`, []string{"frame.number", "multistream.message"},
 						"5 /multistream/1.0.0|/tls/1.0.0", "8 /tls/1.0.0")
-					if parts := rows(t, file, "libp2p.reassembled_in == 95", 2, "libp2p.fragment"); len(parts) == 0 || parts[0][0] != "17" {
-						t.Errorf("parts of the first TLS record: %q", parts)
+					if parts := rows(t, file, "libp2p.fragment == 17 && libp2p.reassembled_in", 2, "frame.number"); len(parts) < 100 {
+						t.Errorf("%d parts of TLS records", len(parts))
 					}
 				}
 				if bad := rows(t, file, "p2pchat.undissected || p2pchat.repeat || libp2p.waiting || _ws.malformed || _ws.lua.error", 1, "frame.number"); len(bad) > 0 {
