@@ -57,7 +57,7 @@ demo: build ## two nodes on this machine, the dialogue, a capture
 	dist/p2pchat demo
 
 cross: ## build for every supported platform into dist/
-	@set -e; for t in linux/amd64 linux/arm64 darwin/arm64 windows/amd64; do \
+	@set -e; for t in linux/amd64 linux/arm64 darwin/arm64 freebsd/amd64 windows/amd64 windows/arm64; do \
 		ext=; case $$t in windows/*) ext=.exe;; esac; \
 		out=dist/p2pchat-$${t%/*}-$${t#*/}$$ext; echo $$out; \
 		GOOS=$${t%/*} GOARCH=$${t#*/} $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $$out ./cmd/p2pchat; done

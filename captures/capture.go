@@ -38,10 +38,13 @@ type Capture struct {
 	batches   chan batch
 	changed   chan struct{} // 1: one pending look at the interfaces is enough
 	refreshed chan refresh  // 1: one Refresh runs at a time and must not wait for us
+	secrets   chan told     // 0: what is told is taken when it is written next
+	told      bool          // something was
 	asking    bool          // a Refresh runs
 	asked     time.Time
 	complaint string // the last error of Refresh, to tell it once
 	workers   sync.WaitGroup
+	listening sync.WaitGroup // for secrets, longer than they
 }
 
 // source is an open interface.
@@ -109,6 +112,11 @@ func open(ctx context.Context, opts Options, sys system) (*Capture, error) {
 		batches:       make(chan batch, 64),
 		changed:       make(chan struct{}, 1),
 		refreshed:     make(chan refresh, 1),
+		secrets:       make(chan told),
+		queue:         queue{hold: holdFor},
+	}
+	if opts.Secrets != nil {
+		c.queue.hold = holdSecrets
 	}
 	c.ports = newPortSet(c.target)
 	c.sink = c.newSink()
@@ -117,6 +125,7 @@ func open(ctx context.Context, opts Options, sys system) (*Capture, error) {
 		if c.stream != nil {
 			_ = c.stream.Close()
 		}
+		c.sink.discardKeyLog()
 		return nil, err
 	}
 	return c, nil
@@ -139,6 +148,13 @@ func (c *Capture) openAll(ctx context.Context) (err error) {
 		}
 		c.sink.out = c.stream
 	}
+	if c.plan.classic && c.opts.Secrets != nil {
+		if err := c.sink.openKeyLog(c.opts.Application); err != nil {
+			return err
+		}
+		c.opts.notice(NoticeSecrets, "", "the keys go into %s (wireshark -o tls.keylog_file:%s …); those of rooms and the names of people need a .pcapng",
+			c.sink.keyLog.path, c.sink.keyLog.path)
+	}
 	return c.sink.start()
 }
 
@@ -153,6 +169,8 @@ func (c *Capture) newSink() *sink {
 		known:  c.target.Names,
 		enc:    pcapng{application: c.opts.Application, comment: c.opts.Comment, os: c.sys.name()},
 	}
+	// Half of a file of a ring at most is for what it takes to read the rest.
+	s.keys.limit, s.comments.limit = int(c.opts.Ring.Size/4), int(c.opts.Ring.Size/4)
 	if c.plan.classic {
 		s.enc = pcap{}
 	}
@@ -290,7 +308,7 @@ func (c *Capture) closeTaps() {
 }
 
 func (c *Capture) closeFile() error {
-	err := c.sink.finish()
+	err := errors.Join(c.sink.finish(), c.sink.closeKeyLog())
 	if c.stream != nil {
 		err = errors.Join(err, c.stream.Close())
 	}

@@ -358,7 +358,7 @@ func TestCaptureInterfacesComeAndGo(t *testing.T) {
 
 func TestCaptureRefusals(t *testing.T) {
 	t.Parallel()
-	denied := newPermissionError("/usr/bin/p2pchat", syscall.EPERM)
+	denied := &permissionError{hint: "run `sudo setcap cap_net_raw+ep /usr/bin/p2pchat` once", err: syscall.EPERM}
 	mixed := func() *fakeSystem {
 		sys := newFakeSystem(nic("lo", 1, "127.0.0.1/8"), nic("wg0", 5, "192.0.2.1/24"))
 		sys.links["wg0"] = linkRaw

@@ -3,9 +3,6 @@ package captures
 import (
 	"errors"
 	"fmt"
-	"os"
-	"regexp"
-	"strings"
 	"syscall"
 )
 
@@ -31,48 +28,28 @@ func usagef(format string, args ...any) error {
 	return &UsageError{Text: fmt.Sprintf(format, args...)}
 }
 
-// permissionError carries the command that grants the missing right to the
-// running binary.
+// permissionError carries what the user of this system can do.
 type permissionError struct {
-	binary string
-	err    error
-}
-
-func newPermissionError(binary string, err error) error {
-	if binary == "" {
-		binary, _ = os.Executable()
-	}
-	return &permissionError{binary: binary, err: err}
+	hint string
+	err  error
 }
 
 func (e *permissionError) Error() string {
-	hint := ""
-	if strings.Contains(e.binary, "go-build") {
-		hint = " (`go run` makes a new binary each time: `go build` one first)"
-	}
-	return fmt.Sprintf("%v (%v): run `sudo setcap cap_net_raw+ep %s` once%s, or capture with sudo",
-		ErrPermission, e.err, shellWord(e.binary), hint)
+	return fmt.Sprintf("%v (%v): %s", ErrPermission, e.err, e.hint)
 }
 
 func (e *permissionError) Is(target error) bool { return target == ErrPermission }
 func (e *permissionError) Unwrap() error        { return e.err }
 
-var plainWord = regexp.MustCompile(`^[A-Za-z0-9_@%+=:,./-]+$`)
-
-// shellWord quotes s for a POSIX shell if it needs it.
-func shellWord(s string) string {
-	if plainWord.MatchString(s) {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
-}
-
 // writeError names the reason of a failed write in a way callers can branch on.
 func writeError(path string, err error) error {
-	for _, full := range []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG} {
-		if errors.Is(err, full) {
-			return fmt.Errorf("%w: capture stopped, what %s holds so far is readable (%v)", ErrDiskFull, path, err)
-		}
+	if isFull(err) {
+		return fmt.Errorf("%w: capture stopped, what %s holds so far is readable (%v)", ErrDiskFull, path, err)
 	}
 	return fmt.Errorf("write capture: %w", err)
+}
+
+// isFull: no room was left, for whatever reason.
+func isFull(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
 }

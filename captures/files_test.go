@@ -18,6 +18,8 @@ import (
 	"github.com/google/gopacket"
 	"github.com/google/gopacket/pcapgo"
 	"pgregory.net/rapid"
+
+	"p2pchat/captures/internal/headers"
 )
 
 var eth0 = device{
@@ -139,7 +141,7 @@ func TestFilesInTools(t *testing.T) {
 			must(t, s.packet(s.addInterface(device{name: "eth1"}, linkEthernet),
 				tcp("[fd00::9]:1", "[fd00::1]:47700", "two").frame(now0.Add(time.Microsecond+1), kindUnicast)))
 			tagged := udp("192.0.2.1:47700", "192.0.2.2:9", "three")
-			tagged.tags = []uint16{etherVLAN}
+			tagged.tags = []uint16{headers.EtherVLAN}
 			must(t, s.packet(0, tagged.frame(now0.Add(time.Second), kindMulticast)))
 			s.ifaces[0].stats.received, s.ifaces[0].stats.dropped = 12, 10
 			must(t, s.finish())
@@ -321,7 +323,7 @@ func TestParseRing(t *testing.T) {
 func TestQueueOrders(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		var q queue
+		q := queue{hold: holdFor}
 		at := now0
 		lost := &flow{}
 		var want, got []int64

@@ -12,7 +12,10 @@ import (
 type encoding interface {
 	header(b []byte, link linkType) []byte
 	iface(b []byte, d device, link linkType, filter string) []byte
-	packet(b []byte, iface int, f frame) []byte
+	// packet appends a packet with lines of a comment.
+	packet(b []byte, iface int, f frame, comment []string) []byte
+	// secrets appends lines of an NSS key log, for the packets that follow.
+	secrets(b []byte, keys []string) []byte
 	names(b []byte, names map[netip.Addr]string) []byte
 	stats(b []byte, iface int, s interfaceStats, now time.Time) []byte
 }
@@ -59,7 +62,7 @@ func (pcap) header(b []byte, link linkType) []byte {
 	return binary.LittleEndian.AppendUint32(b, uint32(link))
 }
 
-func (pcap) packet(b []byte, _ int, f frame) []byte {
+func (pcap) packet(b []byte, _ int, f frame, _ []string) []byte {
 	b = binary.LittleEndian.AppendUint32(b, uint32(f.time.Unix()))
 	b = binary.LittleEndian.AppendUint32(b, uint32(f.time.Nanosecond()))
 	b = binary.LittleEndian.AppendUint32(b, uint32(len(f.data)))

@@ -7,13 +7,15 @@ import (
 	"time"
 
 	"golang.org/x/net/dns/dnsmessage"
+
+	"p2pchat/captures/internal/headers"
 )
 
 // wire describes a frame that a test builds.
 type wire struct {
 	link     linkType
 	tags     []uint16 // ether types of VLAN tags
-	ext      []uint8  // IPv6 extension headers, ipFragment aside
+	ext      []uint8  // IPv6 extension headers, that of fragments aside
 	proto    uint8
 	src, dst netip.AddrPort
 	id       uint32
@@ -56,9 +58,9 @@ func (w wire) bytes() []byte {
 	}
 	l4 = append(l4, w.payload...)
 
-	etherType, ip := uint16(etherIPv4), w.ipv4(l4)
+	etherType, ip := uint16(headers.EtherIPv4), w.ipv4(l4)
 	if w.src.Addr().Is6() {
-		etherType, ip = etherIPv6, w.ipv6(l4)
+		etherType, ip = headers.EtherIPv6, w.ipv6(l4)
 	}
 	if w.link == linkRaw {
 		return ip
@@ -89,14 +91,14 @@ func (w wire) ipv4(l4 []byte) []byte {
 func (w wire) ipv6(l4 []byte) []byte {
 	chain := append([]uint8(nil), w.ext...)
 	if w.offset > 0 || w.more {
-		chain = append(chain, ipFragment)
+		chain = append(chain, headers.Fragment)
 	}
 	chain = append(chain, w.proto)
 	var rest []byte
 	for i, kind := range chain[:len(chain)-1] {
 		hdr := make([]byte, 8)
 		hdr[0] = chain[i+1]
-		if kind == ipFragment {
+		if kind == headers.Fragment {
 			field := uint16(w.offset)
 			if w.more {
 				field |= 1

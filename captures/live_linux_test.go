@@ -22,6 +22,8 @@ import (
 	"github.com/google/gopacket/pcapgo"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"p2pchat/captures/internal/headers"
 )
 
 func testLink(t *testing.T, ng *pcapgo.NgReader, index int) linkType {
@@ -424,9 +426,9 @@ func TestLabVLAN(t *testing.T) {
 	r := record(t, nil)
 	ours, theirs := socket(t, nil, us4+":47700"), socket(t, c, peer4+":47700")
 	tagged := udp(peer4+":47700", us4+":47700", "tagged")
-	tagged.tags = []uint16{etherVLAN}
+	tagged.tags = []uint16{headers.EtherVLAN}
 	foreign := udp(peer4+":47700", us4+":40000", "foreign")
-	foreign.tags = []uint16{etherVLAN}
+	foreign.tags = []uint16{headers.EtherVLAN}
 	c.peer(func() {
 		raw, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
 		must(t, err)

@@ -34,6 +34,10 @@ func (c *Capture) Run(ctx context.Context) (Stats, error) {
 	}
 	// Ends with work.
 	c.workers.Go(func() { c.sys.watch(work, c.change) })
+	// The keys of the last packets come until these have been written.
+	secrets, enough := context.WithCancel(context.WithoutCancel(ctx))
+	defer enough()
+	c.listen(secrets)
 	for _, s := range c.taps {
 		c.start(s)
 	}
@@ -42,8 +46,10 @@ func (c *Capture) Run(ctx context.Context) (Stats, error) {
 	if err == nil {
 		err = c.drain(context.WithoutCancel(ctx))
 	}
+	enough()
 	c.closeTaps()
 	c.workers.Wait()
+	c.listening.Wait()
 	if cerr := c.closeFile(); err == nil {
 		err = cerr
 	}
@@ -94,6 +100,10 @@ func (c *Capture) loop(ctx context.Context) error {
 			c.reconcile()
 		case r := <-c.refreshed:
 			c.setTarget(r)
+		case t := <-c.secrets:
+			if err := c.learn(t); err != nil {
+				return err
+			}
 		case <-second.C:
 			c.reconcile()
 			for _, s := range c.taps {
@@ -257,6 +267,10 @@ func (c *Capture) drain(ctx context.Context) error {
 		select {
 		case b := <-c.batches:
 			c.take(b)
+		case t := <-c.secrets:
+			if err := c.learn(t); err != nil {
+				return err
+			}
 		case <-over.C:
 			waiting = false
 		}

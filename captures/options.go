@@ -28,6 +28,12 @@ type Options struct {
 	// (5 s). If it fails, the last Target stays.
 	Refresh func(context.Context) (Target, error)
 
+	// Secrets, if not nil, makes a capture that can be read. Run calls it once, when
+	// packets are being collected, and takes what it yields until Run ends. Keys go
+	// into the file before the packets that they open; of a .pcap they go into a
+	// file beside it whose name ends in .keylog.
+	Secrets SecretsFunc
+
 	// Interfaces are the only ones to capture on, instead of the Target's.
 	Interfaces []string
 
@@ -79,6 +85,7 @@ const (
 	NoticeInterfaceUp     NoticeKind = "interface-up"     // link up again
 	NoticeInterfaceFailed NoticeKind = "interface-failed" // cannot be captured on
 	NoticeTarget          NoticeKind = "target"           // Refresh failed; the last Target stays
+	NoticeSecrets         NoticeKind = "secrets"          // how it stands with what can be read
 	NoticeWaiting         NoticeKind = "waiting"          // the named pipe has no reader yet
 )
 
@@ -116,6 +123,9 @@ func (o *Options) plan() (p plan, err error) {
 		if p.classic, err = classic(o.Path); err != nil {
 			return p, err
 		}
+	}
+	if p.stream && p.classic && o.Secrets != nil {
+		return p, usagef("a .pcap has no place for secrets, and there is no file beside %s: name it .pcapng", o.Path)
 	}
 	if p.stream && o.Ring.Files > 0 {
 		return p, usagef("a ring needs files, %s is none", o.Path)

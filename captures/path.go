@@ -27,31 +27,88 @@ type newFile struct {
 	temp string // where it stands until commit; "" if under its name
 }
 
+// fileKind is what a file is, as its first bytes tell.
+type fileKind struct {
+	name string
+	is   func(head []byte) bool
+}
+
+var captureFile = fileKind{"capture", isCapture}
+
 // createFile makes a file of mode 0600 for path, owned by owner if there is
-// one. What is there already is replaced, at commit, only if it is a capture or
-// empty.
-func createFile(path string, owner *owner) (*newFile, error) {
+// one. What is there already is replaced, at commit, only if it is of the same
+// kind or empty.
+func createFile(path string, owner *owner, kind fileKind) (*newFile, error) {
 	f := &newFile{path: path}
-	err := replaceable(path)
+	err := replaceable(path, kind)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		f.File, err = os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	case err == nil:
-		f.File, err = os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*") // 0600 too
-		if err == nil {
-			f.temp = f.File.Name()
-		}
+		err = f.beside()
 	}
 	if err != nil {
 		return nil, err
 	}
-	if owner != nil {
-		if err := f.Chown(owner.uid, owner.gid); err != nil {
-			f.abandon()
-			return nil, fmt.Errorf("give %s to the user who called sudo: %w", path, err)
-		}
+	if err := f.giveTo(owner); err != nil {
+		return nil, err
 	}
 	return f, nil
+}
+
+// beside opens the file under a temporary name in the same directory.
+func (f *newFile) beside() (err error) {
+	f.File, err = os.CreateTemp(filepath.Dir(f.path), "."+filepath.Base(f.path)+".*") // 0600 too
+	if err == nil {
+		f.temp = f.File.Name()
+	}
+	return err
+}
+
+// giveTo makes owner, if there is one, the file's owner. If it cannot, no file
+// is left.
+func (f *newFile) giveTo(owner *owner) error {
+	if owner == nil {
+		return nil
+	}
+	if err := f.Chown(owner.uid, owner.gid); err != nil {
+		f.abandon()
+		return fmt.Errorf("give %s to the user who called sudo: %w", f.path, err)
+	}
+	return nil
+}
+
+// WriteFile makes a file of mode 0600 that stands under its name only when write
+// has written all of it; under sudo it belongs to the user who called sudo.
+// What exists is replaced only if it is empty or ours says of its beginning (up
+// to 64 bytes) that it is one of the same kind, which kind names; symbolic
+// links are not followed. Errors: [UsageError], [ErrDiskFull], others.
+func WriteFile(path, kind string, ours func(head []byte) bool, write func(io.Writer) error) error {
+	if err := replaceable(path, fileKind{kind, ours}); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	f := &newFile{path: path}
+	if err := f.beside(); err != nil {
+		return err
+	}
+	if err := f.giveTo(sudoOwner(os.Geteuid(), os.Getenv)); err != nil {
+		return err
+	}
+	err := write(f)
+	if err == nil {
+		err = f.Close()
+	}
+	if err == nil {
+		err = f.commit()
+	}
+	if err != nil {
+		f.abandon()
+		if isFull(err) {
+			err = fmt.Errorf("%w (%v)", ErrDiskFull, err)
+		}
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	return nil
 }
 
 // commit puts the file under its name. Renaming replaces the name, never what a
@@ -77,16 +134,16 @@ func (f *newFile) abandon() {
 	_ = os.Remove(name)
 }
 
-// replaceable is nil if a capture may replace what stands at path,
+// replaceable is nil if a file of a kind may replace what stands at path,
 // fs.ErrNotExist if nothing does.
-func replaceable(path string) error {
+func replaceable(path string, kind fileKind) error {
 	info, err := os.Lstat(path)
 	if err != nil {
 		return err
 	}
 	switch {
 	case info.Mode()&fs.ModeSymlink != 0:
-		return usagef("%s is a symbolic link and captures don't follow those: name the file that you mean", path)
+		return usagef("%s is a symbolic link, and those are not followed here: name the file that you mean", path)
 	case info.IsDir():
 		return usagef("%s is a directory", path)
 	case !info.Mode().IsRegular():
@@ -99,20 +156,21 @@ func replaceable(path string) error {
 		return err
 	}
 	defer f.Close()
-	magic := make([]byte, 4)
-	if _, err := io.ReadFull(f, magic); err != nil || !isCapture(magic) {
-		return usagef("%s exists and is not a capture: not replaced", path)
+	head := make([]byte, 64)
+	n, err := io.ReadFull(f, head)
+	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) || !kind.is(head[:n]) {
+		return usagef("%s exists and is not a %s: not replaced", path, kind.name)
 	}
 	return nil
 }
 
 // isCapture knows the first bytes of .pcap (micro- and nanoseconds, both byte
 // orders) and .pcapng.
-func isCapture(magic []byte) bool {
+func isCapture(head []byte) bool {
 	for _, known := range []string{
 		"\xa1\xb2\xc3\xd4", "\xd4\xc3\xb2\xa1", "\xa1\xb2\x3c\x4d", "\x4d\x3c\xb2\xa1", "\x0a\x0d\x0d\x0a",
 	} {
-		if bytes.Equal(magic, []byte(known)) {
+		if bytes.HasPrefix(head, []byte(known)) {
 			return true
 		}
 	}

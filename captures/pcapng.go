@@ -123,7 +123,7 @@ func (e pcapng) iface(b []byte, d device, link linkType, filter string) []byte {
 	})
 }
 
-func (pcapng) packet(b []byte, iface int, f frame) []byte {
+func (pcapng) packet(b []byte, iface int, f frame, comment []string) []byte {
 	return block(b, ngEnhancedPacket, func(b []byte) []byte {
 		b = binary.LittleEndian.AppendUint32(b, uint32(iface))
 		b = appendTime(b, f.time)
@@ -131,10 +131,13 @@ func (pcapng) packet(b []byte, iface int, f frame) []byte {
 		b = binary.LittleEndian.AppendUint32(b, uint32(f.length))
 		b = append(b, f.data...)
 		b = pad(b, len(f.data))
-		if f.kind == kindUnknown {
+		if f.kind == kindUnknown && len(comment) == 0 {
 			return b
 		}
-		b = option(b, ngOptFlags, binary.LittleEndian.AppendUint32(nil, packetFlags(f.kind)))
+		b = comments(b, comment)
+		if f.kind != kindUnknown {
+			b = option(b, ngOptFlags, binary.LittleEndian.AppendUint32(nil, packetFlags(f.kind)))
+		}
 		return endOfOptions(b)
 	})
 }

@@ -5,6 +5,8 @@ import (
 	"slices"
 
 	"golang.org/x/net/bpf"
+
+	"p2pchat/captures/internal/headers"
 )
 
 // portSet is all that the kernel's filter knows: a TCP or UDP packet with one
@@ -85,8 +87,8 @@ func (s portSet) assemble(link linkType) []bpf.Instruction {
 		a.ipv4(0)
 		a.ipv6(0)
 	} else {
-		for tags := range uint32(maxVLANTags + 1) {
-			a.etherType(14+4*tags, tags < maxVLANTags)
+		for tags := range uint32(headers.MaxVLANTags + 1) {
+			a.etherType(14+4*tags, tags < headers.MaxVLANTags)
 		}
 	}
 	a.ports(s)
@@ -101,10 +103,10 @@ const protoCell = 0
 func (a *assembler) etherType(base uint32, mayBeTagged bool) {
 	a.label(at("ether", base))
 	a.add(bpf.LoadAbsolute{Off: base - 2, Size: 2})
-	a.jumpIf(etherIPv4, at("ipv4", base))
-	a.jumpIf(etherIPv6, at("ipv6", base))
+	a.jumpIf(headers.EtherIPv4, at("ipv4", base))
+	a.jumpIf(headers.EtherIPv6, at("ipv6", base))
 	if mayBeTagged {
-		for _, tag := range []uint32{etherVLAN, etherQinQ, etherQinQ1} {
+		for _, tag := range []uint32{headers.EtherVLAN, headers.EtherQinQ, headers.EtherQinQ1} {
 			a.jumpIf(tag, at("ether", base+4))
 		}
 	}
@@ -150,12 +152,12 @@ func (a *assembler) ipv6(base uint32) {
 		bpf.LoadAbsolute{Off: base + 6, Size: 1},
 		bpf.StoreScratch{Src: bpf.RegA, N: protoCell},
 	)
-	for step := range uint32(maxExtHeaders) {
+	for step := range uint32(headers.MaxExtHeaders) {
 		name := func(what string) string { return at(at(what, base), step) }
-		for _, ext := range []uint32{ipHopByHop, ipRouting, ipDestOpts} {
+		for _, ext := range []uint32{headers.HopByHop, headers.Routing, headers.DestOpts} {
 			a.jumpIf(ext, name("ext"))
 		}
-		a.jumpIf(ipFragment, name("frag"))
+		a.jumpIf(headers.Fragment, name("frag"))
 		a.jump("ports")
 
 		a.label(name("ext"))

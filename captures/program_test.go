@@ -8,6 +8,8 @@ import (
 	"github.com/google/gopacket/layers"
 	"golang.org/x/net/bpf"
 	"pgregory.net/rapid"
+
+	"p2pchat/captures/internal/headers"
 )
 
 // genWire draws frames that often hit the ports and addresses of tests.
@@ -34,8 +36,8 @@ func genWire(t *rapid.T) wire {
 		more:  rapid.Bool().Draw(t, "more"),
 		syn:   rapid.Bool().Draw(t, "syn"),
 	}
-	w.tags = rapid.SliceOfN(rapid.SampledFrom([]uint16{etherVLAN, etherQinQ, etherQinQ1}), 0, 3).Draw(t, "tags")
-	w.ext = rapid.SliceOfN(rapid.SampledFrom([]uint8{ipHopByHop, ipRouting, ipDestOpts, 51}), 0, 5).Draw(t, "ext")
+	w.tags = rapid.SliceOfN(rapid.SampledFrom([]uint16{headers.EtherVLAN, headers.EtherQinQ, headers.EtherQinQ1}), 0, 3).Draw(t, "tags")
+	w.ext = rapid.SliceOfN(rapid.SampledFrom([]uint8{headers.HopByHop, headers.Routing, headers.DestOpts, 51}), 0, 5).Draw(t, "ext")
 	w.offset = rapid.SampledFrom([]int{0, 0, 0, 8, 1480}).Draw(t, "offset")
 	w.payload = rapid.SliceOfN(rapid.Byte(), 0, 20).Draw(t, "payload")
 	return w
@@ -130,9 +132,9 @@ func TestDecodeAgreesWithGopacket(t *testing.T) {
 		w := genWire(t)
 		w.proto = rapid.SampledFrom([]uint8{protoTCP, protoUDP}).Draw(t, "transport")
 		w.link, w.ext, w.offset, w.more = linkEthernet, nil, 0, false
-		w.tags = w.tags[:min(len(w.tags), maxVLANTags)]
+		w.tags = w.tags[:min(len(w.tags), headers.MaxVLANTags)]
 		for i := range w.tags {
-			w.tags[i] = etherVLAN // all that gopacket knows
+			w.tags[i] = headers.EtherVLAN // all that gopacket knows
 		}
 		p, ok := decode(w.link, w.bytes())
 		if !ok {

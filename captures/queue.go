@@ -26,6 +26,7 @@ type held struct {
 
 // queue orders packets by timestamp. It is used by one goroutine.
 type queue struct {
+	hold  time.Duration // how long each is held
 	items itemHeap
 	bytes int
 	seq   uint64
@@ -44,7 +45,7 @@ func (q *queue) pop(now time.Time, all bool) (*held, bool) {
 	for len(q.items) > 0 {
 		top := q.items[0]
 		if !all && q.bytes <= holdBytes {
-			if now.Sub(top.arrived) < holdFor || top.flow.verdict == undecided {
+			if now.Sub(top.arrived) < q.hold || top.flow.verdict == undecided {
 				return nil, false
 			}
 		}
@@ -62,7 +63,7 @@ func (q *queue) wait(now time.Time) (time.Duration, bool) {
 	if len(q.items) == 0 {
 		return 0, false
 	}
-	if wait := q.items[0].arrived.Add(holdFor).Sub(now); wait > 0 {
+	if wait := q.items[0].arrived.Add(q.hold).Sub(now); wait > 0 {
 		return max(wait, 10*time.Millisecond), true // several at a time
 	}
 	return 50 * time.Millisecond, true // undecided

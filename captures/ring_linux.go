@@ -11,6 +11,8 @@ import (
 
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
+
+	"p2pchat/captures/internal/headers"
 )
 
 // The ring that kernel and process share (TPACKET_V3, packet_mmap.rst in the
@@ -252,7 +254,7 @@ const sockaddrOffset = (int(unsafe.Sizeof(unix.Tpacket3Hdr{})) + unix.TPACKET_AL
 
 // appendTagged puts back the VLAN tag that the device or kernel took off.
 func appendTagged(b, raw []byte, h *unix.Tpacket3Hdr) []byte {
-	tpid := uint16(etherVLAN)
+	tpid := uint16(headers.EtherVLAN)
 	if h.Status&unix.TP_STATUS_VLAN_TPID_VALID != 0 {
 		tpid = h.Hv1.Vlan_tpid
 	}

@@ -33,6 +33,9 @@ type sink struct {
 	filter string
 	ifaces []sinkIface
 	known  map[netip.Addr]string // written name resolutions
+
+	keys, comments lines
+	keyLog         *newFile // of a .pcap with secrets
 }
 
 type sinkIface struct {
@@ -50,13 +53,9 @@ func (s *sink) start() error {
 			s.number++
 			path = s.ring.file(s.path, s.number, s.now())
 		}
-		f, err := createFile(path, s.owner)
+		f, err := createFile(path, s.owner, captureFile)
 		if err != nil {
-			var pathErr *fs.PathError
-			if errors.As(err, &pathErr) {
-				return writeError(path, err)
-			}
-			return err
+			return pathError(path, err)
 		}
 		s.file, s.out, s.written = f, f, 0
 	}
@@ -66,6 +65,8 @@ func (s *sink) start() error {
 		s.ifaces[i].stats = interfaceStats{since: s.now()}
 	}
 	s.buf = s.enc.names(s.buf, s.known)
+	s.keys.again()
+	s.comments.again()
 	if err := s.flush(); err != nil {
 		s.discard()
 		return err
@@ -80,6 +81,15 @@ func (s *sink) start() error {
 		}
 	}
 	return nil
+}
+
+// pathError is why a file cannot be made.
+func pathError(path string, err error) error {
+	var pathErr *fs.PathError
+	if errors.As(err, &pathErr) {
+		return writeError(path, err)
+	}
+	return err
 }
 
 // discard forgets a file that never became a capture.
@@ -120,24 +130,29 @@ func (s *sink) setNames(names map[netip.Addr]string) {
 	s.buf = s.enc.names(s.buf, fresh)
 }
 
-// packet appends one packet and begins the ring's next file where this one is
-// full.
+// packet appends one packet, before it the secrets that have come, and begins the
+// ring's next file where this one is full.
 func (s *sink) packet(iface int, f frame) error {
 	before := len(s.buf)
-	s.buf = s.enc.packet(s.buf, iface, f)
+	s.append(iface, f)
 	if s.ring.Files > 0 && s.written+int64(len(s.buf)+s.trailer()) > s.ring.Size {
-		block := append([]byte(nil), s.buf[before:]...)
 		s.buf = s.buf[:before]
 		if err := s.rotate(); err != nil {
 			return err
 		}
-		s.buf = append(s.buf, block...)
+		s.append(iface, f)
 	}
+	s.keys.due, s.comments.due = nil, nil
 	s.ends = append(s.ends, len(s.buf))
 	if len(s.buf) >= writeSize {
 		return s.flush()
 	}
 	return nil
+}
+
+func (s *sink) append(iface int, f frame) {
+	s.buf = s.enc.secrets(s.buf, s.keys.due)
+	s.buf = s.enc.packet(s.buf, iface, f, s.comments.due)
 }
 
 // trailer is what finish will append, bytes.

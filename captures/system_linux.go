@@ -3,7 +3,10 @@ package captures
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
+	"regexp"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -61,4 +64,30 @@ func (linux) watch(ctx context.Context, changed func()) {
 		}
 		changed()
 	}
+}
+
+// newPermissionError carries the command that grants the missing right to a
+// binary; "": the running one.
+func newPermissionError(binary string, err error) error {
+	if binary == "" {
+		binary, _ = os.Executable()
+	}
+	hint := ""
+	if strings.Contains(binary, "go-build") {
+		hint = " (`go run` makes a new binary each time: `go build` one first)"
+	}
+	return &permissionError{
+		hint: fmt.Sprintf("run `sudo setcap cap_net_raw+ep %s` once%s, or capture with sudo", shellWord(binary), hint),
+		err:  err,
+	}
+}
+
+var plainWord = regexp.MustCompile(`^[A-Za-z0-9_@%+=:,./-]+$`)
+
+// shellWord quotes s for a POSIX shell if it needs it.
+func shellWord(s string) string {
+	if plainWord.MatchString(s) {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }

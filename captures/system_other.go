@@ -1,4 +1,4 @@
-//go:build !linux
+//go:build !(linux || darwin || dragonfly || freebsd || netbsd || openbsd || (windows && amd64))
 
 package captures
 
@@ -16,7 +16,7 @@ func newSystem(string) system { return unsupported{} }
 func (unsupported) devices() ([]device, error) { return listDevices() }
 
 func (unsupported) open(device, portSet) (tap, error) {
-	return nil, fmt.Errorf("%w (%s/%s): capture on the other machine if that runs Linux, or use Wireshark's own capture",
+	return nil, fmt.Errorf("%w (%s/%s): capture on the other machine if that is of another kind, or use Wireshark's own capture",
 		ErrUnsupported, runtime.GOOS, runtime.GOARCH)
 }
 

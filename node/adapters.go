@@ -20,13 +20,19 @@ import (
 
 // storeAdapter lets the ledger write through the store without either knowing
 // the other.
-type storeAdapter struct{ s *store.Store }
-
-func (a storeAdapter) Update(ctx context.Context, f func(history.Tx) error) error {
-	return a.s.Update(ctx, func(tx *store.Tx) error { return f(ledgerTx{tx}) })
+type storeAdapter struct {
+	s    *store.Store
+	self *self
 }
 
-type ledgerTx struct{ *store.Tx }
+func (a storeAdapter) Update(ctx context.Context, f func(history.Tx) error) error {
+	return a.s.Update(ctx, func(tx *store.Tx) error { return f(ledgerTx{tx, a.self.account()}) })
+}
+
+type ledgerTx struct {
+	*store.Tx
+	self store.Account
+}
 
 func (t ledgerTx) SetVerdict(id event.ID, verdict uint8) error {
 	return t.Tx.SetVerdict(id, store.Verdict(verdict))
@@ -146,11 +152,14 @@ func (n *Node) note(what string, p peer.ID, err error) {
 type helloHandler struct{ n *Node }
 
 func (h helloHandler) PeerUp(p hello.Peer) {
+	h.n.clockNoted(p.Profile.Peer, p.Profile.Time.Sub(h.n.cfg.Seams.Now()))
 	h.PeerChanged(p)
 	if h.n.convs.has(p.Profile.Peer) {
 		h.n.direct.Wake(p.Profile.Peer)
 	}
 }
+
+func (h helloHandler) PeerAhead(p peer.ID, by time.Duration) { h.n.clockNoted(p, by) }
 
 func (h helloHandler) PeerChanged(p hello.Peer) {
 	if h.n.people.met(p.Profile, p.Signed, p.Away, time.Now()) {

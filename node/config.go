@@ -36,8 +36,12 @@ type Config struct {
 	NoMDNS bool
 	// Only, if not empty, are the only peers there are for this node: others
 	// are neither answered, dialled nor let in.
-	Only   []peer.ID
-	Logger *slog.Logger
+	Only []peer.ID
+	// Recorded says that somebody records this node's packets from before its
+	// start: all session keys are kept, so that [Node.CaptureSecrets] can tell
+	// them without opening connections anew.
+	Recorded bool
+	Logger   *slog.Logger
 	// Notify is told sentences a person should read; nil: nobody is.
 	Notify func(sentence string)
 	// Seams are for tests.

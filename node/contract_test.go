@@ -7,7 +7,6 @@ import (
 	"sync"
 	"testing"
 
-	pubsub "github.com/libp2p/go-libp2p-pubsub"
 	ma "github.com/multiformats/go-multiaddr"
 
 	"p2pchat/node/api"
@@ -28,11 +27,11 @@ func newAccount(t testing.TB, name string) (dir string) {
 // without multicast. It stops with the test if not before.
 func start(t testing.TB, dir string, peers ...testNode) testNode {
 	t.Helper()
-	return startTraced(t, dir, nil, peers...)
+	return startWith(t, dir, Seams{}, peers...)
 }
 
-// startTraced is start with somebody who sees what GossipSub sends and gets.
-func startTraced(t testing.TB, dir string, tracer pubsub.RawTracer, peers ...testNode) testNode {
+// startWith is start with something of the node in the test's hands.
+func startWith(t testing.TB, dir string, seams Seams, peers ...testNode) testNode {
 	t.Helper()
 	lock, key, err := Unlock(dir, nil)
 	if err != nil {
@@ -43,7 +42,7 @@ func startTraced(t testing.TB, dir string, tracer pubsub.RawTracer, peers ...tes
 		static = append(static, p.testAddr(t))
 	}
 	n, err := Start(t.Context(), Config{
-		Dir: dir, Key: key, Version: "test", NoMDNS: true, Peers: static, Logger: testLog(), Seams: Seams{Gossip: tracer},
+		Dir: dir, Key: key, Version: "test", NoMDNS: true, Peers: static, Logger: testLog(), Seams: seams,
 		Listen: []ma.Multiaddr{ma.StringCast("/ip4/127.0.0.1/udp/0/quic-v1")},
 	})
 	if err != nil {

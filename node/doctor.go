@@ -22,7 +22,7 @@ func (n *Node) Diagnose(ctx context.Context) ([]api.Finding, error) {
 	if slices.ContainsFunc(r.Interfaces, func(i discovery.InterfaceReport) bool { return i.Used }) {
 		out = append(out, n.heardFindings(r)...) // else there is one cause, told above
 	}
-	out = append(out, n.portFinding())
+	out = append(out, n.portFinding(), n.clockFinding())
 	return append(out, n.databaseFinding(ctx)), ctx.Err()
 }
 

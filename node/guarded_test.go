@@ -235,7 +235,7 @@ func TestCaptureAfterRemoval(t *testing.T) {
 			t.Parallel()
 			owner := start(t, newAccount(t, "owner"))
 			capture := &tap{}
-			alice := startTraced(t, newAccount(t, "alice"), capture, owner)
+			alice := startWith(t, newAccount(t, "alice"), Seams{Gossip: capture}, owner)
 			bob := start(t, newAccount(t, "bob"), owner, alice)
 			mallory := start(t, newAccount(t, "mallory"), owner, alice, bob)
 			room := owner.create(t, how.room)
@@ -480,19 +480,36 @@ func TestInvited(t *testing.T) {
 	}
 }
 
-// TestHistoryForNewcomers: who comes later gets what the room's setting says,
-// sees who is there, and hears all that is said from then on.
+// TestHistoryForNewcomers: who comes later gets what the room's setting says, sees
+// who is there, under which nick, and the subject, also of somebody who has left, and
+// hears all that is said from then on.
 func TestHistoryForNewcomers(t *testing.T) {
 	t.Parallel()
 	for history, want := range map[string][]string{
-		"none": {"after"}, "1": {"two", "after"}, "24h": {"one", "two", "after"}, "all": {"one", "two", "after"},
+		"none": {"after"}, "1": {"two", "after"}, "24h": {"bye", "one", "two", "after"}, "all": {"bye", "one", "two", "after"},
 	} {
 		t.Run(history, func(t *testing.T) {
 			t.Parallel()
-			all := crowd(t, "owner", "alice", "bob")
-			owner, alice, bob := all[0], all[1], all[2]
+			all := crowd(t, "owner", "alice", "bob", "carol")
+			owner, alice, bob, carol := all[0], all[1], all[2], all[3]
 			room := owner.create(t, api.CreateRoomRequest{Name: "den", History: history})
+			if _, err := owner.Configure(t.Context(), api.ConfigureRequest{Room: room, Set: []api.Setting{{Key: "subject_by", Value: "participants"}}}); err != nil {
+				t.Fatal(err)
+			}
 			alice.enters(t, room, "")
+			carol.enters(t, room, "")
+			if _, err := carol.SetSubject(t.Context(), room, "the harbour"); err != nil {
+				t.Fatal(err)
+			}
+			carol.says(t, room, "bye")
+			owner.hears(t, room, "bye")
+			alice.hears(t, room, "bye")
+			if _, err := carol.LeaveRoom(t.Context(), room); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := alice.JoinRoom(t.Context(), api.JoinRoomRequest{Room: room, Nick: "al"}); err != nil {
+				t.Fatal(err)
+			}
 			owner.says(t, room, "one")
 			alice.hears(t, room, "one")
 			alice.says(t, room, "two")
@@ -514,6 +531,21 @@ func TestHistoryForNewcomers(t *testing.T) {
 			}
 			if want := append(slices.Clone(want), "me too"); err != nil || !slices.Equal(got, want) {
 				t.Errorf("bob's log %q, want %q, %v", got, want, err)
+			}
+			wait(t, "one state", func() bool {
+				his, err := bob.RoomState(t.Context(), room)
+				if err != nil {
+					t.Fatal(err)
+				}
+				ours, err := owner.RoomState(t.Context(), room)
+				return err == nil && his.Canonical == ours.Canonical && his.Subject == "the harbour"
+			})
+			nicks := map[string]bool{}
+			for _, m := range ms {
+				nicks[m.Nick] = true
+			}
+			if !nicks["al"] || !nicks["owner"] || !nicks["bob"] {
+				t.Errorf("bob sees the nicks %v", nicks)
 			}
 		})
 	}

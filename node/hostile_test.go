@@ -82,6 +82,8 @@ func (nobody) PeerUp(hello.Peer)      {}
 func (nobody) PeerChanged(hello.Peer) {}
 func (nobody) PeerDown(peer.ID, bool) {}
 
+func (nobody) PeerAhead(peer.ID, time.Duration) {}
+
 func (nobody) PeerReceipts(peer.ID, event.Conversation, event.Frontier) {}
 
 // stream opens a stream of the node's.

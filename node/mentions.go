@@ -1,7 +1,6 @@
 package node
 
 import (
-	"errors"
 	"time"
 
 	"p2pchat/node/api"
@@ -41,18 +40,11 @@ func (t ledgerTx) InsertRoom(e *event.Event, at time.Time, verdict uint8, quiet 
 }
 
 func (t ledgerTx) noteMention(e *event.Event, fresh bool, err error) (bool, error) {
-	if err != nil || !fresh || e.Kind != event.KindText {
-		return fresh, err
-	}
-	acc, err := t.Account()
-	if errors.Is(err, store.ErrNotFound) || err == nil && acc.Peer == e.Author {
-		return fresh, nil
-	}
-	if err != nil {
+	if err != nil || !fresh || e.Kind != event.KindText || e.Author == t.self.Peer {
 		return fresh, err
 	}
 	nick, err := t.Nick(e.Conversation)
-	if err == nil && mentions(e, acc.Name, nick) {
+	if err == nil && mentions(e, t.self.Name, nick) {
 		err = t.SetMention(e.ID)
 	}
 	return fresh, err

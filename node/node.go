@@ -56,6 +56,8 @@ type Node struct {
 	delivery *delivery
 	notices  *notices
 	twins    *twins
+	clocks   *clocks
+	secrets  *secrets
 	self     *self
 
 	roomFiles *roomFiles
@@ -94,7 +96,8 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 	}
 	n := &Node{
 		cfg: cfg, key: cfg.Key, log: cfg.Logger.With("component", "node"),
-		hub: newHub(), notices: newNotices(), roomsDue: newMailbox[event.Conversation](), again: newMailbox[toldAgain](), asked: newMailbox[*event.Event](), due: make(chan struct{}, 1), done: make(chan struct{}),
+		hub: newHub(), secrets: newSecrets(), notices: newNotices(), clocks: newClocks(), roomsDue: newMailbox[event.Conversation](),
+		again: newMailbox[toldAgain](), asked: newMailbox[*event.Event](), due: make(chan struct{}, 1), done: make(chan struct{}),
 	}
 	n.ctx, n.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	if err := n.open(ctx); err != nil {
@@ -127,7 +130,7 @@ func (n *Node) openParts(ctx context.Context) error {
 		return err
 	}
 	n.host, err = p2phost.New(p2phost.Config{
-		Key: n.key.Libp2p(), Version: n.cfg.Version, Listen: n.cfg.Listen, Only: n.cfg.Only, Log: n.cfg.Logger,
+		Key: n.key.Libp2p(), Version: n.cfg.Version, Listen: n.cfg.Listen, Only: n.cfg.Only, KeepKeys: n.cfg.Recorded, Log: n.cfg.Logger,
 		LocalAddrs: func() []netip.Addr { return discovery.LocalAddrs(n.cfg.Interfaces) }, Options: n.cfg.Seams.Host,
 	})
 	if err != nil {
@@ -217,7 +220,7 @@ func (n *Node) openState(ctx context.Context) error {
 		}
 		n.notice(causeRoomFile, text)
 	})
-	n.ledger = history.New(history.Config{Store: storeAdapter{n.store}, Key: n.key, Rand: rand.Reader, Now: n.cfg.Seams.Now, Stored: n.stored})
+	n.ledger = history.New(history.Config{Store: storeAdapter{n.store, n.self}, Key: n.key, Rand: rand.Reader, Now: n.cfg.Seams.Now, Stored: n.stored})
 	return nil
 }
 
@@ -391,6 +394,7 @@ func (n *Node) rosterChanged(id peer.ID) {
 	n.telling.Lock()
 	defer n.telling.Unlock()
 	if row, ok := n.peerRow(id); ok {
+		n.secrets.tell(personSecret(id, row.Name))
 		n.hub.publish(api.Change{Type: api.ChangePeer, Peer: &row})
 		if !n.convs.has(id) { // whoever is met can be talked to
 			n.publishConversation(summary{peer: id, id: event.Direct(n.key.ID(), id)})

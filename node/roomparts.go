@@ -44,7 +44,7 @@ func (s roomStore) PutPresent(ctx context.Context, id event.Conversation, at tim
 	return s.Update(ctx, func(tx *store.Tx) error { return tx.SetRoomPresent(id, at) })
 }
 
-func (s roomStore) Enter(ctx context.Context, m rooms.Membership, control []*event.Event, keys map[event.ID]envelope.Key, below []rooms.Below, joins []*event.Event) error {
+func (s roomStore) Enter(ctx context.Context, m rooms.Membership, control []*event.Event, keys map[event.ID]envelope.Key, below []rooms.Below, standing []*event.Event) error {
 	return s.Update(ctx, func(tx *store.Tx) error {
 		if err := tx.PutRoom(roomRow(m)); err != nil {
 			return err
@@ -60,7 +60,7 @@ func (s roomStore) Enter(ctx context.Context, m rooms.Membership, control []*eve
 				return err
 			}
 		}
-		for _, e := range joins {
+		for _, e := range standing {
 			if _, err := tx.InsertRoom(e, now, store.VerdictWaiting, true); err != nil {
 				return err
 			}

@@ -12,6 +12,7 @@ import (
 	"p2pchat/node/api"
 	"p2pchat/node/internal/rooms"
 	"p2pchat/node/internal/store"
+	"p2pchat/protocol/envelope"
 	"p2pchat/protocol/event"
 	"p2pchat/protocol/room"
 )
@@ -152,6 +153,10 @@ func (h roomHandler) Delivered(id event.Conversation, k event.LogKey, head event
 	h.n.hub.publish(api.Change{Type: api.ChangeState, State: &api.StateChange{
 		Conversation: id.String(), Log: k.Log.String(), Seq: head.Seq, State: api.Delivered,
 	}})
+}
+
+func (h roomHandler) Keyed(id event.Conversation, s rooms.Scene, keys map[event.ID]envelope.Key) {
+	h.n.secrets.tell(roomKeys(id, s.Name, keys)...)
 }
 
 func (h roomHandler) Failed(id event.Conversation, err error) {

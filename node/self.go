@@ -130,6 +130,7 @@ const (
 	causeTwin   = "twin"   // another live node has our key
 	causeDisk   = "disk"   // the disk is full
 	causeDamage = "damage" // the database is damaged
+	causeClock  = "clock"  // somebody's clock, or ours, is wrong
 
 	causeRoomFile = "room-file" // a readable log cannot be written
 )

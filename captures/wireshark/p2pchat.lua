@@ -98,7 +98,7 @@
 --   p2pchat.join_push.{events, grant}
 --   p2pchat.join_proof.{share, confirm}
 --   p2pchat.join_challenge.{generation, share, confirm}
---   p2pchat.join_answer.{refusal, control, grant, challenge, joins}
+--   p2pchat.join_answer.{refusal, control, grant, challenge, standing}
 --   p2pchat.join_refusal.{code, message}
 --   p2pchat.join_grant.{keys, below, secret, admission, ctl}
 --   p2pchat.room_secret.{generation, secret}
@@ -857,7 +857,7 @@ M["p2pchat.JoinAnswer"] = {
   {2, "p2pchat.join_answer.control", "message", "p2pchat.EventBatch"},
   {3, "p2pchat.join_answer.grant", "message", "p2pchat.JoinGrant"},
   {4, "p2pchat.join_answer.challenge", "message", "p2pchat.JoinChallenge"},
-  {5, "p2pchat.join_answer.joins", "message", "p2pchat.EventBatch"},
+  {5, "p2pchat.join_answer.standing", "message", "p2pchat.EventBatch"},
 }
 M["p2pchat.JoinRefusal"] = {
   {1, "p2pchat.join_refusal.code", "string"},

@@ -158,6 +158,16 @@ type Service interface {
 	Diagnose(ctx context.Context) ([]Finding, error)
 	// CaptureTarget says which packets are this node's, for a capture.
 	CaptureTarget(ctx context.Context) (CaptureTarget, error)
+	// CaptureSecrets yields all that it takes to read this node's traffic, for a
+	// capture whose packets are being collected already: first that it listens,
+	// then the keys of rooms and the names of people that are known, in between
+	// and from then on whatever comes new. When all that is known was taken, every
+	// connection is opened anew, so that each has its handshake in the capture,
+	// and [SecretReopened] tells what came of it. Meanwhile only TLS is spoken. It
+	// ends with ctx, with the node, or when the loop breaks; the keys that were
+	// told open nothing that is said later, since connections are then opened
+	// anew again. Whoever does not keep up is told internal.
+	CaptureSecrets(ctx context.Context) iter.Seq2[Secret, error]
 
 	// Shutdown asks the node to stop cleanly; it returns at once.
 	Shutdown(ctx context.Context) error

@@ -366,7 +366,7 @@ func (r Retention) Check() error {
 		return Errorf(CodeUsage, "a limit of %s is too little: at least %s", r.MaxAge.Duration, MinAge)
 	}
 	if r.MaxSize != nil && *r.MaxSize < MinSize {
-		return Errorf(CodeUsage, "a limit of %d bytes is too little: at least %d", *r.MaxSize, MinSize)
+		return Errorf(CodeUsage, "a limit of %d bytes is too little: at least %d (1M)", *r.MaxSize, MinSize)
 	}
 	return nil
 }

@@ -15,3 +15,4 @@ func firstMessage(context.Context, *bench) (table, error) { return table{}, errN
 func recovery(context.Context, *bench) (table, error)     { return table{}, errNoLab }
 func idle(context.Context, *bench) (table, error)         { return table{}, errNoLab }
 func weight(context.Context, *bench) (table, error)       { return table{}, errNoLab }
+func capturing(context.Context, *bench) (table, error)    { return table{}, errNoLab }

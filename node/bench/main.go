@@ -30,13 +30,15 @@ var figures = []figure{
 	{"room-key", ofRooms, "A new key after a ban", rotation},
 	{"history-join", ofHistory, "Entering a room with a past", lateJoin},
 	{"history-weight", ofHistory, "A node that holds a million messages", weight},
+	{"captures", ofCaptures, "Packets kept under a blast", capturing},
 }
 
 // documents, each of a number of figures.
 const (
-	readme    = "README.md"
-	ofRooms   = "rooms.md"
-	ofHistory = "history.md"
+	readme     = "README.md"
+	ofRooms    = "rooms.md"
+	ofHistory  = "history.md"
+	ofCaptures = "captures.md"
 )
 
 // figure is one thing that is measured. It returns a skipped error where the
@@ -187,7 +189,7 @@ func measureAll(want *regexp.Regexp, runs int) error {
 		return err
 	}
 	b := &bench{runs: runs, dir: os.Getenv(dirEnv), root: root, load: loadAverage(), libraries: map[int]library{}}
-	for _, name := range []string{readme, ofRooms, ofHistory} {
+	for _, name := range []string{readme, ofRooms, ofHistory, ofCaptures} {
 		if err := b.document(context.Background(), name, want); err != nil {
 			return err
 		}

@@ -118,6 +118,9 @@ func report(name, about string, tables []table) string {
 	if name == ofRooms {
 		title, other = "Benchmarks of rooms", "What is not about rooms is in [README.md]("+readme+")."
 	}
+	if name == ofCaptures {
+		title, other = "Benchmarks of captures", "What is not about captures is in [README.md]("+readme+")."
+	}
 	var b strings.Builder
 	b.WriteString("# " + title + "\n\n" +
 		"Written by `make bench`. Each value is the median over the runs, with the least and\n" +

@@ -49,6 +49,7 @@
 //	watch           {"since"}                   → lines of api.Change
 //	diagnose        {}                          → [api.Finding]
 //	capture-target  {}                          → api.CaptureTarget
+//	capture-secrets {}                          → lines of api.Secret
 //	shutdown        {}                          → {}
 //
 // Durations are whole nanoseconds, times RFC 3339, passwords base64. A failed call has a status
@@ -63,7 +64,8 @@
 //
 // # Who may call
 //
-// The socket has mode 0600, in a directory of the account's own user. Against
+// The socket has mode 0600, in a directory of the account's own user. Whoever may
+// use it may ask for everything, the keys of the traffic included. Against
 // browsers that were talked into reaching it through a proxy, requests with an
 // Origin header or another Host are refused.
 //

@@ -18,6 +18,7 @@ func (s *Server) handler() http.Handler {
 	svc := s.svc
 	handle("attach", s.attach)
 	handle("watch", s.watch)
+	handle("capture-secrets", s.captureSecrets)
 	handle("whoami", call(func(ctx context.Context, _ none) (api.Identity, error) { return svc.Whoami(ctx) }))
 	handle("peers", call(func(ctx context.Context, _ none) ([]api.Peer, error) { return svc.Peers(ctx) }))
 	handle("conversations", call(func(ctx context.Context, _ none) ([]api.Conversation, error) { return svc.Conversations(ctx) }))

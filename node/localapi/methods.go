@@ -151,11 +151,23 @@ func (c *Client) Shutdown(ctx context.Context) error {
 // Watch implements [api.Service]. A node that stops ends it without an error;
 // one that vanishes ends it with no-node. Every loop over it is a new request.
 func (c *Client) Watch(ctx context.Context, since uint64) iter.Seq2[api.Change, error] {
-	return func(yield func(api.Change, error) bool) {
-		body, err := c.post(ctx, "watch", watch{Since: since})
+	return follow(ctx, c, "watch", watch{Since: since}, func(l line) (api.Change, *api.Error) { return l.Change, l.Error })
+}
+
+// CaptureSecrets implements [api.Service]; it ends as [Client.Watch] does.
+func (c *Client) CaptureSecrets(ctx context.Context) iter.Seq2[api.Secret, error] {
+	return follow(ctx, c, "capture-secrets", none{}, func(l secretLine) (api.Secret, *api.Error) { return l.Secret, l.Error })
+}
+
+// follow yields the lines of a stream, each opened into what it carries or the
+// error that ends the stream.
+func follow[Line, T any](ctx context.Context, c *Client, method string, request any, open func(Line) (T, *api.Error)) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		var nothing T
+		body, err := c.post(ctx, method, request)
 		if err != nil {
 			if ctx.Err() == nil {
-				yield(api.Change{}, err)
+				yield(nothing, err)
 			}
 			return
 		}
@@ -168,19 +180,20 @@ func (c *Client) Watch(ctx context.Context, since uint64) iter.Seq2[api.Change, 
 			case errors.Is(err, io.EOF):
 				return // the stream was ended, not cut: that would be ErrUnexpectedEOF
 			case err != nil:
-				yield(api.Change{}, lost(err))
+				yield(nothing, lost(err))
 				return
 			}
-			var next line
+			var next Line
 			if err := json.Unmarshal(raw, &next); err != nil {
-				yield(api.Change{}, garbled("watch", err))
+				yield(nothing, garbled(method, err))
 				return
 			}
-			if next.Error != nil {
-				yield(api.Change{}, next.Error)
+			item, failed := open(next)
+			if failed != nil {
+				yield(nothing, failed)
 				return
 			}
-			if !yield(next.Change, nil) {
+			if !yield(item, nil) {
 				return
 			}
 		}

@@ -2,8 +2,11 @@ package localapi
 
 import (
 	"encoding/json"
+	"iter"
 	"net/http"
 	"time"
+
+	"p2pchat/node/api"
 )
 
 // stream begins an answer of JSON lines and returns what writes one. Writing
@@ -41,13 +44,27 @@ func (s *Server) watch(w http.ResponseWriter, r *http.Request) {
 		fail(w, status(err.Code), err)
 		return
 	}
+	pass(s, w, r, s.svc.Watch(r.Context(), request.Since), func(c api.Change) any { return line{Change: c} })
+}
+
+// captureSecrets passes secrets on.
+func (s *Server) captureSecrets(w http.ResponseWriter, r *http.Request) {
+	if _, err := read[none](w, r); err != nil {
+		fail(w, status(err.Code), err)
+		return
+	}
+	pass(s, w, r, s.svc.CaptureSecrets(r.Context()), func(secret api.Secret) any { return secretLine{Secret: secret} })
+}
+
+// pass writes what an iterator yields, each as a line.
+func pass[T any](s *Server, w http.ResponseWriter, r *http.Request, items iter.Seq2[T, error], line func(T) any) {
 	write := s.stream(w)
-	for change, failed := range s.svc.Watch(r.Context(), request.Since) {
+	for item, failed := range items {
 		if failed != nil {
 			_ = write(failure{Error: explain(r.Context(), failed)})
 			return
 		}
-		if write(line{Change: change}) != nil {
+		if write(line(item)) != nil {
 			return // the client is gone
 		}
 	}

@@ -97,6 +97,12 @@ type line struct {
 	Error *api.Error `json:"error,omitempty"`
 }
 
+// secretLine is one line of a stream of secrets.
+type secretLine struct {
+	api.Secret
+	Error *api.Error `json:"error,omitempty"`
+}
+
 var statuses = map[api.Code]int{
 	api.CodeUsage:        http.StatusBadRequest,
 	api.CodeTooLong:      http.StatusRequestEntityTooLarge,

@@ -2,6 +2,7 @@ package identity
 
 import (
 	"bytes"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -123,7 +124,8 @@ func TestProfileRoundTrip(t *testing.T) {
 	if err != nil || got != p {
 		t.Fatalf("OpenProfile = %+v, %v", got, err)
 	}
-	if _, err := OpenProfile(b, p.Time.Add(-MaxProfileAhead-time.Second)); err == nil {
+	var ahead *AheadError
+	if _, err := OpenProfile(b, p.Time.Add(-MaxProfileAhead-time.Second)); !errors.As(err, &ahead) || ahead.Peer != p.Peer || ahead.By != MaxProfileAhead+time.Second {
 		t.Error("a profile from the future is accepted")
 	}
 	if _, err := OpenProfile(b, p.Time.Add(-MaxProfileAhead)); err != nil {

@@ -85,9 +85,20 @@ func OpenProfile(b []byte, now time.Time) (Profile, error) {
 		return Profile{}, fmt.Errorf("profile of %s: %w", id, err)
 	}
 	if p.Time.After(now.Add(MaxProfileAhead)) {
-		return Profile{}, fmt.Errorf("profile of %s is dated %s ahead of our clock", id, p.Time.Sub(now).Round(time.Second))
+		return Profile{}, &AheadError{Peer: id, By: p.Time.Sub(now)}
 	}
 	return p, nil
+}
+
+// AheadError: a profile, good in itself, is dated more than [MaxProfileAhead]
+// ahead of our clock. One of the two clocks is wrong.
+type AheadError struct {
+	Peer peer.ID
+	By   time.Duration
+}
+
+func (e *AheadError) Error() string {
+	return fmt.Sprintf("profile of %s is dated %s ahead of our clock", e.Peer, e.By.Round(time.Second))
 }
 
 func (p Profile) check() error {

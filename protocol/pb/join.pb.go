@@ -385,7 +385,7 @@ type JoinAnswer struct {
 	Control       *EventBatch            `protobuf:"bytes,2,opt,name=control,proto3" json:"control,omitempty"` // each after those it cites; the genesis first
 	Grant         *JoinGrant             `protobuf:"bytes,3,opt,name=grant,proto3" json:"grant,omitempty"`
 	Challenge     *JoinChallenge         `protobuf:"bytes,4,opt,name=challenge,proto3" json:"challenge,omitempty"`
-	Joins         *EventBatch            `protobuf:"bytes,5,opt,name=joins,proto3" json:"joins,omitempty"` // of those who are in the room
+	Standing      *EventBatch            `protobuf:"bytes,5,opt,name=standing,proto3" json:"standing,omitempty"` // who is in the room under which nick, and its subject
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -448,9 +448,9 @@ func (x *JoinAnswer) GetChallenge() *JoinChallenge {
 	return nil
 }
 
-func (x *JoinAnswer) GetJoins() *EventBatch {
+func (x *JoinAnswer) GetStanding() *EventBatch {
 	if x != nil {
-		return x.Joins
+		return x.Standing
 	}
 	return nil
 }
@@ -719,14 +719,14 @@ const file_join_proto_rawDesc = "" +
 	"generation\x18\x01 \x01(\x04R\n" +
 	"generation\x12\x14\n" +
 	"\x05share\x18\x02 \x01(\fR\x05share\x12\x18\n" +
-	"\aconfirm\x18\x03 \x01(\fR\aconfirm\"\xf6\x01\n" +
+	"\aconfirm\x18\x03 \x01(\fR\aconfirm\"\xfc\x01\n" +
 	"\n" +
 	"JoinAnswer\x12.\n" +
 	"\arefusal\x18\x01 \x01(\v2\x14.p2pchat.JoinRefusalR\arefusal\x12-\n" +
 	"\acontrol\x18\x02 \x01(\v2\x13.p2pchat.EventBatchR\acontrol\x12(\n" +
 	"\x05grant\x18\x03 \x01(\v2\x12.p2pchat.JoinGrantR\x05grant\x124\n" +
-	"\tchallenge\x18\x04 \x01(\v2\x16.p2pchat.JoinChallengeR\tchallenge\x12)\n" +
-	"\x05joins\x18\x05 \x01(\v2\x13.p2pchat.EventBatchR\x05joins\";\n" +
+	"\tchallenge\x18\x04 \x01(\v2\x16.p2pchat.JoinChallengeR\tchallenge\x12/\n" +
+	"\bstanding\x18\x05 \x01(\v2\x13.p2pchat.EventBatchR\bstanding\";\n" +
 	"\vJoinRefusal\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\"\xcf\x01\n" +
@@ -786,7 +786,7 @@ var file_join_proto_depIdxs = []int32{
 	11, // 7: p2pchat.JoinAnswer.control:type_name -> p2pchat.EventBatch
 	8,  // 8: p2pchat.JoinAnswer.grant:type_name -> p2pchat.JoinGrant
 	5,  // 9: p2pchat.JoinAnswer.challenge:type_name -> p2pchat.JoinChallenge
-	11, // 10: p2pchat.JoinAnswer.joins:type_name -> p2pchat.EventBatch
+	11, // 10: p2pchat.JoinAnswer.standing:type_name -> p2pchat.EventBatch
 	10, // 11: p2pchat.JoinGrant.keys:type_name -> p2pchat.EpochKey
 	12, // 12: p2pchat.JoinGrant.below:type_name -> p2pchat.LogHead
 	9,  // 13: p2pchat.JoinGrant.secret:type_name -> p2pchat.RoomSecret

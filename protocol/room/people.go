@@ -206,12 +206,7 @@ type Topic struct {
 
 // Topic is the room's subject; ok is false if none was ever set.
 func (r *Room) Topic() (t Topic, ok bool) {
-	var newest *message
-	for _, m := range r.subjects {
-		if m.verdict.Status == Visible && (newest == nil || newest.earlier(m)) {
-			newest = m
-		}
-	}
+	newest := r.topic()
 	if newest == nil {
 		return Topic{}, false
 	}
@@ -220,4 +215,14 @@ func (r *Room) Topic() (t Topic, ok bool) {
 		t.Text = s.Text
 	}
 	return t, true
+}
+
+// topic is the newest visible message about the subject, nil if there is none.
+func (r *Room) topic() (newest *message) {
+	for _, m := range r.subjects {
+		if m.verdict.Status == Visible && (newest == nil || newest.earlier(m)) {
+			newest = m
+		}
+	}
+	return newest
 }

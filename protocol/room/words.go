@@ -1,10 +1,12 @@
 package room
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"hash"
 	"iter"
+	"maps"
 	"slices"
 
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -41,20 +43,22 @@ func (r *Room) LastWord(p peer.ID) (w Word, ok bool) {
 // Nick is what p calls himself: his newest visible word about it, empty if there
 // is none.
 func (r *Room) Nick(p peer.ID) string {
-	i := r.find(p)
-	if i < 0 {
-		return ""
+	if i := r.find(p); i >= 0 {
+		if m := r.naming(i); m != nil {
+			return m.nick()
+		}
 	}
-	var last *message
+	return ""
+}
+
+// naming is what gave person i his nick, nil if nothing did.
+func (r *Room) naming(i int) (last *message) {
 	for _, m := range r.people[i].said {
 		if m.kind != KindLeave && m.counts() && (last == nil || last.earlier(m)) {
 			last = m
 		}
 	}
-	if last == nil {
-		return ""
-	}
-	return last.nick()
+	return last
 }
 
 // NickAt is how the author of e called himself when he said it, by his own clock:
@@ -191,23 +195,56 @@ func (r *Room) NextPassword() uint64 {
 	return n + 1
 }
 
-// Joins lists, in the order of their logs, the joins of people who are in the
-// room: what somebody needs to know who is, and to show what they say.
-func (r *Room) Joins() []event.ID {
-	var logs []*log
+// Lasting lists, in the order of their logs, what somebody needs to know who is in
+// the room under which name, what the room is about, and to show what they say: the
+// joins of those who are in it and what gave them the nick they have now, and the
+// subject with what tells of its author whether he joined and left.
+func (r *Room) Lasting() []event.ID {
+	picked := map[*message]bool{}
 	for i, p := range r.people {
-		if _, in := r.occupant(i); in {
-			logs = append(logs, p.logs...)
+		if _, in := r.occupant(i); !in {
+			continue
+		}
+		for _, l := range p.logs {
+			pick(picked, l.joins...)
+		}
+		if m := r.naming(i); m != nil {
+			pick(picked, m)
 		}
 	}
-	slices.SortFunc(logs, func(a, b *log) int { return a.key.Compare(b.key) })
-	var out []event.ID
-	for _, l := range logs {
-		for _, j := range l.joins {
-			out = append(out, j.id)
-		}
+	if m := r.topic(); m != nil {
+		pick(picked, m)
+		pick(picked, m.log.joins...)
+		pick(picked, r.parting(m.author)...)
+	}
+	all := slices.SortedFunc(maps.Keys(picked), func(a, b *message) int {
+		return cmp.Or(a.log.key.Compare(b.log.key), compareSlot(a, b))
+	})
+	out := make([]event.ID, len(all))
+	for i, m := range all {
+		out[i] = m.id
 	}
 	return out
+}
+
+// parting is what person i said last of being here, if he said that he leaves.
+func (r *Room) parting(i int) []*message {
+	var last *message
+	for _, m := range r.people[i].said {
+		if m.kind != KindNick && m.counts() && (last == nil || last.earlier(m)) {
+			last = m
+		}
+	}
+	if last == nil || last.kind != KindLeave {
+		return nil
+	}
+	return []*message{last}
+}
+
+func pick(from map[*message]bool, messages ...*message) {
+	for _, m := range messages {
+		from[m] = true
+	}
 }
 
 // JoinsOf lists the newest joins in each of some logs, at most [MaxTips] of each.

@@ -119,6 +119,8 @@ func Run(t *testing.T, make func(t *testing.T) Fixture) {
 		{"room audit", testRoomAudit},
 		{"diagnose", testDiagnose},
 		{"capture target", testCaptureTarget},
+		{"secrets", testSecrets},
+		{"secrets end", testSecretsEnd},
 		{"shutdown", testShutdown},
 	}
 	for _, tt := range tests {

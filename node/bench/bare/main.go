@@ -4,7 +4,7 @@
 //
 // It prints a JSON line {"event":"ready","addrs":[...]} when it listens and
 // {"event":"connected","peer":"ID"} at its first connection, and runs until it
-// is killed.
+// is killed. With -blast it is no host, but what a capture is measured under.
 package main
 
 import (
@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"time"
 
 	libp2p "github.com/libp2p/go-libp2p"
 	"github.com/libp2p/go-libp2p/core/host"
@@ -29,8 +30,17 @@ import (
 func main() {
 	discover := flag.Bool("mdns", false, "find others with go-libp2p's own mDNS and dial them")
 	dial := flag.String("dial", "", "multiaddr with /p2p/ID to dial")
+	target := flag.String("blast", "", "instead: send UDP datagrams to this `address`, and print how many")
+	rate := flag.Int("rate", 1000, "datagrams a second of a blast")
+	length := flag.Duration("for", time.Second, "length of a blast")
 	flag.Parse()
-	if err := run(*discover, *dial); err != nil {
+	err := error(nil)
+	if *target != "" {
+		err = blast(*target, *rate, *length)
+	} else {
+		err = run(*discover, *dial)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "bare:", err)
 		os.Exit(1)
 	}

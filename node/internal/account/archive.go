@@ -242,6 +242,9 @@ func foreign(err error) error {
 	if err == nil || errors.As(err, &disk) {
 		return err
 	}
+	if errors.Is(err, tar.ErrHeader) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return ErrArchive // which says it all
+	}
 	return fmt.Errorf("%w: %w", ErrArchive, err)
 }
 

@@ -49,6 +49,9 @@ func (s *Service) opened(now time.Time, c lnet.Conn) {
 		remote:   c.RemoteMultiaddr(),
 		opened:   stat.Opened,
 	})
+	if !stat.Opened.Before(s.policy.reopened) {
+		s.back(c.RemotePeer())
+	}
 }
 
 func (s *Service) closed(now time.Time, id string) {

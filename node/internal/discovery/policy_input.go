@@ -193,6 +193,33 @@ func (p *policy) want(now time.Time, id peer.ID) {
 	p.hurry(now, t)
 }
 
+// reopen closes every connection, each to be opened anew, and returns with whom
+// they are. What is being dialled is given up. Of two the one with the lower ID
+// dials: both notice at once, and Wireshark mixes up the keys of two QUIC
+// handshakes that cross between the same two ports.
+func (p *policy) reopen(now time.Time) []peer.ID {
+	p.reopened = now
+	var ids []peer.ID
+	for _, t := range p.peers {
+		switch {
+		case t.connected():
+			p.renew(now, t)
+			ids = append(ids, t.id)
+		case t.dialing:
+			p.do(abortCmd{t.id})
+		}
+	}
+	return ids
+}
+
+// renew closes every connection to a peer, to be dialled again.
+func (p *policy) renew(now time.Time, t *target) {
+	t.wanted = now.Add(wantedFor)
+	for _, l := range t.links {
+		p.close(l, "to be opened anew")
+	}
+}
+
 // left takes in that a peer took its leave on a connection: no fault, no search.
 func (p *policy) left(now time.Time, id peer.ID) {
 	if t := p.peers[id]; t != nil {
@@ -263,6 +290,10 @@ func (p *policy) opened(now time.Time, l *link) {
 		p.tell(now, Connected, t)
 	}
 	p.save(t)
+	if l.opened.Before(p.reopened) { // its dial ended too late to be given up
+		p.renew(now, t)
+		return
+	}
 	for _, o := range older {
 		p.ping(now, o, doubleTimeout)
 	}
@@ -295,6 +326,12 @@ func (p *policy) closed(now time.Time, id string) {
 	p.tell(now, Disconnected, t)
 	p.save(t)
 	p.search(now, t)
+	if t.wanted.After(now) { // closed to be opened anew
+		p.hurry(now, t)
+		if !t.lower && !t.dialing {
+			t.next = now.Add(reopenWaits)
+		}
+	}
 }
 
 // dialed takes in how a dial ended. Success shows in opened.

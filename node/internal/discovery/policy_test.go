@@ -417,6 +417,48 @@ func TestCrossingDials(t *testing.T) {
 	}
 }
 
+// Every connection is closed and dialled again, by the lower ID at once; a dial under
+// way is given up, and what it brings all the same is not kept.
+func TestReopen(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 2)
+	for _, n := range []int{1, 3} {
+		w.hear(n, "a", onLan(n))
+		w.open(n, fmt.Sprint("old", n), n == 3)
+	}
+	w.hear(4, "a", onLan(4))
+	w.until(t0.Add(time.Second))
+	w.peers[testID(4)].dialing = true
+	old := w.now
+
+	w.now = w.now.Add(time.Second)
+	if got := w.reopen(w.now); len(got) != 2 {
+		t.Errorf("reopened %v", got)
+	}
+	out := w.until(w.now)
+	if got := closes(out); len(got) != 2 {
+		t.Errorf("closed %v", got)
+	}
+	if !slices.Contains(out, command(abortCmd{testID(4)})) {
+		t.Errorf("the dial under way goes on: %v", out)
+	}
+	if got := dials(out, 3); len(got) != 1 {
+		t.Errorf("the lower ID dials %d times at once", len(got))
+	}
+	closed := w.now
+	if got := dials(w.until(closed.Add(reopenWaits-time.Millisecond)), 1); len(got) != 0 {
+		t.Errorf("the higher ID dials at once: %v", got)
+	}
+	if got := dials(w.until(closed.Add(reopenWaits)), 1); len(got) != 1 {
+		t.Errorf("the higher ID dials %d times when the other does not", len(got))
+	}
+	w.opened(w.now, &link{id: "late", peer: testID(4), outgoing: true, remote: onLan(4), opened: old})
+	w.open(1, "new1", true)
+	if got := closes(w.run()); !slices.Equal(got, []string{"late"}) {
+		t.Errorf("closed %v, want what was opened before", got)
+	}
+}
+
 func TestRemove(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 1)

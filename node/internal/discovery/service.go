@@ -42,6 +42,8 @@ type Service struct {
 	dials     map[peer.ID]context.CancelFunc
 	heard     heardLog
 
+	reopenings []*Reopening // under way
+
 	remembered []Remembered // of the book, until decide takes it
 
 	work sync.WaitGroup // dials, pings, closes

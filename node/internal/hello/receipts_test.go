@@ -40,6 +40,8 @@ func (h *heard) PeerUp(p Peer)                { h.tell(func() { h.here[p.Profile
 func (h *heard) PeerChanged(Peer)             {}
 func (h *heard) PeerDown(p peer.ID, bye bool) { h.tell(func() { h.here[p] = false }) }
 
+func (h *heard) PeerAhead(peer.ID, time.Duration) {}
+
 func (h *heard) PeerReceipts(_ peer.ID, room event.Conversation, f event.Frontier) {
 	h.tell(func() {
 		h.calls++

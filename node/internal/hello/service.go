@@ -57,6 +57,9 @@ type Handler interface {
 	// PeerDown: the last session with p ended; leaving tells that it said
 	// goodbye.
 	PeerDown(p peer.ID, leaving bool)
+	// PeerAhead: p was sent away, since its clock is by ahead of ours, or ours
+	// is slow.
+	PeerAhead(p peer.ID, by time.Duration)
 	// PeerReceipts: p says that it has committed these positions of our own
 	// logs in room.
 	PeerReceipts(p peer.ID, room event.Conversation, f event.Frontier)
@@ -229,6 +232,12 @@ func (s *Service) up(ses *session, p Peer) {
 	defer s.mu.Unlock()
 	ses.isUp = true
 	s.postLocked(func(h Handler) { h.PeerUp(p) })
+}
+
+func (s *Service) ahead(p peer.ID, by time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.postLocked(func(h Handler) { h.PeerAhead(p, by) })
 }
 
 func (s *Service) changed(p Peer) {

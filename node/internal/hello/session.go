@@ -192,6 +192,10 @@ func (s *session) accept(p *Peer, signed *pb.SignedProfile) error {
 	}
 	profile, err := identity.OpenProfile(raw, s.svc.cfg.Now())
 	if err != nil {
+		var ahead *identity.AheadError
+		if errors.As(err, &ahead) && ahead.Peer == s.conn.RemotePeer() {
+			s.svc.ahead(ahead.Peer, ahead.By)
+		}
 		return err
 	}
 	if profile.Peer != s.conn.RemotePeer() {

@@ -3,7 +3,6 @@ package p2phost
 import (
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/netip"
 	"time"
@@ -45,10 +44,10 @@ type Config struct {
 	HighWater int
 	// Only, if not empty, are the only peers that connections exist with.
 	Only []peer.ID
-	// KeyLog is told the session keys of every TLS handshake, TCP's and QUIC's, a
-	// line of the NSS key log format with each call of Write, from any goroutine.
-	// Who reads them reads all that is said. Nil: nobody is.
-	KeyLog io.Writer
+	// KeepKeys keeps the session keys of every handshake from the start, for
+	// whoever listens to them later: see [KeyLog]. Without it only those of the
+	// last seconds are.
+	KeepKeys bool
 	// Log receives what go-libp2p reports of this host. Nil: nothing.
 	Log *slog.Logger
 	// Options are added to the host's. Tests put a simulated network below

@@ -21,6 +21,11 @@
 //     See listen.go.
 //   - TCP is dialled 30 ms after QUIC, which on a loaded machine yields two
 //     connections to one peer. See rank.go.
+//   - Session keys can be listened to while the host lives, for captures that
+//     are to be read. Noise has no log of its keys and is refused as long. See
+//     keylog.go and tls.go.
+//   - quic-go's UDP segmentation offload is off, in the whole process: what it
+//     sends cannot be read in a capture.
 //
 // All methods are safe for concurrent use. Close ends every goroutine.
 package p2phost

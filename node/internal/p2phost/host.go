@@ -2,7 +2,9 @@ package p2phost
 
 import (
 	"fmt"
+	"os"
 	"slices"
+	"sync"
 	"sync/atomic"
 
 	libp2p "github.com/libp2p/go-libp2p"
@@ -21,6 +23,7 @@ import (
 // Host is a libp2p host that listens on the LAN. Close stops it.
 type Host struct {
 	host.Host
+	Keys    *KeyLog // of its connections
 	swarm   *swarm.Swarm
 	refresh event.Emitter
 	given   bool // the listen addresses were given, not the default
@@ -33,6 +36,8 @@ func New(cfg Config) (*Host, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
+	withoutOffload()
+	keys := &KeyLog{all: cfg.KeepKeys}
 	highWater := cfg.HighWater
 	if highWater == 0 {
 		highWater = DefaultHighWater
@@ -55,8 +60,8 @@ func New(cfg Config) (*Host, error) {
 	opts := []libp2p.Option{
 		libp2p.Identity(cfg.Key),
 		libp2p.UserAgent("p2pchat/" + cfg.Version),
-		libp2p.Security(libp2ptls.ID, newTLS(cfg.KeyLog)),
-		libp2p.Security(noise.ID, noise.New),
+		libp2p.Security(libp2ptls.ID, newTLS(keys)),
+		libp2p.Security(noise.ID, newNoise(keys)),
 		libp2p.Muxer(yamux.ID, newYamux()),
 		libp2p.ResourceManager(limits),
 		libp2p.ConnectionManager(conns),
@@ -90,7 +95,7 @@ func New(cfg Config) (*Host, error) {
 		}
 	}
 	if slices.Contains(wanted, QUIC) {
-		opts = append(opts, libp2p.Transport(quic.NewTransport, quic.WithTLSIdentityOption(libp2ptls.WithKeyLogWriter(cfg.KeyLog))))
+		opts = append(opts, libp2p.Transport(quic.NewTransport, quic.WithTLSIdentityOption(libp2ptls.WithKeyLogWriter(keys))))
 	}
 	if slices.Contains(wanted, TCP) {
 		opts = append(opts, libp2p.Transport(tcp.NewTCPTransport))
@@ -104,7 +109,7 @@ func New(cfg Config) (*Host, error) {
 	if err != nil {
 		return nil, fmt.Errorf("libp2p host: %w", err)
 	}
-	h := &Host{Host: lh, given: len(cfg.Listen) > 0}
+	h := &Host{Host: lh, Keys: keys, given: len(cfg.Listen) > 0}
 	if err := h.start(cfg.Listen, &listening); err != nil {
 		lh.Close()
 		return nil, err
@@ -137,6 +142,12 @@ func (h *Host) start(listen []ma.Multiaddr, listening *atomic.Pointer[swarm.Swar
 	}
 	return h.Refresh()
 }
+
+// withoutOffload has quic-go send datagrams one by one. With UDP segmentation
+// offload a capture on the sender shows up to 64 KiB of them as one, which nobody
+// can decrypt, and a socket that was opened with it cannot be had without it
+// later. It costs the sender of much data at once some CPU time.
+var withoutOffload = sync.OnceFunc(func() { _ = os.Setenv("QUIC_GO_DISABLE_GSO", "true") })
 
 // newYamux is go-libp2p's yamux without keep-alives: presence has a heartbeat
 // of its own, and a second one would only double the idle traffic.
@@ -185,5 +196,6 @@ func (h *Host) Moved() (port int, moved bool) {
 
 // Close closes every connection and listener and waits for the host's goroutines.
 func (h *Host) Close() error {
+	defer h.Keys.close()
 	return h.Host.Close()
 }

@@ -186,8 +186,8 @@ func (r *Room) welcome(ctx context.Context, p peer.ID, nick string, guarded bool
 	return in, cmp.Or(e, err)
 }
 
-// handOver sends the control lane and the joins of those who are in the room,
-// without which he could neither tell who they are nor show what they say, and
+// handOver sends the control lane and what stands in the room: without that he could
+// neither tell who is there and what the room is about nor show what they say. It
 // fills in what of the history is not for a newcomer.
 func (r *Room) handOver(ctx context.Context, in *admitted, d dialogue) error {
 	err := r.sendAll(ctx, in.control, func(b *pb.EventBatch) error { return d.send(&pb.JoinAnswer{Control: b}) })
@@ -207,12 +207,12 @@ func (r *Room) handOver(ctx context.Context, in *admitted, d dialogue) error {
 			in.grant.Below = append(in.grant.Below, b.Wire(b.Head))
 		}
 	}
-	// After below was read, so that no join below it is missing.
-	var joins []event.ID
-	if err := r.do(ctx, func() { joins = r.rules.Joins() }); err != nil {
+	// After below was read, so that nothing of it below that is missing.
+	var standing []event.ID
+	if err := r.do(ctx, func() { standing = r.rules.Lasting() }); err != nil {
 		return err
 	}
-	return r.sendAll(ctx, joins, func(b *pb.EventBatch) error { return d.send(&pb.JoinAnswer{Joins: b}) })
+	return r.sendAll(ctx, standing, func(b *pb.EventBatch) error { return d.send(&pb.JoinAnswer{Standing: b}) })
 }
 
 // sendAll sends events that are stored in as many frames as it takes.

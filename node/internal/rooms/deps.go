@@ -59,8 +59,8 @@ type Store interface {
 	PutPresent(ctx context.Context, room event.Conversation, at time.Time) error
 	// Enter keeps, as a whole or not at all, what somebody who lets us in
 	// hands over. Control events come after those they cite, the genesis first.
-	// Joins, of others, are kept as waiting for a verdict.
-	Enter(ctx context.Context, m Membership, control []*event.Event, keys map[event.ID]envelope.Key, below []Below, joins []*event.Event) error
+	// What stands, of others, is kept as waiting for a verdict.
+	Enter(ctx context.Context, m Membership, control []*event.Event, keys map[event.ID]envelope.Key, below []Below, standing []*event.Event) error
 
 	// Controls lists a room's control events, each after those it cites.
 	Controls(ctx context.Context, room event.Conversation) ([]*event.Event, error)
@@ -216,6 +216,9 @@ type Handler interface {
 	MemberChanged(room event.Conversation, m Member, gone bool)
 	// Delivered: somebody else has committed our log k up to h.
 	Delivered(room event.Conversation, k event.LogKey, h event.Head)
+	// Keyed: these keys of epochs are held from now on. They open all that is said
+	// under them.
+	Keyed(room event.Conversation, s Scene, keys map[event.ID]envelope.Key)
 	// Failed: events could not be committed.
 	Failed(room event.Conversation, err error)
 }

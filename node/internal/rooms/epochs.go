@@ -263,7 +263,14 @@ func (r *Room) holdKeys(ctx context.Context, fresh map[event.ID]envelope.Key) er
 	held := maps.Clone(*r.keys.Load())
 	maps.Copy(held, fresh)
 	r.keys.Store(&held)
+	r.svc.cfg.Handler.Keyed(r.id, r.scene(), fresh)
 	return nil
+}
+
+// Keys are those of the epochs that are held, and the room's name.
+func (r *Room) Keys(ctx context.Context) (name string, keys map[event.ID]envelope.Key, err error) {
+	err = r.do(ctx, func() { name, keys = r.scene().Name, *r.keys.Load() })
+	return name, keys, err
 }
 
 // wantKey looks for the key of an epoch that a stored event names: with from,

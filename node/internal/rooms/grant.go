@@ -23,7 +23,7 @@ type grant struct {
 	control   []*event.Event
 	keys      map[event.ID]envelope.Key
 	below     []Below
-	joins     []*event.Event // of those who are in the room
+	standing  []*event.Event // see room.Room.Lasting
 	secret    *pb.RoomSecret
 	admission *room.Admission // nil in rooms without a password
 	ctl       []event.ID      // what our join is to cite, with admission
@@ -92,6 +92,9 @@ func nothingElse(*pb.JoinAnswer, talk) error { return errors.New("an answer that
 // not.
 const codeNotJoined room.Code = "not-joined"
 
+// lasting are the kinds of what stands, see [room.Room.Lasting].
+var lasting = []event.Kind{room.KindJoin, room.KindLeave, room.KindNick, room.KindSubject}
+
 var codes = []room.Code{
 	room.Banned, room.MembershipRequired, room.NotAuthorized, room.Full, room.NickConflict, room.Destroyed, codeNotJoined,
 }
@@ -123,7 +126,7 @@ func (s *Service) askToEnter(ctx context.Context, p peer.ID, id event.Conversati
 			proved = true
 			return s.prove(id, p, password, a.Challenge, t.say, t.next)
 		}
-		if len(a.GetControl().GetEvents())+len(a.GetJoins().GetEvents()) == 0 {
+		if len(a.GetControl().GetEvents())+len(a.GetStanding().GetEvents()) == 0 {
 			return errors.New("an answer with nothing in it")
 		}
 		for _, w := range a.GetControl().GetEvents() {
@@ -136,18 +139,18 @@ func (s *Service) askToEnter(ctx context.Context, p peer.ID, id event.Conversati
 			}
 			g.control = append(g.control, e)
 		}
-		for _, w := range a.GetJoins().GetEvents() {
+		for _, w := range a.GetStanding().GetEvents() {
 			e, err := event.FromWire(w)
 			if err != nil {
 				return err
 			}
-			if size += e.Size(); size > maxControlLen || len(g.joins) >= maxControl {
-				return fmt.Errorf("more joins than a room has")
+			if size += e.Size(); size > maxControlLen || len(g.standing) >= maxControl {
+				return fmt.Errorf("more people than a room has")
 			}
-			if e.Lane != event.LaneMessage || e.Kind != room.KindJoin {
-				return fmt.Errorf("event %s is no join", e.ID)
+			if e.Lane != event.LaneMessage || !slices.Contains(lasting, e.Kind) {
+				return fmt.Errorf("event %s of kind %d is nothing that stands", e.ID, e.Kind)
 			}
-			g.joins = append(g.joins, e)
+			g.standing = append(g.standing, e)
 		}
 		return nil
 	})
@@ -157,7 +160,7 @@ func (s *Service) askToEnter(ctx context.Context, p peer.ID, id event.Conversati
 	if len(g.control) == 0 || event.Conversation(g.control[0].ID) != id {
 		return nil, fmt.Errorf("%s does not give the room's genesis", p)
 	}
-	for _, e := range slices.Concat(g.control, g.joins) {
+	for _, e := range slices.Concat(g.control, g.standing) {
 		if err := check(id, e); err != nil {
 			return nil, err
 		}

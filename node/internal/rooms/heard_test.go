@@ -1,12 +1,14 @@
 package rooms
 
 import (
+	"maps"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"p2pchat/protocol/envelope"
 	"p2pchat/protocol/event"
 )
 
@@ -19,6 +21,7 @@ type heard struct {
 	changed   int
 	delivered []event.Head
 	failed    []error
+	keyed     []event.ID
 	receipts  []receipt
 	kicks     []peer.ID
 	followed  map[event.Conversation]bool
@@ -64,6 +67,19 @@ func (h *heard) Delivered(_ event.Conversation, _ event.LogKey, head event.Head)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.delivered = append(h.delivered, head)
+}
+
+func (h *heard) Keyed(_ event.Conversation, _ Scene, keys map[event.ID]envelope.Key) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.keyed = append(h.keyed, slices.Collect(maps.Keys(keys))...)
+}
+
+// keyedEpochs are those whose keys it was told.
+func (h *heard) keyedEpochs() []event.ID {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.keyed)
 }
 
 func (h *heard) Failed(_ event.Conversation, err error) {

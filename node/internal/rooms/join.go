@@ -58,7 +58,7 @@ func (s *Service) Join(ctx context.Context, id event.Conversation, w Way) (*Room
 		return nil, err
 	}
 	m := Membership{Room: id, Joined: true, Nick: w.Nick}
-	if err := s.cfg.Store.Enter(ctx, m, g.control, g.keys, g.below, g.joins); err != nil {
+	if err := s.cfg.Store.Enter(ctx, m, g.control, g.keys, g.below, g.standing); err != nil {
 		return nil, fmt.Errorf("keep the room: %w", err)
 	}
 	ctx = context.WithoutCancel(ctx) // we are in

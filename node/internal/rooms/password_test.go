@@ -51,7 +51,7 @@ func (p *person) knocks(id event.Conversation, nick string, s pake.Secret, via *
 	}
 	g.from = via.id()
 	m := Membership{Room: id, Joined: true, Nick: nick}
-	if err := p.disk.Enter(context.Background(), m, g.control, g.keys, g.below, g.joins); err != nil {
+	if err := p.disk.Enter(context.Background(), m, g.control, g.keys, g.below, g.standing); err != nil {
 		return err
 	}
 	r, err := p.settle(m, g)

@@ -133,6 +133,7 @@ func (s *Service) adopt(r *Room) (*Room, error) {
 		return nil, ErrClosed
 	}
 	s.rooms[r.id] = r
+	s.cfg.Handler.Keyed(r.id, r.scene(), *r.keys.Load())
 	s.startLocked(r)
 	return r, nil
 }

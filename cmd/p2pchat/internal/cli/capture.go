@@ -22,6 +22,7 @@ type captured struct {
 	Dropped       uint64 `json:"dropped"`
 	Conversations int    `json:"conversations"`
 	Duration      string `json:"duration"`
+	*readable
 }
 
 type captureFlags struct {
@@ -30,6 +31,7 @@ type captureFlags struct {
 	with       []string
 	duration   time.Duration
 	ring       string
+	secrets    bool
 }
 
 func (a *app) captureCmd() *cobra.Command {
@@ -40,11 +42,17 @@ func (a *app) captureCmd() *cobra.Command {
 		Long: `Capture this node's own traffic, and no other program's, until interrupted or
 --duration is over. The file's name decides the format: .pcapng or .pcap; '-' is
 standard output. Under sudo it captures the node of the user who called sudo,
-who gets the file. Without the right to capture it says how to get it (exit 7).`,
+who gets the file. Without the right to capture it says how to get it (exit 7).
+
+With --secrets the file can be read: it holds the keys of every connection and of
+the rooms, and with them all that is said, also by others. The node opens its
+connections anew for it, and again at the end, so that the keys open nothing that
+is said later. The keys of a .pcap go into a file beside it that ends in .keylog.`,
 		Example: `  p2pchat capture -w 'chat.pcapng'
   p2pchat capture -w 'alice.pcap' --with '@alice' --interface eth0 --duration 1m
   p2pchat capture -w 'ring.pcapng' --ring '10MB,5' --json
-  p2pchat capture -w - | wireshark -k -i -`,
+  p2pchat capture -w 'readable.pcapng' --secrets
+  p2pchat capture -w - --secrets | wireshark -k -i -`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if flags.file == "" && len(args) == 0 {
 				return usagef("capture needs -w FILE, such as -w 'chat.pcapng'")
@@ -59,11 +67,13 @@ who gets the file. Without the right to capture it says how to get it (exit 7).`
 	f.StringArrayVar(&flags.with, "with", nil, "keep only traffic with `WHO` (may be repeated)")
 	f.DurationVar(&flags.duration, "duration", 0, "stop after `DURATION`")
 	f.StringVar(&flags.ring, "ring", "", "write files of at most SIZE and keep the last N: `SIZE,N`, such as 10MB,5")
+	f.BoolVar(&flags.secrets, "secrets", false, "write the keys into the file too: whoever has it can read all that is said")
 	noCompletion(cmd, "duration", "ring")
 	_ = cmd.RegisterFlagCompletionFunc("interface", completeInterfaces)
 	_ = cmd.RegisterFlagCompletionFunc("with", func(cmd *cobra.Command, _ []string, word string) ([]cobra.Completion, cobra.ShellCompDirective) {
 		return a.peerNames(cmd.Context(), word), cobra.ShellCompDirectiveNoFileComp
 	})
+	cmd.AddCommand(a.captureReadCmd(), a.capturePluginCmd())
 	return cmd
 }
 
@@ -87,45 +97,81 @@ func (a *app) capture(ctx context.Context, flags captureFlags) error {
 		live := &counters{app: a, on: term.IsTerminal(a.err)}
 		opts.Progress = live.show
 		opts.Notice = func(n captures.Notice) { live.clear(); a.notef("%s", n.Text) }
-		stats, err := a.record(ctx, svc, flags.with, opts)
+		var with *readable
+		if flags.secrets {
+			with = &readable{}
+			for _, sentence := range secretsWarning {
+				a.notef("%s", sentence)
+			}
+		}
+		stats, err := a.record(ctx, svc, flags.with, opts, with)
 		live.clear()
 		if err != nil {
 			return err
 		}
-		return a.printCaptured(stats, flags.file == "-")
+		return a.printCaptured(stats, with, flags.file == "-")
 	})
 }
 
 // captureInUI is capture for the terminal UI, which has the screen.
-func (a *app) captureInUI(ctx context.Context, svc api.Service, file string, tell func(string)) (summary string, err error) {
+func (a *app) captureInUI(ctx context.Context, svc api.Service, file string, secrets bool, tell func(string)) (summary string, err error) {
+	var keys *readable
+	if secrets {
+		keys = &readable{}
+	}
 	stats, err := a.record(ctx, svc, nil, captures.Options{
 		Path: file, Application: "p2pchat " + a.deps.Version,
 		Progress: func(s captures.Stats) {
 			tell(fmt.Sprintf("%d %s", s.Packets, plural(int(s.Packets), "packet", "packets")))
 		},
 		Notice: func(n captures.Notice) { tell(n.Text) },
-	})
+	}, keys)
 	if err != nil {
 		return "", err
 	}
-	return countersLine(stats), nil
+	return countersLine(stats) + keysLine(keys), nil
 }
 
 // record captures svc's node, or only its traffic with some people, until ctx
-// ends.
-func (a *app) record(ctx context.Context, svc api.Service, with []string, opts captures.Options) (captures.Stats, error) {
+// ends; keys, if not nil, is told what the file holds of them.
+func (a *app) record(ctx context.Context, svc api.Service, with []string, opts captures.Options, keys *readable) (captures.Stats, error) {
 	target := func(ctx context.Context) (captures.Target, error) { return captureTarget(ctx, svc, with) }
 	var err error
 	if opts.Target, err = target(ctx); err != nil {
 		return captures.Stats{}, err
 	}
 	opts.Refresh = target
+	if keys != nil {
+		opts.Secrets = keys.secrets(svc)
+	}
+	if opts.Comment, err = a.whose(ctx, svc); err != nil {
+		return captures.Stats{}, err
+	}
 	run := a.deps.Capture
 	if run == nil {
 		run = captures.Run
 	}
 	stats, err := run(ctx, opts)
 	return stats, captureError(err)
+}
+
+// whose says whose traffic a capture holds.
+func (a *app) whose(ctx context.Context, svc api.Service) (string, error) {
+	self, err := svc.Whoami(ctx)
+	if err != nil {
+		return "", err
+	}
+	peers, err := svc.Peers(ctx)
+	if err != nil {
+		return "", err
+	}
+	text := fmt.Sprintf("traffic of the p2pchat node of %s (%s)", term.Clean(self.Name), self.PeerID)
+	for _, p := range peers {
+		if p.State == api.Online {
+			text += fmt.Sprintf("\nwith %s (%s)", term.Clean(p.Name), p.PeerID)
+		}
+	}
+	return text, nil
 }
 
 // withCaptured is withServiceOnce for the account whose node is captured. Under
@@ -172,7 +218,7 @@ func captureError(err error) error {
 
 // printCaptured says what was captured: on standard error if the capture
 // itself went to standard output.
-func (a *app) printCaptured(s captures.Stats, toErr bool) error {
+func (a *app) printCaptured(s captures.Stats, keys *readable, toErr bool) error {
 	to := a
 	if toErr {
 		to = &app{asJSON: a.asJSON, out: &output{w: a.err}}
@@ -183,10 +229,18 @@ func (a *app) printCaptured(s captures.Stats, toErr bool) error {
 	if a.asJSON {
 		return to.object(captured{
 			File: s.File, Packets: s.Packets, Bytes: s.Bytes, Dropped: s.Dropped, Conversations: s.Conversations,
-			Duration: s.Elapsed.Round(time.Millisecond).String(),
+			Duration: s.Elapsed.Round(time.Millisecond).String(), readable: keys,
 		})
 	}
-	return to.printf("%s: %s\n", term.Clean(s.File), countersLine(s))
+	return to.printf("%s: %s%s\n", term.Clean(s.File), countersLine(s), keysLine(keys))
+}
+
+// keysLine says what a capture holds of keys.
+func keysLine(r *readable) string {
+	if r == nil {
+		return ""
+	}
+	return fmt.Sprintf(", keys of %d %s and %d of rooms", r.Sessions, plural(r.Sessions, "connection", "connections"), r.RoomKeys)
 }
 
 func countersLine(s captures.Stats) string {

@@ -30,7 +30,7 @@ func TestCaptureInUI(t *testing.T) {
 		return captures.Stats{File: o.Path, Packets: 20, Bytes: 1500, Conversations: 1}, nil
 	}}}
 	var told []string
-	summary, err := a.captureInUI(t.Context(), alice, "chat.pcapng", func(s string) { told = append(told, s) })
+	summary, err := a.captureInUI(t.Context(), alice, "chat.pcapng", false, func(s string) { told = append(told, s) })
 	if err != nil || summary != "20 packets, 1.5 kB, 0 dropped, 1 conversation, 0s" {
 		t.Errorf("%q, %v", summary, err)
 	}
@@ -41,15 +41,29 @@ func TestCaptureInUI(t *testing.T) {
 		t.Errorf("options %+v", opts)
 	}
 
+	// With secrets it says how many keys there are.
+	a.deps.Capture = func(ctx context.Context, o captures.Options) (captures.Stats, error) {
+		for s, err := range o.Secrets(ctx) {
+			if err != nil || s.Notice != "" {
+				return captures.Stats{File: o.Path}, err
+			}
+		}
+		return captures.Stats{}, errors.New("connections were not opened anew")
+	}
+	if summary, err := a.captureInUI(t.Context(), alice, "chat.pcapng", true, func(string) {}); err != nil ||
+		summary != "0 packets, 0 B, 0 dropped, 0 conversations, 0s, keys of 1 connection and 0 of rooms" {
+		t.Errorf("%q, %v", summary, err)
+	}
+
 	a.deps.Capture = func(context.Context, captures.Options) (captures.Stats, error) {
 		return captures.Stats{}, fmt.Errorf("%w: run setcap", captures.ErrPermission)
 	}
-	if _, err := a.captureInUI(t.Context(), alice, "chat.pcapng", func(string) {}); !api.IsCode(err, api.CodeNoPermission) {
+	if _, err := a.captureInUI(t.Context(), alice, "chat.pcapng", false, func(string) {}); !api.IsCode(err, api.CodeNoPermission) {
 		t.Errorf("forbidden: %v", err)
 	}
 	stopped := errors.New("stopped")
 	a.deps.Capture = func(context.Context, captures.Options) (captures.Stats, error) { return captures.Stats{}, stopped }
-	if _, err := a.captureInUI(t.Context(), alice, "chat.pcapng", func(string) {}); !errors.Is(err, stopped) {
+	if _, err := a.captureInUI(t.Context(), alice, "chat.pcapng", false, func(string) {}); !errors.Is(err, stopped) {
 		t.Errorf("another error: %v", err)
 	}
 }

@@ -44,8 +44,9 @@ type TUIOptions struct {
 	Notices []string
 	// Capture records the node's packets into a file until ctx ends, and
 	// returns one sentence about what it recorded. It calls tell, which returns
-	// at once, with a few words on how far it is.
-	Capture func(ctx context.Context, file string, tell func(string)) (summary string, err error)
+	// at once, with a few words on how far it is. With secrets the file can be
+	// read: see [api.Service.CaptureSecrets].
+	Capture func(ctx context.Context, file string, secrets bool, tell func(string)) (summary string, err error)
 }
 
 // Backend opens accounts and starts nodes. dir is the data directory, an

@@ -110,6 +110,8 @@ func flagError(cmd *cobra.Command, err error) *api.Error {
 	if strings.HasPrefix(message, "unknown") {
 		message += ", and text that starts with '-' needs '--' before it"
 	}
+	// What package strconv says of it adds nothing but its own name.
+	message, _, _ = strings.Cut(message, ": strconv.")
 	return usagef("%s (see %s --help)", message, cmd.CommandPath())
 }
 

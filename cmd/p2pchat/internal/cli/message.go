@@ -171,7 +171,7 @@ func remarks(m api.Message, answers string) string {
 	if answers != "" {
 		all = append(all, "to "+answers)
 	}
-	if m.State != api.Received && m.State != "" && api.Listed(m.Kind) {
+	if m.State != api.Received && m.State != "" && api.Listed(m.Kind) && !m.Retracted {
 		all = append(all, term.Clean(m.State))
 	}
 	if !m.Edited.IsZero() {

@@ -31,6 +31,9 @@ last seen, round trip, fingerprint. Names are claims: fingerprints decide.`,
 				if err != nil {
 					return err
 				}
+				if _, running := r.(api.Service); !running && !a.asJSON && len(peers) > 0 {
+					a.notef("no node is running: this is what the last one knew (p2pchat serve starts one)")
+				}
 				return a.printPeers(peers, time.Now())
 			})
 		}),

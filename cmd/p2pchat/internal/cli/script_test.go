@@ -49,6 +49,12 @@ func TestScript(t *testing.T) {
 		RequireUniqueNames:  true,
 		UpdateScripts:       os.Getenv("UPDATE_SCRIPTS") != "",
 		Setup: func(env *testscript.Env) error {
+			demo, err := filepath.Abs("../../../../captures/report/testdata/demo.pcapng")
+			if err != nil {
+				return err
+			}
+			env.Setenv("DEMO", demo)                                     // a capture with keys
+			env.Setenv("BIN", filepath.SplitList(env.Getenv("PATH"))[0]) // a path with nothing but our programs
 			env.Setenv("HOME", filepath.Join(env.WorkDir, "home"))
 			env.Setenv("TZ", "UTC")
 			env.Setenv("P2PCHAT_DATA", filepath.Join(env.WorkDir, "data"))

@@ -128,7 +128,7 @@ func (a *app) printStorage(s api.Storage, failed error) error {
 	if s.MaxSize != nil {
 		size = bytesText(*s.MaxSize)
 	}
-	if err := a.printf("on disk %s, of which %s are in use; oldest kept: %s, largest: %s\n", bytesText(s.Bytes), bytesText(s.Used), age, size); err != nil {
+	if err := a.printf("on disk %s, of which %s are in use; limits: age %s, size %s\n", bytesText(s.Bytes), bytesText(s.Used), age, size); err != nil {
 		return err
 	}
 	t := &term.Table{Header: []string{"CONVERSATION", "EVENTS", "SIZE", "SINCE"}}

@@ -37,8 +37,8 @@ func (a *app) runUI(ctx context.Context) error {
 	}
 	err = a.deps.TUI(ctx, s, TUIOptions{
 		Version: a.deps.Version, Started: s.node != nil, Notices: notices.take(),
-		Capture: func(ctx context.Context, file string, tell func(string)) (string, error) {
-			return a.captureInUI(ctx, s, file, tell)
+		Capture: func(ctx context.Context, file string, secrets bool, tell func(string)) (string, error) {
+			return a.captureInUI(ctx, s, file, secrets, tell)
 		},
 	})
 	if ctx.Err() != nil {

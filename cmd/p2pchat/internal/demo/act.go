@@ -43,16 +43,25 @@ func dialogue(say string) []line {
 // roomName is what server calls the room it makes.
 const roomName = "help desk"
 
-// play runs the act from the start of its nodes to their stop.
-func (a *act) play(ctx context.Context, loopback string, o Options) (rows []Row, err error) {
+// play runs the act from the start of its nodes to their stop. rec, if not nil,
+// records it.
+func (a *act) play(ctx context.Context, loopback string, o Options, rec *recording) (rows []Row, err error) {
 	nodes := map[string]*node.Node{}
 	// Client leaves first and says goodbye to server.
 	defer func() { err = errors.Join(err, stop(nodes[client]), stop(nodes[server])) }()
-	if nodes[server], err = a.server.start(ctx, a.transport, loopback, a.client.key.ID(), o); err != nil {
-		return nil, err
-	}
-	if nodes[client], err = a.client.start(ctx, a.transport, loopback, a.server.key.ID(), o); err != nil {
-		return nil, err
+	for _, p := range []*actor{&a.server, &a.client} {
+		other := a.client.key.ID()
+		if p == &a.client {
+			other = a.server.key.ID()
+		}
+		n, err := p.start(ctx, a.transport, loopback, other, rec != nil, o)
+		if err != nil {
+			return nil, err
+		}
+		nodes[p.name] = n
+		if rec != nil {
+			defer rec.secrets.of(n)()
+		}
 	}
 	if err := a.meet(ctx, nodes[client], nodes[server], o); err != nil {
 		return nil, err
@@ -125,14 +134,14 @@ func (a *act) id(name string) string {
 }
 
 // start starts the actor's node, for which nobody but other exists.
-func (p *actor) start(ctx context.Context, transport, loopback string, other peer.ID, o Options) (*node.Node, error) {
+func (p *actor) start(ctx context.Context, transport, loopback string, other peer.ID, recorded bool, o Options) (*node.Node, error) {
 	listen, err := node.ParseAddrs("", []string{p.multiaddr(transport)})
 	if err != nil {
 		return nil, err
 	}
 	n, err := node.Start(ctx, node.Config{
 		Dir: p.dir, Key: p.key, Version: o.Version, Listen: listen, Interfaces: []string{loopback},
-		Only: []peer.ID{other}, Logger: o.Logger.With("node", p.name),
+		Only: []peer.ID{other}, Recorded: recorded, Logger: o.Logger.With("node", p.name),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", p.name, err)

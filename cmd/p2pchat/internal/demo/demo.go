@@ -99,7 +99,7 @@ func (s *stage) run(ctx context.Context, o Options) (Result, error) {
 	var result Result
 	var failed error
 	for _, a := range s.acts {
-		rows, err := a.play(ctx, s.loopback, o)
+		rows, err := a.play(ctx, s.loopback, o, rec)
 		result.Rows = append(result.Rows, rows...)
 		if err != nil {
 			failed = err

@@ -48,7 +48,7 @@ func commandList(o Options) []command {
 	}...)
 	if o.Capture != nil {
 		list = append(list,
-			command{"capture", "FILE", "record this node's packets for Wireshark, as .pcapng or .pcap", cmdCapture},
+			command{"capture", "FILE", "record this node's packets for Wireshark, as .pcapng or .pcap; FILE --secrets: so that they can be read", cmdCapture},
 			command{"stop-capture", "", "end the capture", cmdStopCapture})
 	}
 	return append(list,
@@ -228,6 +228,8 @@ func (m *model) wait(text string) func(w int) []string {
 }
 
 func cmdCapture(m *model, arg string) (tea.Cmd, error) {
+	arg, secrets := strings.CutSuffix(" "+arg, " --secrets")
+	arg = strings.TrimSpace(arg)
 	switch {
 	case arg == "":
 		return nil, errors.New("say which file: /capture FILE, ending in .pcapng or .pcap")
@@ -243,11 +245,16 @@ func cmdCapture(m *model, arg string) (tea.Cmd, error) {
 	ctx, cancel := context.WithCancel(m.calls.ctx)
 	c := &capture{file: file, stop: cancel, news: make(chan string, 1), ended: make(chan struct{})}
 	m.capture = c
-	return tea.Batch(m.tell("capturing into "+clean(file)+"; /stop-capture ends it"), m.captureNews(c),
+	what := "capturing into " + clean(file)
+	if secrets {
+		what = "capturing with the keys into " + clean(file) +
+			": whoever has the file reads all that is said, by others too; connections are opened anew, at the end again"
+	}
+	return tea.Batch(m.tell(what+"; /stop-capture ends it"), m.captureNews(c),
 		m.calls.do(0, func(context.Context) tea.Msg {
 			defer cancel()
 			defer close(c.ended)
-			summary, err := m.opts.Capture(ctx, file, c.tell)
+			summary, err := m.opts.Capture(ctx, file, secrets, c.tell)
 			return captureMsg{summary, err}
 		})), nil
 }

@@ -252,7 +252,7 @@ func TestLeavingEndsCapture(t *testing.T) {
 	go func() {                 // ends with the UI
 		done <- Run(t.Context(), apitest.NewLAN().Join("anna"), Options{
 			Input: term.tty, Output: term.tty, Environ: []string{"TERM=xterm-256color", "SSH_TTY=x"},
-			Capture: func(ctx context.Context, _ string, _ func(string)) (string, error) {
+			Capture: func(ctx context.Context, _ string, _ bool, _ func(string)) (string, error) {
 				close(started)
 				<-ctx.Done()
 				close(ended)

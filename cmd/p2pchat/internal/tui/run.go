@@ -28,8 +28,9 @@ type Options struct {
 	// Capture records the node's packets into a file until ctx ends, and
 	// returns one sentence about what it recorded. Until then it may call tell,
 	// which returns at once, with a few words on how far it is, such as
-	// "120 packets". Nil: there is no /capture.
-	Capture func(ctx context.Context, file string, tell func(string)) (summary string, err error)
+	// "120 packets". With secrets the file holds all that it takes to read what is
+	// said. Nil: there is no /capture.
+	Capture func(ctx context.Context, file string, secrets bool, tell func(string)) (summary string, err error)
 }
 
 func (o Options) environ() []string {

@@ -139,7 +139,7 @@ func TestScreens(t *testing.T) {
 }
 
 // untilStopped is a capture of nothing.
-func untilStopped(ctx context.Context, _ string, tell func(string)) (string, error) {
+func untilStopped(ctx context.Context, _ string, _ bool, tell func(string)) (string, error) {
 	tell("11 packets")
 	tell("12 packets")
 	<-ctx.Done()
