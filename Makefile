@@ -49,7 +49,7 @@ campaign: ## random faults for DURATION (60m) from SEED (1) up, in the simulated
 bench: ## measure against the yardsticks and write docs/benchmarks/
 	$(GO) run ./node/bench
 
-generate: ## generate the protobuf code anew (needs protoc)
+generate: ## generate the protobuf code (needs protoc) and the Wireshark plugin anew
 	@mkdir -p dist
 	$(GO) generate ./...
 

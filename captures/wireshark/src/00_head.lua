@@ -45,8 +45,8 @@
 --   yamux.{version, type, flags, flags.syn, flags.ack, flags.fin, flags.rst, stream, length}
 --   libp2p.stream           number of a stream, of yamux or QUIC; libp2p.stream.offset where
 --                           the bytes of this packet stand in it
---   libp2p.message.length   of a message; libp2p.fragment bytes of one that ends later, and
---                           libp2p.reassembled_in where
+--   libp2p.message.length   of a message; libp2p.fragment bytes of one, or of a TLS record,
+--                           that ends later, and libp2p.reassembled_in where
 --   libp2p.waiting          bytes that come after others which are missing so far
 --   libp2p.duplicate        bytes that an earlier packet had
 --   libp2p_ping.payload

@@ -45,7 +45,7 @@ number("p2pchat.undissected", "Undissected bytes", "Of a stream, that nothing he
 
 F["libp2p.stream"] = ProtoField.uint64("libp2p.stream", "Stream", base.DEC)
 F["libp2p.stream.offset"] = ProtoField.uint64("libp2p.stream.offset", "Offset", base.DEC)
-number("libp2p.fragment", "Part of a message, bytes")
+number("libp2p.fragment", "Bytes of a part")
 F["libp2p.reassembled_in"] = ProtoField.framenum("libp2p.reassembled_in", "Reassembled in", base.NONE)
 number("libp2p.waiting", "Bytes that wait for earlier ones", "What should have come before is later in the capture, or missing")
 number("libp2p.duplicate", "Bytes seen before")

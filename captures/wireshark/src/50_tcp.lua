@@ -12,6 +12,12 @@ local HELD = 16 * 1024 * 1024 -- bytes that wait for missing ones, per direction
 local tls = Dissector.get("tls")
 local streamField, seqField, payloadField = Field.new("tcp.stream"), Field.new("tcp.seq"), Field.new("tcp.payload")
 
+-- begins tells whether bytes are the preamble, or enough of its beginning to be
+-- nothing else.
+local function begins(s)
+  return #s >= 5 and s:sub(1, #PREAMBLE) == PREAMBLE:sub(1, #s)
+end
+
 -- accept appends bytes that are next, and returns what multistream messages and
 -- whole TLS records that makes.
 local function accept(dir, bytes, found)
@@ -71,10 +77,10 @@ local function release(dir, found)
   end
 end
 
--- segment takes a segment and returns what is found by it.
-local function segment(dir, seq, s)
+-- segment takes a segment of a frame and returns what is found by it.
+local function segment(dir, seq, s, frame)
   local found = {}
-  if dir.mode == "negotiate" and not dir.next and s:sub(1, #PREAMBLE) == PREAMBLE then dir.next = seq end
+  if dir.mode == "negotiate" and not dir.next and begins(s) then dir.next = seq end
   local ahead = dir.next and (seq - dir.next) % 2 ^ 32 or 0
   -- TLS begins with a handshake in the clear, which can be told from all else.
   if dir.mode == "negotiate" and (not dir.next or ahead > 0 and ahead < 2 ^ 31) and s:find("^\22\3[\1-\4]") then
@@ -96,9 +102,16 @@ local function segment(dir, seq, s)
   local fresh, rest = s:sub(old + 1), #dir.rest
   accept(dir, fresh, found)
   -- Where all of it is whole records, they are shown where they stand.
-  if old == 0 and rest == 0 and not found.token and not found[1] and found.records and #found.records == #s then found.here = true end
+  if old == 0 and rest == 0 and not found[1] and found.records and #found.records == #s then found.here = true end
   release(dir, found)
   if found.records and #found.records ~= #s then found.here = nil end
+  if found.records == "" then
+    found.fragment = #fresh
+    dir.fragments[#dir.fragments + 1] = found
+  elseif found.records then
+    for _, f in ipairs(dir.fragments) do f.whole = frame end
+    dir.fragments = {}
+  end
   return found
 end
 
@@ -106,7 +119,7 @@ local function direction(stream, speaker)
   local c = P.connection("tcp " .. stream)
   local dir = c.dirs[speaker]
   if not dir then
-    dir = {mode = "negotiate", rest = "", held = {}, heldBytes = 0}
+    dir = {mode = "negotiate", rest = "", held = {}, heldBytes = 0, fragments = {}}
     c.dirs[speaker] = dir
   end
   return dir
@@ -139,7 +152,7 @@ function P.protos.tls.dissector(tvb, pinfo, tree)
   local known = S.segments[pinfo.number]
   if not known then
     if stream and #seqs > 0 then
-      known = segment(direction(tostring(stream.value), P.speaker(pinfo)), seqs[#seqs].value, tvb:raw())
+      known = segment(direction(tostring(stream.value), P.speaker(pinfo)), seqs[#seqs].value, tvb:raw(), pinfo.number)
     else
       known = {plain = true}
     end
@@ -161,8 +174,13 @@ function P.protos.tls.dissector(tvb, pinfo, tree)
   elseif found.records and #found.records > 0 then
     tls:call(ByteArray.new(found.records, true):tvb("TLS records"), pinfo, tree)
   end
-  if found.waiting or found.duplicate or found.lost then
+  if found.waiting or found.duplicate or found.lost or found.fragment then
     local sub = tree:add(P.protos.libp2p, tvb:range())
+    if found.fragment then
+      sub:append_text(", part of a TLS record")
+      sub:add(P.fields["libp2p.fragment"], found.fragment)
+      if found.whole then sub:add(P.fields["libp2p.reassembled_in"], found.whole):set_generated() end
+    end
     if found.waiting then
       sub:add(P.fields["libp2p.waiting"], found.waiting)
       sub:add_proto_expert_info(P.experts.note_gap)
@@ -190,7 +208,7 @@ function P.missed(pinfo, tree)
 end
 
 P.protos.tls:register_heuristic("tcp", function(tvb, pinfo, tree)
-  if tvb:len() < #PREAMBLE or tvb:raw(0, #PREAMBLE) ~= PREAMBLE then return false end
+  if not begins(tvb:raw()) then return false end
   pinfo.conversation = P.protos.tls
   P.protos.tls.dissector(tvb, pinfo, tree)
   return true
