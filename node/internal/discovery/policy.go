@@ -16,6 +16,7 @@ import (
 const (
 	higherWaits    = 2 * time.Second         // the peer with the higher ID leaves the first dial to the other
 	reopenWaits    = time.Second             // so too when we closed the connection to open it anew
+	reopenGap      = 100 * time.Millisecond  // and then the lower one lets both sides see the end first
 	fullRateFor    = 10 * time.Minute        // after a loss
 	eagerFor       = time.Minute             // of these, at twice the rate
 	slowEvery      = time.Minute             // after that, and for peers that said goodbye
@@ -135,6 +136,8 @@ type target struct {
 	lastSeen time.Time // connected
 	goodbye  time.Time
 	wanted   time.Time // until then, whatever the limits
+
+	reopening bool // we closed its connections, and a dial is planned or under way
 
 	since    time.Time // when the search for it began; zero when connected
 	next     time.Time // of the next dial; zero: none planned

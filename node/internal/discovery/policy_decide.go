@@ -38,6 +38,9 @@ func (p *policy) hurry(now time.Time, t *target) {
 // hint acts on a sign of life from a peer that is not connected; before is
 // when there was the last one.
 func (p *policy) hint(now time.Time, t *target, before time.Time) {
+	if t.reopening && t.tries == 0 {
+		return // its end and ours are known, and the next dial is planned
+	}
 	if t.since.IsZero() || now.Sub(t.since) > fullRateFor {
 		t.since, t.tries = now, 0
 	}
@@ -251,7 +254,9 @@ func (p *policy) missing(now time.Time) map[peer.ID]time.Time {
 		return out
 	}
 	for _, t := range p.searched(now) {
-		out[t.id] = t.since
+		if !t.reopening || t.tries > 0 {
+			out[t.id] = t.since
+		}
 	}
 	return out
 }

@@ -196,7 +196,9 @@ func (p *policy) want(now time.Time, id peer.ID) {
 // reopen closes every connection, each to be opened anew, and returns with whom
 // they are. What is being dialled is given up. Of two the one with the lower ID
 // dials: both notice at once, and Wireshark mixes up the keys of two QUIC
-// handshakes that cross between the same two ports.
+// handshakes that cross between the same two ports. Nobody is in a hurry: a
+// connection that comes before GossipSub has seen the end of the last one costs
+// one of the four attempts that it makes with a peer in ten minutes.
 func (p *policy) reopen(now time.Time) []peer.ID {
 	p.reopened = now
 	var ids []peer.ID
@@ -214,7 +216,7 @@ func (p *policy) reopen(now time.Time) []peer.ID {
 
 // renew closes every connection to a peer, to be dialled again.
 func (p *policy) renew(now time.Time, t *target) {
-	t.wanted = now.Add(wantedFor)
+	t.reopening, t.wanted = true, now.Add(wantedFor)
 	for _, l := range t.links {
 		p.close(l, "to be opened anew")
 	}
@@ -275,7 +277,7 @@ func (p *policy) opened(now time.Time, l *link) {
 	if first {
 		t.up = now
 	}
-	t.met, t.lastSeen, t.goodbye, t.wanted = true, now, time.Time{}, time.Time{}
+	t.met, t.lastSeen, t.goodbye, t.wanted, t.reopening = true, now, time.Time{}, time.Time{}, false
 	t.worth = t.worth || l.outgoing
 	t.since, t.next, t.tries, t.err, t.reported = time.Time{}, time.Time{}, 0, "", false
 	if dialable(l.remote) {
@@ -326,9 +328,9 @@ func (p *policy) closed(now time.Time, id string) {
 	p.tell(now, Disconnected, t)
 	p.save(t)
 	p.search(now, t)
-	if t.wanted.After(now) { // closed to be opened anew
-		p.hurry(now, t)
-		if !t.lower && !t.dialing {
+	if t.reopening && !t.dialing {
+		t.next = now.Add(reopenGap)
+		if !t.lower {
 			t.next = now.Add(reopenWaits)
 		}
 	}

@@ -442,10 +442,17 @@ func TestReopen(t *testing.T) {
 	if !slices.Contains(out, command(abortCmd{testID(4)})) {
 		t.Errorf("the dial under way goes on: %v", out)
 	}
-	if got := dials(out, 3); len(got) != 1 {
-		t.Errorf("the lower ID dials %d times at once", len(got))
-	}
 	closed := w.now
+	w.hear(3, "a", onLan(3)) // it looks for us, which is no reason for haste
+	if got := dials(w.until(closed.Add(reopenGap-time.Millisecond)), 3); len(got) != 0 {
+		t.Errorf("the lower ID dials before both know of the end: %v", got)
+	}
+	if got := w.missing(w.now); len(got) != 0 {
+		t.Errorf("peers are asked for that know: %v", got)
+	}
+	if got := dials(w.until(closed.Add(reopenGap)), 3); len(got) != 1 {
+		t.Errorf("the lower ID dials %d times", len(got))
+	}
 	if got := dials(w.until(closed.Add(reopenWaits-time.Millisecond)), 1); len(got) != 0 {
 		t.Errorf("the higher ID dials at once: %v", got)
 	}
