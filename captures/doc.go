@@ -46,6 +46,14 @@
 //   - .pcap (draft-ietf-opsawg-pcap, magic number 0xa1b23c4d): packets of
 //     interfaces that share one link type.
 //
+// A capture with secrets ([Options.Secrets]) can be read. A .pcapng has the keys of
+// TLS sessions in decryption secrets blocks, each before the packets that it opens,
+// and comments at packets for a plugin: see [RoomComment] and [PersonComment]. Files
+// of a ring begin with all of them, as far as a quarter of their size each. Of a
+// .pcap the keys stand in a file beside it (an NSS key log, 0600, named .keylog,
+// which replaces nothing but key logs), and there are no comments. Packets are held
+// for 500 ms then.
+//
 // Packets of all interfaces stand in the order of their timestamps: each is
 // held for 200 ms after it was read, which is longer than any interface takes
 // to deliver (frames come in blocks, at most 40 ms old). Frames sent with
@@ -84,5 +92,6 @@
 //
 // [Capture.Run] is one goroutine that owns filter, queue, file and counters;
 // one goroutine per interface reads frames, one watches for changes of
-// interfaces and addresses, one calls Refresh. Run waits for all of them.
+// interfaces and addresses, one calls Refresh, one takes secrets. Run waits for
+// all of them.
 package captures

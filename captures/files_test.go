@@ -323,7 +323,7 @@ func TestParseRing(t *testing.T) {
 func TestQueueOrders(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		var q queue
+		q := queue{hold: holdFor}
 		at := now0
 		lost := &flow{}
 		var want, got []int64

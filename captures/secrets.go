@@ -50,10 +50,11 @@ func oneLine(name string) string {
 	}, strings.ToValidUTF8(name, string(unicode.ReplacementChar)))
 }
 
-// told is what came of Options.Secrets; its end if neither field is set.
+// told is what came of Options.Secrets.
 type told struct {
 	secret Secret
 	err    error
+	ended  bool
 }
 
 // listen takes in secrets until ctx ends. The goroutine ends with the iterator.
@@ -71,11 +72,11 @@ func (c *Capture) listen(ctx context.Context) {
 	}
 	c.listening.Go(func() {
 		for s, err := range c.opts.Secrets(ctx) {
-			if !hand(told{s, err}) || err != nil {
+			if !hand(told{secret: s, err: err}) || err != nil {
 				return
 			}
 		}
-		hand(told{})
+		hand(told{ended: true})
 	})
 }
 
@@ -87,7 +88,7 @@ func (c *Capture) learn(t told) error {
 		return t.err
 	case t.err != nil:
 		c.opts.notice(NoticeSecrets, "", "no more secrets come, what follows may stay unreadable: %v", t.err)
-	case t == told{}:
+	case t.ended:
 		c.opts.notice(NoticeSecrets, "", "no more secrets come, what follows may stay unreadable")
 	case t.secret.Notice != "":
 		c.opts.notice(NoticeSecrets, "", "%s", t.secret.Notice)
@@ -139,12 +140,16 @@ func isKeyLog(head []byte) bool {
 	return false
 }
 
-// keyLogPath is where the keys of a .pcap go, which has no place for them.
-func keyLogPath(path string) string { return strings.TrimSuffix(path, filepath.Ext(path)) + ".keylog" }
+// KeyLogPath is the file beside a capture that its keys go to, if there is one: a
+// .pcap has no place for them.
+func KeyLogPath(path string) (log string, beside bool) {
+	old, err := classic(path)
+	return strings.TrimSuffix(path, filepath.Ext(path)) + ".keylog", err == nil && old
+}
 
 // openKeyLog makes the file for the keys of a .pcap.
 func (s *sink) openKeyLog(application string) error {
-	path := keyLogPath(s.path)
+	path, _ := KeyLogPath(s.path)
 	f, err := createFile(path, s.owner, fileKind{"key log", isKeyLog})
 	if err != nil {
 		return pathError(path, err)

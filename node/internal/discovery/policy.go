@@ -15,6 +15,7 @@ import (
 // Times of the policy. The design page of each is in the comment.
 const (
 	higherWaits    = 2 * time.Second         // the peer with the higher ID leaves the first dial to the other
+	reopenWaits    = time.Second             // so too when we closed the connection to open it anew
 	fullRateFor    = 10 * time.Minute        // after a loss
 	eagerFor       = time.Minute             // of these, at twice the rate
 	slowEvery      = time.Minute             // after that, and for peers that said goodbye

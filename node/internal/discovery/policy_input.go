@@ -193,8 +193,10 @@ func (p *policy) want(now time.Time, id peer.ID) {
 	p.hurry(now, t)
 }
 
-// reopen closes every connection, each to be dialled again at once, whoever has
-// the lower ID, and returns with whom they are. What is being dialled is given up.
+// reopen closes every connection, each to be opened anew, and returns with whom
+// they are. What is being dialled is given up. Of two the one with the lower ID
+// dials: both notice at once, and Wireshark mixes up the keys of two QUIC
+// handshakes that cross between the same two ports.
 func (p *policy) reopen(now time.Time) []peer.ID {
 	p.reopened = now
 	var ids []peer.ID
@@ -324,8 +326,11 @@ func (p *policy) closed(now time.Time, id string) {
 	p.tell(now, Disconnected, t)
 	p.save(t)
 	p.search(now, t)
-	if t.wanted.After(now) {
+	if t.wanted.After(now) { // closed to be opened anew
 		p.hurry(now, t)
+		if !t.lower && !t.dialing {
+			t.next = now.Add(reopenWaits)
+		}
 	}
 }
 

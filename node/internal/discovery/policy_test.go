@@ -417,8 +417,8 @@ func TestCrossingDials(t *testing.T) {
 	}
 }
 
-// Every connection is closed and dialled again at once, also by the higher ID; a
-// dial under way is given up, and what it brings all the same is not kept.
+// Every connection is closed and dialled again, by the lower ID at once; a dial under
+// way is given up, and what it brings all the same is not kept.
 func TestReopen(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 2)
@@ -442,10 +442,15 @@ func TestReopen(t *testing.T) {
 	if !slices.Contains(out, command(abortCmd{testID(4)})) {
 		t.Errorf("the dial under way goes on: %v", out)
 	}
-	for _, n := range []int{1, 3} {
-		if got := dials(out, n); len(got) != 1 {
-			t.Errorf("node %d is dialled %d times at once", n, len(got))
-		}
+	if got := dials(out, 3); len(got) != 1 {
+		t.Errorf("the lower ID dials %d times at once", len(got))
+	}
+	closed := w.now
+	if got := dials(w.until(closed.Add(reopenWaits-time.Millisecond)), 1); len(got) != 0 {
+		t.Errorf("the higher ID dials at once: %v", got)
+	}
+	if got := dials(w.until(closed.Add(reopenWaits)), 1); len(got) != 1 {
+		t.Errorf("the higher ID dials %d times when the other does not", len(got))
 	}
 	w.opened(w.now, &link{id: "late", peer: testID(4), outgoing: true, remote: onLan(4), opened: old})
 	w.open(1, "new1", true)

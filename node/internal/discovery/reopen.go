@@ -19,8 +19,8 @@ type Reopening struct {
 	missing map[peer.ID]bool
 }
 
-// Reopen closes every connection and dials each peer again at once, for keys that
-// are agreed on anew. What is under way on streams is lost, as with a cable pulled
+// Reopen closes every connection and sees to it that each is opened again at once,
+// for keys that are agreed on anew. What is under way on streams is lost, as with a cable pulled
 // out for a moment.
 func (s *Service) Reopen() *Reopening {
 	r := &Reopening{s: s, done: make(chan struct{}), missing: map[peer.ID]bool{}}

@@ -72,6 +72,15 @@ func TestRotation(t *testing.T) {
 		equal(t, "b", b.disk.texts(id), []string{"after"})
 		equal(t, "c", c.disk.texts(id), nil)
 		epoch := w.epochsOf(id, 1)[0]
+		for who, p := range map[string]*person{"a": a, "b": b, "c": c} {
+			want := []event.ID{event.ID(id), epoch}
+			if p == c {
+				want = want[:1]
+			}
+			if got := p.keep.keyedEpochs(); !slices.Equal(got, want) {
+				t.Errorf("%s was told of the keys of %v, want %v", who, got, want)
+			}
+		}
 		if epoch == event.ID(id) || !b.holds(id, epoch) || c.holds(id, epoch) {
 			t.Errorf("epoch %s: b holds it %v, c %v", epoch, b.holds(id, epoch), c.holds(id, epoch))
 		}

@@ -75,6 +75,13 @@ func (h *heard) Keyed(_ event.Conversation, _ Scene, keys map[event.ID]envelope.
 	h.keyed = append(h.keyed, slices.Collect(maps.Keys(keys))...)
 }
 
+// keyedEpochs are those whose keys it was told.
+func (h *heard) keyedEpochs() []event.ID {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.keyed)
+}
+
 func (h *heard) Failed(_ event.Conversation, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -41,6 +41,20 @@ func TestCaptureInUI(t *testing.T) {
 		t.Errorf("options %+v", opts)
 	}
 
+	// With secrets it says how many keys there are.
+	a.deps.Capture = func(ctx context.Context, o captures.Options) (captures.Stats, error) {
+		for s, err := range o.Secrets(ctx) {
+			if err != nil || s.Notice != "" {
+				return captures.Stats{File: o.Path}, err
+			}
+		}
+		return captures.Stats{}, errors.New("connections were not opened anew")
+	}
+	if summary, err := a.captureInUI(t.Context(), alice, "chat.pcapng", true, func(string) {}); err != nil ||
+		summary != "0 packets, 0 B, 0 dropped, 0 conversations, 0s, keys of 1 connection and 0 of rooms" {
+		t.Errorf("%q, %v", summary, err)
+	}
+
 	a.deps.Capture = func(context.Context, captures.Options) (captures.Stats, error) {
 		return captures.Stats{}, fmt.Errorf("%w: run setcap", captures.ErrPermission)
 	}

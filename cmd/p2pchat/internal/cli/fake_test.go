@@ -436,6 +436,11 @@ func fakeCapture(ctx context.Context, opts captures.Options) (captures.Stats, er
 		}
 		<-ctx.Done()
 	}
+	if opts.Secrets != nil {
+		if err := fakeSecrets(ctx, opts); err != nil {
+			return captures.Stats{}, err
+		}
+	}
 	stats := captures.Stats{Packets: 12, Bytes: 3456, Dropped: 1, Conversations: 2, Elapsed: 1500 * time.Millisecond, File: opts.Path}
 	if opts.Path == "-" {
 		if _, err := opts.Stdout.Write([]byte("a capture\n")); err != nil {
@@ -444,6 +449,29 @@ func fakeCapture(ctx context.Context, opts captures.Options) (captures.Stats, er
 	}
 	opts.Progress(stats)
 	return stats, nil
+}
+
+// fakeSecrets takes what there is until all connections are opened anew.
+func fakeSecrets(ctx context.Context, opts captures.Options) error {
+	keys, comments, notice := 0, 0, ""
+	for s, err := range opts.Secrets(ctx) {
+		switch {
+		case err != nil:
+			return err
+		case s.KeyLog != "":
+			keys++
+		case s.Comment != "":
+			comments++
+		case s.Notice != "":
+			notice = s.Notice
+		}
+		if notice != "" && keys > 0 {
+			break
+		}
+	}
+	opts.Notice(captures.Notice{Kind: captures.NoticeSecrets, Text: notice})
+	opts.Notice(captures.Notice{Kind: captures.NoticeSecrets, Text: fmt.Sprintf("secrets: %d lines of keys, %d comments", keys, comments)})
+	return nil
 }
 
 func fakeDemo(_ context.Context, opts cli.DemoOptions) (cli.DemoResult, error) {

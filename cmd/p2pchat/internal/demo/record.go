@@ -65,13 +65,26 @@ func (s *stage) target() captures.Target {
 	return t
 }
 
+// pluginFile is Wireshark's plugin for what the nodes speak, in the project's folder.
+const pluginFile = "captures/wireshark/p2pchat.lua"
+
 // hints say how to look at the capture.
 func (s *stage) hints(file string) []string {
-	hints := []string{
-		"Open it: wireshark " + shellWord(file),
-		"Display filters to try there, or as tshark -r FILE -Y FILTER:",
+	open := "-r " + shellWord(file)
+	log, beside := captures.KeyLogPath(file)
+	if beside {
+		open = "-o tls.keylog_file:" + shellWord(log) + " " + open
 	}
-	hint := func(filter, what string) { hints = append(hints, fmt.Sprintf("  %-22s %s", filter, what)) }
+	hints := []string{
+		"It holds the keys: whoever has it can read what was said.",
+		"Open it: wireshark " + open,
+		"In a terminal, with the plugin for Wireshark:",
+		"  tshark -X lua_script:" + pluginFile + " \\",
+		"    " + open + " -Y 'p2pchat.text && !p2pchat.repeat' \\",
+		"    -T fields -e p2pchat.from -e p2pchat.text",
+		"Display filters to try in either:",
+	}
+	hint := func(filter, what string) { hints = append(hints, fmt.Sprintf("  %-29s %s", filter, what)) }
 	hint("mdns", "how they found each other")
 	for _, a := range s.acts {
 		if a.transport == tcp {
@@ -83,7 +96,13 @@ func (s *stage) hints(file string) []string {
 	}
 	hint("tls.handshake", "how the keys were agreed on")
 	hint(`frame contains "help"`, "nothing: what was said is encrypted")
-	if len(s.target().Names) > 1 && strings.HasSuffix(strings.ToLower(file), ".pcapng") {
+	hint(`p2pchat.text contains "help"`, "and there it is, with the plugin")
+	if beside { // no comments, hence no names of people and no keys of rooms
+		return hints
+	}
+	hint(`p2pchat.from == "server"`, "what server said")
+	hint(fmt.Sprintf("p2pchat.room == %q", roomName), "what was said in the room")
+	if len(s.target().Names) > 1 {
 		hints = append(hints, "View > Name Resolution > Resolve Network Addresses shows who is who.")
 	}
 	return hints

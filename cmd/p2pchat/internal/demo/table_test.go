@@ -129,7 +129,7 @@ func TestHints(t *testing.T) {
 		}
 	}
 	text := strings.Join(s.hints("it's here/demo.pcapng"), "\n")
-	for _, want := range []string{`wireshark 'it'\''s here/demo.pcapng'`, "mdns", "quic", "tcp.port == "} {
+	for _, want := range []string{`wireshark -r 'it'\''s here/demo.pcapng'`, `p2pchat.text contains "help"`, "mdns", "quic", "tcp.port == "} {
 		if !strings.Contains(text, want) {
 			t.Errorf("hints without %q:\n%s", want, text)
 		}
@@ -138,6 +138,10 @@ func TestHints(t *testing.T) {
 		if len(hint) > 80 {
 			t.Errorf("wider than 80 columns: %q", hint)
 		}
+	}
+	text = strings.Join(s.hints("x/demo.pcap"), "\n")
+	if !strings.Contains(text, "wireshark -o tls.keylog_file:x/demo.keylog -r x/demo.pcap") || strings.Contains(text, roomName) {
+		t.Errorf("hints for a .pcap:\n%s", text)
 	}
 	// One address of two people has a name that says so.
 	for _, a := range s.acts {

@@ -48,7 +48,7 @@ func commandList(o Options) []command {
 	}...)
 	if o.Capture != nil {
 		list = append(list,
-			command{"capture", "FILE [--secrets]", "record this node's packets for Wireshark, as .pcapng or .pcap, on demand with the keys to read them", cmdCapture},
+			command{"capture", "FILE", "record this node's packets for Wireshark, as .pcapng or .pcap; FILE --secrets: so that they can be read", cmdCapture},
 			command{"stop-capture", "", "end the capture", cmdStopCapture})
 	}
 	return append(list,

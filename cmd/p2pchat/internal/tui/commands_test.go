@@ -124,7 +124,10 @@ func TestCapture(t *testing.T) {
 		anna := apitest.NewLAN().Join("anna")
 		var files []string
 		fail := errors.New("no permission: run with sudo")
-		h := newHarness(t, anna, 100, 24, Options{Capture: func(ctx context.Context, file string, _ bool, tell func(string)) (string, error) {
+		h := newHarness(t, anna, 100, 24, Options{Capture: func(ctx context.Context, file string, secrets bool, tell func(string)) (string, error) {
+			if secrets {
+				file += " with secrets"
+			}
 			files = append(files, file)
 			if file == "/forbidden.pcap" {
 				return "", fail
@@ -145,7 +148,14 @@ func TestCapture(t *testing.T) {
 		h.hides("● 12 packets")
 		h.enter("/capture /forbidden.pcap")
 		h.shows("no permission")
-		if want := []string{"my file.pcapng", "/forbidden.pcap"}; !slices.Equal(files, want) {
+		h.press("ctrl+u")
+		h.enter("/capture my keys.pcapng --secrets")
+		h.shows("whoever has the file reads all that is said")
+		h.enter("/stop-capture")
+		h.shows("captured into my keys.pcapng. 12 packets.")
+		h.enter("/capture --secrets")
+		h.shows("say which file")
+		if want := []string{"my file.pcapng", "/forbidden.pcap", "my keys.pcapng with secrets"}; !slices.Equal(files, want) {
 			t.Errorf("captured %q, want %q", files, want)
 		}
 	})
