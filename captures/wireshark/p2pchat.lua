@@ -1,3 +1,131 @@
+-- p2pchat.lua: makes Wireshark and tshark read what p2pchat says. For Wireshark 4.0
+-- and later. Made by `go generate ./captures/wireshark`; change the modules in src.
+--
+--   tshark -X lua_script:captures/wireshark/p2pchat.lua -r FILE -Y p2pchat.text \
+--     -T fields -e p2pchat.from -e p2pchat.text
+--
+-- The capture has to carry the keys of its TLS sessions, in a Decryption Secrets
+-- Block; no preference needs to be set. Keys of rooms and names of people may stand
+-- in the comments of packets, before or at the first packet that needs them, a
+-- statement a line:
+--
+--   p2pchat room=HEX topic=TOPIC epoch=HEX key=HEX name=NAME
+--   p2pchat peer=PEER-ID name=NAME
+--
+-- Keys of rooms are also learned where somebody is let in, and names of people when
+-- they say hello.
+--
+-- Fields to filter by:
+--
+--   p2pchat.text            a line somebody said, in the first packet it can be read in
+--   p2pchat.from            who said it: the username, or else the peer ID. In a packet
+--                           without a new line, who did the other new things in it
+--   p2pchat.to              whom it is for, if for one person
+--   p2pchat.room            the room's name, or else its ID; p2pchat.room.id its ID in hex
+--   p2pchat.edit.text       what is shown in the place of an earlier line from now on
+--   p2pchat.reaction        what somebody reacted with
+--   p2pchat.repeat          true: events are here that an earlier packet had, by sync,
+--                           gossip or because they were sent again, and no new line.
+--                           So p2pchat.text and "p2pchat.text && !p2pchat.repeat" both
+--                           show every line exactly once
+--   p2pchat.repeat.text     a line that an earlier packet had; p2pchat.repeat.from who said it
+--   p2pchat.kind            what an event is: text, edit, retraction, reaction, join, leave,
+--                           nick, subject, epoch, invitation, invitation answer, voice
+--                           request, private; genesis, set, ban (a set to outcast), kick,
+--                           voice, devoice, retract, configure, destroy; also of repeats
+--   p2pchat.author          who signed an event; p2pchat.author.peer his peer ID
+--   p2pchat.event.id        an event's ID in hex; p2pchat.event.time when it says it was
+--                           made; p2pchat.event.first the packet that had it before
+--   p2pchat.refusal         the code of a refusal, or "sync"
+--   p2pchat.sealed          how many bytes are sealed in an envelope that cannot be opened
+--   p2pchat.protocol        of a stream, as /p2pchat/direct/1.0.0; also of libp2p's own
+--   p2pchat.undissected     how many bytes of a stream nothing here can read
+--
+--   multistream.message     what is proposed, agreed to or refused (na)
+--   yamux.{version, type, flags, flags.syn, flags.ack, flags.fin, flags.rst, stream, length}
+--   libp2p.stream           number of a stream, of yamux or QUIC; libp2p.stream.offset where
+--                           the bytes of this packet stand in it
+--   libp2p.message.length   of a message; libp2p.fragment bytes of one that ends later, and
+--                           libp2p.reassembled_in where
+--   libp2p.waiting          bytes that come after others which are missing so far
+--   libp2p.duplicate        bytes that an earlier packet had
+--   libp2p_ping.payload
+--
+-- Expert notes: p2pchat.note_{repeat, refused, sealed, gap, undissected, malformed, noise}.
+--
+-- And every field of every message, p2pchat.MESSAGE.FIELD as in protocol/pb, GossipSub's
+-- and identify's likewise:
+--
+--   p2pchat.event_header.{conversation, author, lane, log, seq, prev, ctl, heads, time, kind, body_len, body_hash}
+--   p2pchat.event.{header, signature, body}
+--   p2pchat.event_batch.{events}
+--   p2pchat.log_head.{author, log, seq, id}
+--   p2pchat.frontier.{heads}
+--   p2pchat.text_body.{text, reply_to}
+--   p2pchat.amend_body.{target, text, undo}
+--   p2pchat.profile.{peer, username, status, version, time}
+--   p2pchat.signed_profile.{profile, signature}
+--   p2pchat.hello_frame.{profile, availability, ping, pong, goodbye, instance, receipts}
+--   p2pchat.room_receipt.{room, heads}
+--   p2pchat.direct_frame.{frontier, events, ack, read, typing}
+--   p2pchat.room_setting.{field, text, number, amount}
+--   p2pchat.cut_log.{author, log, tips}
+--   p2pchat.room_genesis.{nonce, epoch, config}
+--   p2pchat.room_set.{auth, target, standing, reason, cut}
+--   p2pchat.room_kick.{auth, target, reason, cut}
+--   p2pchat.room_voice.{auth, target, reason}
+--   p2pchat.room_devoice.{auth, target, reason, cut}
+--   p2pchat.room_retract.{auth, target, message, reason}
+--   p2pchat.room_configure.{auth, setting, cut}
+--   p2pchat.room_destroy.{auth, reason, alternate, cut}
+--   p2pchat.room_join.{nick, low, admission}
+--   p2pchat.room_low.{author, log, seq}
+--   p2pchat.room_admission.{admitter, generation, signature}
+--   p2pchat.room_nick.{nick}
+--   p2pchat.room_subject.{subject}
+--   p2pchat.room_epoch.{commitment}
+--   p2pchat.room_invite.{room, name, reason}
+--   p2pchat.room_invite_answer.{invite, accepted, reason}
+--   p2pchat.room_voice_request.{room}
+--   p2pchat.room_private.{room, text}
+--   p2pchat.envelope.{epoch, nonce, sealed, flooded}
+--   p2pchat.content.{events, presence}
+--   p2pchat.presence.{room, peer, availability, left, time}
+--   p2pchat.signed_presence.{presence, signature}
+--   p2pchat.join_ask.{room, enter, keys, ping, push, proof}
+--   p2pchat.join_enter.{nick, log}
+--   p2pchat.join_keys.{epochs}
+--   p2pchat.join_push.{events, grant}
+--   p2pchat.join_proof.{share, confirm}
+--   p2pchat.join_challenge.{generation, share, confirm}
+--   p2pchat.join_answer.{refusal, control, grant, challenge, joins}
+--   p2pchat.join_refusal.{code, message}
+--   p2pchat.join_grant.{keys, below, secret, admission, ctl}
+--   p2pchat.room_secret.{generation, secret}
+--   p2pchat.epoch_key.{epoch, key}
+--   p2pchat.directory_ask.{room}
+--   p2pchat.directory_answer.{rooms}
+--   p2pchat.room_entry.{genesis, name, description, subject, visible, members_only, moderated, password, occupants, logging, ending}
+--   p2pchat.sync_frame.{open, answer, sketch, listed, control, heads, low, unknown, want, events, digest, end, done}
+--   p2pchat.sync_open.{room, digest}
+--   p2pchat.sync_buckets.{present, hashes}
+--   p2pchat.sync_sketch.{control, logs}
+--   p2pchat.sync_listed.{control, logs}
+--   p2pchat.sync_low.{author, log, seq}
+--   gossipsub.rpc.{subscriptions, publish, control, partial, test_extension}
+--   gossipsub.sub_opts.{subscribe, topicid, requests_partial, supports_sending_partial}
+--   gossipsub.message.{from, data, seqno, topic, signature, key}
+--   gossipsub.control_message.{ihave, iwant, graft, prune, idontwant, extensions}
+--   gossipsub.control_ihave.{topic_id, message_ids}
+--   gossipsub.control_iwant.{message_ids}
+--   gossipsub.control_graft.{topic_id}
+--   gossipsub.control_prune.{topic_id, peers, backoff}
+--   gossipsub.control_idontwant.{message_ids}
+--   gossipsub.control_extensions.{partial_messages, test_extension}
+--   gossipsub.peer_info.{peer_id, signed_peer_record}
+--   gossipsub.partial_messages_extension.{topic_id, group_id, partial_message, parts_metadata}
+--   identify.identify.{protocol_version, agent_version, public_key, listen_addrs, observed_addr, protocols, signed_peer_record}
+
 local P = {}
 
 do -- 05_bits.lua
@@ -369,7 +497,7 @@ P.messages, P.enums = M, E
 -- nil, nil, true says that more bytes are needed. Above 2^53 the value is rounded;
 -- wide gives it whole.
 function P.varint(s, i, stop)
-  local value, scale = 0, 1
+  local value, scale = 0.0, 1.0 -- floats: integers of later Luas would wrap around
   for n = 0, 9 do
     if i + n >= stop then return nil, nil, true end
     local c = s:byte(i + n)
@@ -1009,6 +1137,7 @@ local function reset()
   S.rooms = {}       -- room ID -> name, or false
   S.topics = {}      -- topic -> room ID
   S.keys = {}        -- epoch ID -> key
+  S.sealed = {}      -- epoch ID -> functions that open what waits for its key
   S.seen = {}        -- event ID -> {frame =, body =}
   S.connections = {} -- by whatever tells them apart
   S.frames = {}      -- frame number -> list of slots
@@ -1032,13 +1161,23 @@ function P.slot(pinfo)
   return slots[n], true
 end
 
+-- learnKey notes an epoch's key. What was sealed with it before opens too, for whoever
+-- looks at those packets again: in the second of two passes, or in Wireshark.
+function P.learnKey(epoch, key)
+  if S.keys[epoch] then return end
+  S.keys[epoch] = key
+  local waiting = S.sealed[epoch] or {}
+  S.sealed[epoch] = nil
+  for _, open in ipairs(waiting) do open() end
+end
+
 function P.topicOf(room)
   return "/p2pchat/room/1.0.0/" .. P.base32(P.sha256(room))
 end
 
 -- learnRoom notes that there is a room, and its name if that is known.
 function P.learnRoom(room, name)
-  if #room ~= 32 then return end
+  if not room or #room ~= 32 then return end
   if S.rooms[room] == nil then
     S.rooms[room] = false
     S.topics[P.topicOf(room)] = room
@@ -1098,7 +1237,7 @@ function P.readComment(text)
         P.learnRoom(room, name)
         if said.topic then S.topics[said.topic] = room end
         if said.epoch and said.key and (said.epoch .. said.key):find("^%x+$") and #said.epoch == 64 and #said.key == 64 then
-          S.keys[P.unhex(said.epoch)] = P.unhex(said.key)
+          P.learnKey(P.unhex(said.epoch), P.unhex(said.key))
         end
       end
     end
@@ -1215,7 +1354,7 @@ function told.set(s, body, note)
     note.kind = "ban"
     return because("bans " .. target(s, body), s, body)
   end
-  return because("makes " .. target(s, body) .. " " .. (P.enums["p2pchat.Standing"][standing] or standing), s, body)
+  return because("makes " .. target(s, body) .. " " .. (P.enums["p2pchat.Standing"][standing] or ("%.0f"):format(standing)), s, body)
 end
 function told.kick(s, body) return because("kicks " .. target(s, body), s, body) end
 function told.voice(s, body) return because("gives voice to " .. target(s, body), s, body) end
@@ -1225,7 +1364,7 @@ function told.configure(s, body, note)
   local setting = find(body, "setting")
   local field = setting and get(s, setting.sub, "field") or 0
   if field == NAME_SETTING then P.learnRoom(note.room, get(s, setting.sub, "text")) end
-  return ("configures setting %d"):format(field)
+  return ("configures setting %.0f"):format(field)
 end
 function told.destroy(s, body) return because("destroys the room", s, body) end
 
@@ -1238,7 +1377,7 @@ function P.event(view, node)
   local message, word = P.bodyOf(s, header)
   local note = {
     peer = get(s, header, "author") or "", room = get(s, header, "conversation"),
-    kind = word or ("kind %d"):format(get(s, header, "kind") or 0),
+    kind = word or ("kind %.0f"):format(get(s, header, "kind") or 0),
     id = P.sha256(P.valueOf(s, headerNode) .. (get(s, node.sub, "signature") or "")),
   }
   local time = find(header, "time")
@@ -1391,7 +1530,7 @@ learned["p2pchat.SyncOpen"] = learned["p2pchat.JoinAsk"]
 
 learned["p2pchat.EpochKey"] = function(view, node)
   local epoch, key = get(view.bytes, node.sub, "epoch"), get(view.bytes, node.sub, "key")
-  if epoch and key and #key == 32 then S.keys[epoch] = key end
+  if epoch and key and #key == 32 then P.learnKey(epoch, key) end
 end
 
 learned["p2pchat.JoinRefusal"] = function(view, node)
@@ -1423,18 +1562,28 @@ learned["gossipsub.Message"] = function(view, node)
   if not envelope or not find(envelope, "sealed") then return true end
   local s = view.bytes
   local epoch, nonce, sealed = get(s, envelope, "epoch") or "", get(s, envelope, "nonce") or "", get(s, envelope, "sealed")
-  local room = S.topics[topic]
-  local key = S.keys[epoch]
-  local plain = key and P.xopen(key, nonce, sealed, topic .. epoch)
-  local nodes = plain and P.decode(plain, "p2pchat.Content")
-  if not nodes then
-    view.opened[data.at] = {sealed = #sealed, unknown = key == nil}
-    happen(view, ("sealed for %s, %d bytes"):format(room and P.roomLabel(room) or "a room", #sealed), {room = room, protocol = true})
+  local function open()
+    local plain = S.keys[epoch] and P.xopen(S.keys[epoch], nonce, sealed, topic .. epoch)
+    local nodes = plain and P.decode(plain, "p2pchat.Content")
+    if not nodes then return false end
+    local within = setmetatable({bytes = plain, notes = {}, opened = {}}, {__index = view})
+    view.opened[data.at] = within
+    P.analyse(within, nodes)
     return true
   end
-  local within = setmetatable({bytes = plain, notes = {}, opened = {}}, {__index = view})
-  view.opened[data.at] = within
-  P.analyse(within, nodes)
+  if open() then return true end
+  local shut = {room = S.topics[topic], protocol = true}
+  happen(view, ("sealed for %s, %d bytes"):format(shut.room and P.roomLabel(shut.room) or "a room", #sealed), shut)
+  view.opened[data.at] = {sealed = #sealed, unknown = S.keys[epoch] == nil}
+  if S.keys[epoch] then return true end
+  S.sealed[epoch] = S.sealed[epoch] or {}
+  table.insert(S.sealed[epoch], function()
+    if open() then
+      shut.past = true -- nothing to tell any more
+    else
+      view.opened[data.at].unknown = false
+    end
+  end)
   return true
 end
 
@@ -1475,8 +1624,8 @@ local function outline(s, message, nodes)
       local w = f.key
       if f.type == "enum" then
         w = P.enums[f.extra][node.value] or w
-      elseif f.key == "ping" or f.key == "pong" then
-        w = ("%s %d"):format(w, node.value)
+      elseif message == "p2pchat.HelloFrame" and (f.key == "ping" or f.key == "pong") then
+        w = ("%s %.0f"):format(w, node.value)
       elseif f.extra == "gossipsub.SubOpts" then
         local topic = get(s, node.sub, "topicid") or ""
         w = (get(s, node.sub, "subscribe") and "SUBSCRIBE " or "UNSUBSCRIBE ")
@@ -1488,6 +1637,8 @@ local function outline(s, message, nodes)
           words[#words + 1] = (c.field and c.field.key or "?"):upper()
             .. (topic and " " .. (S.topics[topic] and P.roomLabel(S.topics[topic]) or "…" .. topic:sub(-8)) or "")
         end
+      elseif f.extra == "p2pchat.SyncOpen" then
+        w = "open " .. P.roomLabel(get(s, node.sub, "room") or "")
       elseif message == "p2pchat.JoinAsk" and f.key == "room" then
         w = P.roomLabel(P.valueOf(s, node))
       elseif f.extra == "identify.Identify" or message == "identify.Identify" then
@@ -1682,7 +1833,9 @@ local function step(p, ctx, chunk)
     type = "pdu", name = p.name, protocol = known, message = message, prefix = prefix,
     bytes = bytes:sub(prefix + 1), at = at and at + prefix, pair = ctx.dir.pair,
   })
-  P.examine(pdu, ctx.slot)
+  -- Whatever a message may do to its dissector, those after it are read.
+  local ok, fault = pcall(P.examine, pdu, ctx.slot)
+  if not ok then pdu.malformed, pdu.fault = true, fault end
   return true
 end
 
@@ -1850,7 +2003,7 @@ end
 local function field(tree, tvb, base, s, view, node)
   local f, r = node.field, range(tvb, base + node.from - 1, node.len)
   if not f then
-    return tree:add(protos.p2pchat, range(tvb, base + node.at - 1, node.from + node.len - node.at), ("Unknown field %d"):format(node.number))
+    return tree:add(protos.p2pchat, range(tvb, base + node.at - 1, node.from + node.len - node.at), ("Unknown field %.0f"):format(node.number))
   end
   if f.type == "string" then return tree:add(f.proto, r, P.shown(P.valueOf(s, node))) end
   if f.type == "bool" then return tree:add(f.proto, r, node.value ~= 0) end
@@ -1897,7 +2050,7 @@ local function pdu(tree, tvb, item)
   sub:add(F["libp2p.message.length"], #item.bytes):set_generated()
   if item.parts > 0 then sub:append_text((" (reassembled from %d parts)"):format(item.parts + 1)) end
   if item.malformed then
-    sub:add_proto_expert_info(X.note_malformed)
+    sub:add_proto_expert_info(X.note_malformed, item.fault and "Fault of the plugin: " .. tostring(item.fault) or "Not the message it should be")
     sub:add(F["p2pchat.undissected"], #item.bytes):set_generated()
     return
   end
@@ -1974,7 +2127,7 @@ local PREAMBLE = "\19/multistream/1.0.0\n"
 local HELD = 16 * 1024 * 1024 -- bytes that wait for missing ones, per direction
 
 local tls = Dissector.get("tls")
-local streamField, seqField = Field.new("tcp.stream"), Field.new("tcp.seq")
+local streamField, seqField, payloadField = Field.new("tcp.stream"), Field.new("tcp.seq"), Field.new("tcp.payload")
 
 -- accept appends bytes that are next, and returns what multistream messages and
 -- whole TLS records that makes.
@@ -2010,7 +2163,7 @@ local function accept(dir, bytes, found)
     found.records = (found.records or "") .. s:sub(1, i - 1)
     s = s:sub(i)
   end
-  if dir.mode == "noise" or dir.mode == "lost" then
+  if #s > 0 and (dir.mode == "noise" or dir.mode == "lost") then
     found.lost, found.noise = (found.lost or 0) + #s, dir.mode == "noise"
     s = ""
   end
@@ -2138,6 +2291,19 @@ function P.protos.tls.dissector(tvb, pinfo, tree)
     end
   end
   return tvb:len()
+end
+
+-- P.missed takes a segment that the TCP dissector hands to nobody, because it holds
+-- it to be a retransmission, or out of order: it may have what was missing.
+function P.missed(pinfo, tree)
+  local stream = streamField()
+  if not stream then return end
+  local known = S.segments[pinfo.number]
+  if known and not known.missed then return end
+  local connection, payload = S.connections["tcp " .. tostring(stream.value)], payloadField()
+  if not (connection and next(connection.dirs) and payload) then return end
+  P.protos.tls.dissector(payload.range:tvb(), pinfo, tree)
+  S.segments[pinfo.number].missed = true
 end
 
 P.protos.tls:register_heuristic("tcp", function(tvb, pinfo, tree)
@@ -2360,6 +2526,7 @@ do -- 60_chat.lua
 
 local S, F = P.state, P.fields
 local SHOWN = 4 -- happenings in the Info column
+local LONGEST = 200 -- bytes of each
 
 -- noteTokens has the Info column tell of negotiation in the clear.
 function P.noteTokens(pinfo, found)
@@ -2370,11 +2537,29 @@ function P.noteTokens(pinfo, found)
   pinfo.cols.protocol = "libp2p"
 end
 
--- gather lists the happenings of a frame, and what streams there are.
-local function gather(slots)
-  local list, protocol, yamux, token = {}, nil, nil, nil
-  local highest = 0
+-- slotsOf lists the slots of a frame in the order of their calls.
+local function slotsOf(frame)
+  local slots, highest, list = S.frames[frame] or {}, 0, {}
   for n in pairs(slots) do highest = math.max(highest, n) end
+  for n = 1, highest do list[#list + 1] = slots[n] end
+  return list
+end
+
+-- P.happenings lists what happened in a frame.
+function P.happenings(frame)
+  local list = {}
+  for _, slot in ipairs(slotsOf(frame)) do
+    for _, h in ipairs(slot.happenings) do
+      if not h.past then list[#list + 1] = h end
+    end
+  end
+  return list
+end
+
+-- gather finds what else there is to say of a frame: the protocol of its first
+-- stream, its last yamux header and multistream message.
+local function gather(frame)
+  local protocol, yamux, token
   local function look(items)
     for _, item in ipairs(items) do
       if item.type == "token" then token = item.text end
@@ -2383,16 +2568,20 @@ local function gather(slots)
       protocol = protocol or known and known.short
     end
   end
-  for n = 1, highest do
-    local slot = slots[n]
-    for _, h in ipairs(slot and slot.happenings or {}) do list[#list + 1] = h end
-    if slot then
-      look(slot.items)
-      for _, p in ipairs(slot.parts or {}) do look(p.items or {}) end
-      yamux, token = slot.yamux or yamux, token or slot.token
-    end
+  for _, slot in ipairs(slotsOf(frame)) do
+    look(slot.items)
+    for _, p in ipairs(slot.parts or {}) do look(p.items or {}) end
+    yamux, token = slot.yamux or yamux, token or slot.token
   end
-  return list, protocol, yamux, token
+  return protocol, yamux, token
+end
+
+-- cut shortens a text, between two characters.
+local function cut(s)
+  if #s <= LONGEST then return s end
+  local n = LONGEST
+  while n > 0 and s:byte(n + 1) >= 0x80 and s:byte(n + 1) < 0xc0 do n = n - 1 end
+  return s:sub(1, n) .. "…"
 end
 
 local function columns(pinfo, list, protocol, yamux, token)
@@ -2402,7 +2591,7 @@ local function columns(pinfo, list, protocol, yamux, token)
       words[i] = ("and %d more"):format(#list - SHOWN)
       break
     end
-    words[i] = h.text .. (h.again and " (again)" or "")
+    words[i] = cut(h.text) .. (h.again and " (again)" or "")
   end
   if #words == 0 and token then words[1] = "multistream " .. token end
   if #words == 0 and yamux then
@@ -2440,7 +2629,7 @@ local function summary(tree, list)
   if #lines + #repeats + #others == 0 then return end
   local item = tree:add(P.protos.p2pchat)
   local first = lines[1] or others[1] or repeats[1]
-  item:append_text(": " .. first.text .. (first.again and " (again)" or ""))
+  item:append_text(": " .. cut(first.text) .. (first.again and " (again)" or ""))
   local function put(name, value) item:add(F[name], value):set_generated() end
   local function room(id)
     put("p2pchat.room", P.roomName(id))
@@ -2472,13 +2661,84 @@ end
 
 function P.protos.p2pchat.dissector(_, pinfo, tree)
   P.comments(pinfo)
-  local slots = S.frames[pinfo.number]
-  if not slots then return end
-  local list, protocol, yamux, token = gather(slots)
-  columns(pinfo, list, protocol, yamux, token)
+  P.missed(pinfo, tree)
+  if not S.frames[pinfo.number] then return end
+  local list = P.happenings(pinfo.number)
+  columns(pinfo, list, gather(pinfo.number))
   summary(tree, list)
 end
 
 register_postdissector(P.protos.p2pchat)
 
 end -- 60_chat.lua
+
+do -- 70_menu.lua
+
+-- Statistics > P2P Chat: the chat as a text that grows with the capture, and who
+-- talked where how much. Only where there is a window to show it in.
+
+-- tell runs over the packets with happenings, those that are there and those that
+-- come, for as long as its window is open: packet gets each happening that is no
+-- repeat, with its time, and text is then what the window shows.
+local function tell(title, clear, packet, text)
+  local window = TextWindow.new(title)
+  local tap = Listener.new("frame", "p2pchat")
+  window:set_atclose(function() tap:remove() end)
+  function tap.packet(pinfo)
+    for _, h in ipairs(P.happenings(pinfo.number)) do
+      if not h.again then packet(h, pinfo) end
+    end
+  end
+  function tap.draw() window:set(text()) end
+  function tap.reset() clear() end
+  retap_packets()
+end
+
+-- place is where something is said.
+local function place(h)
+  if h.room then return P.roomLabel(h.room) end
+  local a, b = h.who, h.to or "?"
+  if b < a then a, b = b, a end
+  return a .. " and " .. b
+end
+
+local function follow()
+  local lines = {}
+  tell("p2pchat: the chat", function() lines = {} end, function(h, pinfo)
+    if h.who then lines[#lines + 1] = ("%6d  %s  %s"):format(pinfo.number, os.date("%H:%M:%S", math.floor(pinfo.abs_ts)), h.text) end
+  end, function()
+    return "packet  time      what happened\n" .. table.concat(lines, "\n") .. "\n"
+  end)
+end
+
+local function conversations()
+  local places, order = {}, {}
+  tell("p2pchat: conversations", function() places, order = {}, {} end, function(h, pinfo)
+    if not h.line then return end
+    local name = place(h)
+    local c = places[name]
+    if not c then
+      c = {lines = 0, bytes = 0, people = {}, first = pinfo.abs_ts}
+      places[name] = c
+      order[#order + 1] = name
+    end
+    c.lines, c.bytes, c.last = c.lines + 1, c.bytes + #h.line, pinfo.abs_ts
+    c.people[h.who] = (c.people[h.who] or 0) + 1
+  end, function()
+    local out = {}
+    for _, name in ipairs(order) do
+      local c, people = places[name], {}
+      for who, n in pairs(c.people) do people[#people + 1] = ("%s %d"):format(who, n) end
+      table.sort(people)
+      out[#out + 1] = ("%s\n    %d lines, %d bytes, in %.1f s: %s\n"):format(name, c.lines, c.bytes, c.last - c.first, table.concat(people, ", "))
+    end
+    return #out > 0 and table.concat(out, "\n") or "Nobody said anything that can be read here.\n"
+  end)
+end
+
+if gui_enabled() then
+  register_menu("P2P Chat: Follow", follow, MENU_STAT_UNSORTED)
+  register_menu("P2P Chat: Conversations", conversations, MENU_STAT_UNSORTED)
+end
+
+end -- 70_menu.lua

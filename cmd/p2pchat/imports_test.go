@@ -26,7 +26,14 @@ var rules = []rule{
 		why: "protocol is pure: no sockets, files, clocks or loggers", from: "protocol/",
 		to: []string{"net", "os", "log", "log/slog", "io/fs", "crypto/rand", "math/rand", "database/sql", module + "node", module + "captures", module + "cmd"},
 	},
-	{why: "captures knows nothing of the node", from: "captures", to: []string{module + "node", module + "cmd", module + "protocol"}},
+	{
+		why: "captures knows nothing of the node", from: "captures",
+		to: []string{module + "node", module + "cmd", module + "protocol"}, apart: "captures/wireshark/gen",
+	},
+	{
+		why: "what makes the Wireshark plugin reads the messages, nothing else", from: "captures/wireshark/gen",
+		to: []string{module}, but: []string{module + "protocol/pb"},
+	},
 	{why: "node knows neither captures nor faces", from: "node", to: []string{module + "captures", module + "cmd"}},
 	{why: "api stands alone", from: "node/api", to: []string{module}, but: []string{module + "node/api"}, apart: "node/api/apitest"},
 	{

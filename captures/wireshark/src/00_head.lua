@@ -1,1 +1,61 @@
+-- p2pchat.lua: makes Wireshark and tshark read what p2pchat says. For Wireshark 4.0
+-- and later. Made by `go generate ./captures/wireshark`; change the modules in src.
+--
+--   tshark -X lua_script:captures/wireshark/p2pchat.lua -r FILE -Y p2pchat.text \
+--     -T fields -e p2pchat.from -e p2pchat.text
+--
+-- The capture has to carry the keys of its TLS sessions, in a Decryption Secrets
+-- Block; no preference needs to be set. Keys of rooms and names of people may stand
+-- in the comments of packets, before or at the first packet that needs them, a
+-- statement a line:
+--
+--   p2pchat room=HEX topic=TOPIC epoch=HEX key=HEX name=NAME
+--   p2pchat peer=PEER-ID name=NAME
+--
+-- Keys of rooms are also learned where somebody is let in, and names of people when
+-- they say hello.
+--
+-- Fields to filter by:
+--
+--   p2pchat.text            a line somebody said, in the first packet it can be read in
+--   p2pchat.from            who said it: the username, or else the peer ID. In a packet
+--                           without a new line, who did the other new things in it
+--   p2pchat.to              whom it is for, if for one person
+--   p2pchat.room            the room's name, or else its ID; p2pchat.room.id its ID in hex
+--   p2pchat.edit.text       what is shown in the place of an earlier line from now on
+--   p2pchat.reaction        what somebody reacted with
+--   p2pchat.repeat          true: events are here that an earlier packet had, by sync,
+--                           gossip or because they were sent again, and no new line.
+--                           So p2pchat.text and "p2pchat.text && !p2pchat.repeat" both
+--                           show every line exactly once
+--   p2pchat.repeat.text     a line that an earlier packet had; p2pchat.repeat.from who said it
+--   p2pchat.kind            what an event is: text, edit, retraction, reaction, join, leave,
+--                           nick, subject, epoch, invitation, invitation answer, voice
+--                           request, private; genesis, set, ban (a set to outcast), kick,
+--                           voice, devoice, retract, configure, destroy; also of repeats
+--   p2pchat.author          who signed an event; p2pchat.author.peer his peer ID
+--   p2pchat.event.id        an event's ID in hex; p2pchat.event.time when it says it was
+--                           made; p2pchat.event.first the packet that had it before
+--   p2pchat.refusal         the code of a refusal, or "sync"
+--   p2pchat.sealed          how many bytes are sealed in an envelope that cannot be opened
+--   p2pchat.protocol        of a stream, as /p2pchat/direct/1.0.0; also of libp2p's own
+--   p2pchat.undissected     how many bytes of a stream nothing here can read
+--
+--   multistream.message     what is proposed, agreed to or refused (na)
+--   yamux.{version, type, flags, flags.syn, flags.ack, flags.fin, flags.rst, stream, length}
+--   libp2p.stream           number of a stream, of yamux or QUIC; libp2p.stream.offset where
+--                           the bytes of this packet stand in it
+--   libp2p.message.length   of a message; libp2p.fragment bytes of one that ends later, and
+--                           libp2p.reassembled_in where
+--   libp2p.waiting          bytes that come after others which are missing so far
+--   libp2p.duplicate        bytes that an earlier packet had
+--   libp2p_ping.payload
+--
+-- Expert notes: p2pchat.note_{repeat, refused, sealed, gap, undissected, malformed, noise}.
+--
+-- And every field of every message, p2pchat.MESSAGE.FIELD as in protocol/pb, GossipSub's
+-- and identify's likewise:
+--
+-- gen: fields
+
 local P = {}

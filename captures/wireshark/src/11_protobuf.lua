@@ -8,7 +8,7 @@ P.messages, P.enums = M, E
 -- nil, nil, true says that more bytes are needed. Above 2^53 the value is rounded;
 -- wide gives it whole.
 function P.varint(s, i, stop)
-  local value, scale = 0, 1
+  local value, scale = 0.0, 1.0 -- floats: integers of later Luas would wrap around
   for n = 0, 9 do
     if i + n >= stop then return nil, nil, true end
     local c = s:byte(i + n)

@@ -13,6 +13,7 @@ local function reset()
   S.rooms = {}       -- room ID -> name, or false
   S.topics = {}      -- topic -> room ID
   S.keys = {}        -- epoch ID -> key
+  S.sealed = {}      -- epoch ID -> functions that open what waits for its key
   S.seen = {}        -- event ID -> {frame =, body =}
   S.connections = {} -- by whatever tells them apart
   S.frames = {}      -- frame number -> list of slots
@@ -36,13 +37,23 @@ function P.slot(pinfo)
   return slots[n], true
 end
 
+-- learnKey notes an epoch's key. What was sealed with it before opens too, for whoever
+-- looks at those packets again: in the second of two passes, or in Wireshark.
+function P.learnKey(epoch, key)
+  if S.keys[epoch] then return end
+  S.keys[epoch] = key
+  local waiting = S.sealed[epoch] or {}
+  S.sealed[epoch] = nil
+  for _, open in ipairs(waiting) do open() end
+end
+
 function P.topicOf(room)
   return "/p2pchat/room/1.0.0/" .. P.base32(P.sha256(room))
 end
 
 -- learnRoom notes that there is a room, and its name if that is known.
 function P.learnRoom(room, name)
-  if #room ~= 32 then return end
+  if not room or #room ~= 32 then return end
   if S.rooms[room] == nil then
     S.rooms[room] = false
     S.topics[P.topicOf(room)] = room
@@ -102,7 +113,7 @@ function P.readComment(text)
         P.learnRoom(room, name)
         if said.topic then S.topics[said.topic] = room end
         if said.epoch and said.key and (said.epoch .. said.key):find("^%x+$") and #said.epoch == 64 and #said.key == 64 then
-          S.keys[P.unhex(said.epoch)] = P.unhex(said.key)
+          P.learnKey(P.unhex(said.epoch), P.unhex(said.key))
         end
       end
     end

@@ -85,7 +85,7 @@ function told.set(s, body, note)
     note.kind = "ban"
     return because("bans " .. target(s, body), s, body)
   end
-  return because("makes " .. target(s, body) .. " " .. (P.enums["p2pchat.Standing"][standing] or standing), s, body)
+  return because("makes " .. target(s, body) .. " " .. (P.enums["p2pchat.Standing"][standing] or ("%.0f"):format(standing)), s, body)
 end
 function told.kick(s, body) return because("kicks " .. target(s, body), s, body) end
 function told.voice(s, body) return because("gives voice to " .. target(s, body), s, body) end
@@ -95,7 +95,7 @@ function told.configure(s, body, note)
   local setting = find(body, "setting")
   local field = setting and get(s, setting.sub, "field") or 0
   if field == NAME_SETTING then P.learnRoom(note.room, get(s, setting.sub, "text")) end
-  return ("configures setting %d"):format(field)
+  return ("configures setting %.0f"):format(field)
 end
 function told.destroy(s, body) return because("destroys the room", s, body) end
 
@@ -108,7 +108,7 @@ function P.event(view, node)
   local message, word = P.bodyOf(s, header)
   local note = {
     peer = get(s, header, "author") or "", room = get(s, header, "conversation"),
-    kind = word or ("kind %d"):format(get(s, header, "kind") or 0),
+    kind = word or ("kind %.0f"):format(get(s, header, "kind") or 0),
     id = P.sha256(P.valueOf(s, headerNode) .. (get(s, node.sub, "signature") or "")),
   }
   local time = find(header, "time")

@@ -75,7 +75,7 @@ learned["p2pchat.SyncOpen"] = learned["p2pchat.JoinAsk"]
 
 learned["p2pchat.EpochKey"] = function(view, node)
   local epoch, key = get(view.bytes, node.sub, "epoch"), get(view.bytes, node.sub, "key")
-  if epoch and key and #key == 32 then S.keys[epoch] = key end
+  if epoch and key and #key == 32 then P.learnKey(epoch, key) end
 end
 
 learned["p2pchat.JoinRefusal"] = function(view, node)
@@ -107,18 +107,28 @@ learned["gossipsub.Message"] = function(view, node)
   if not envelope or not find(envelope, "sealed") then return true end
   local s = view.bytes
   local epoch, nonce, sealed = get(s, envelope, "epoch") or "", get(s, envelope, "nonce") or "", get(s, envelope, "sealed")
-  local room = S.topics[topic]
-  local key = S.keys[epoch]
-  local plain = key and P.xopen(key, nonce, sealed, topic .. epoch)
-  local nodes = plain and P.decode(plain, "p2pchat.Content")
-  if not nodes then
-    view.opened[data.at] = {sealed = #sealed, unknown = key == nil}
-    happen(view, ("sealed for %s, %d bytes"):format(room and P.roomLabel(room) or "a room", #sealed), {room = room, protocol = true})
+  local function open()
+    local plain = S.keys[epoch] and P.xopen(S.keys[epoch], nonce, sealed, topic .. epoch)
+    local nodes = plain and P.decode(plain, "p2pchat.Content")
+    if not nodes then return false end
+    local within = setmetatable({bytes = plain, notes = {}, opened = {}}, {__index = view})
+    view.opened[data.at] = within
+    P.analyse(within, nodes)
     return true
   end
-  local within = setmetatable({bytes = plain, notes = {}, opened = {}}, {__index = view})
-  view.opened[data.at] = within
-  P.analyse(within, nodes)
+  if open() then return true end
+  local shut = {room = S.topics[topic], protocol = true}
+  happen(view, ("sealed for %s, %d bytes"):format(shut.room and P.roomLabel(shut.room) or "a room", #sealed), shut)
+  view.opened[data.at] = {sealed = #sealed, unknown = S.keys[epoch] == nil}
+  if S.keys[epoch] then return true end
+  S.sealed[epoch] = S.sealed[epoch] or {}
+  table.insert(S.sealed[epoch], function()
+    if open() then
+      shut.past = true -- nothing to tell any more
+    else
+      view.opened[data.at].unknown = false
+    end
+  end)
   return true
 end
 
@@ -159,8 +169,8 @@ local function outline(s, message, nodes)
       local w = f.key
       if f.type == "enum" then
         w = P.enums[f.extra][node.value] or w
-      elseif f.key == "ping" or f.key == "pong" then
-        w = ("%s %d"):format(w, node.value)
+      elseif message == "p2pchat.HelloFrame" and (f.key == "ping" or f.key == "pong") then
+        w = ("%s %.0f"):format(w, node.value)
       elseif f.extra == "gossipsub.SubOpts" then
         local topic = get(s, node.sub, "topicid") or ""
         w = (get(s, node.sub, "subscribe") and "SUBSCRIBE " or "UNSUBSCRIBE ")
@@ -172,6 +182,8 @@ local function outline(s, message, nodes)
           words[#words + 1] = (c.field and c.field.key or "?"):upper()
             .. (topic and " " .. (S.topics[topic] and P.roomLabel(S.topics[topic]) or "…" .. topic:sub(-8)) or "")
         end
+      elseif f.extra == "p2pchat.SyncOpen" then
+        w = "open " .. P.roomLabel(get(s, node.sub, "room") or "")
       elseif message == "p2pchat.JoinAsk" and f.key == "room" then
         w = P.roomLabel(P.valueOf(s, node))
       elseif f.extra == "identify.Identify" or message == "identify.Identify" then

@@ -146,7 +146,9 @@ local function step(p, ctx, chunk)
     type = "pdu", name = p.name, protocol = known, message = message, prefix = prefix,
     bytes = bytes:sub(prefix + 1), at = at and at + prefix, pair = ctx.dir.pair,
   })
-  P.examine(pdu, ctx.slot)
+  -- Whatever a message may do to its dissector, those after it are read.
+  local ok, fault = pcall(P.examine, pdu, ctx.slot)
+  if not ok then pdu.malformed, pdu.fault = true, fault end
   return true
 end
 

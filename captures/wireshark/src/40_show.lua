@@ -47,7 +47,7 @@ end
 local function field(tree, tvb, base, s, view, node)
   local f, r = node.field, range(tvb, base + node.from - 1, node.len)
   if not f then
-    return tree:add(protos.p2pchat, range(tvb, base + node.at - 1, node.from + node.len - node.at), ("Unknown field %d"):format(node.number))
+    return tree:add(protos.p2pchat, range(tvb, base + node.at - 1, node.from + node.len - node.at), ("Unknown field %.0f"):format(node.number))
   end
   if f.type == "string" then return tree:add(f.proto, r, P.shown(P.valueOf(s, node))) end
   if f.type == "bool" then return tree:add(f.proto, r, node.value ~= 0) end
@@ -94,7 +94,7 @@ local function pdu(tree, tvb, item)
   sub:add(F["libp2p.message.length"], #item.bytes):set_generated()
   if item.parts > 0 then sub:append_text((" (reassembled from %d parts)"):format(item.parts + 1)) end
   if item.malformed then
-    sub:add_proto_expert_info(X.note_malformed)
+    sub:add_proto_expert_info(X.note_malformed, item.fault and "Fault of the plugin: " .. tostring(item.fault) or "Not the message it should be")
     sub:add(F["p2pchat.undissected"], #item.bytes):set_generated()
     return
   end

@@ -10,7 +10,7 @@ local PREAMBLE = "\19/multistream/1.0.0\n"
 local HELD = 16 * 1024 * 1024 -- bytes that wait for missing ones, per direction
 
 local tls = Dissector.get("tls")
-local streamField, seqField = Field.new("tcp.stream"), Field.new("tcp.seq")
+local streamField, seqField, payloadField = Field.new("tcp.stream"), Field.new("tcp.seq"), Field.new("tcp.payload")
 
 -- accept appends bytes that are next, and returns what multistream messages and
 -- whole TLS records that makes.
@@ -46,7 +46,7 @@ local function accept(dir, bytes, found)
     found.records = (found.records or "") .. s:sub(1, i - 1)
     s = s:sub(i)
   end
-  if dir.mode == "noise" or dir.mode == "lost" then
+  if #s > 0 and (dir.mode == "noise" or dir.mode == "lost") then
     found.lost, found.noise = (found.lost or 0) + #s, dir.mode == "noise"
     s = ""
   end
@@ -174,6 +174,19 @@ function P.protos.tls.dissector(tvb, pinfo, tree)
     end
   end
   return tvb:len()
+end
+
+-- P.missed takes a segment that the TCP dissector hands to nobody, because it holds
+-- it to be a retransmission, or out of order: it may have what was missing.
+function P.missed(pinfo, tree)
+  local stream = streamField()
+  if not stream then return end
+  local known = S.segments[pinfo.number]
+  if known and not known.missed then return end
+  local connection, payload = S.connections["tcp " .. tostring(stream.value)], payloadField()
+  if not (connection and next(connection.dirs) and payload) then return end
+  P.protos.tls.dissector(payload.range:tvb(), pinfo, tree)
+  S.segments[pinfo.number].missed = true
 end
 
 P.protos.tls:register_heuristic("tcp", function(tvb, pinfo, tree)

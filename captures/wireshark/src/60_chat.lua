@@ -4,6 +4,7 @@
 
 local S, F = P.state, P.fields
 local SHOWN = 4 -- happenings in the Info column
+local LONGEST = 200 -- bytes of each
 
 -- noteTokens has the Info column tell of negotiation in the clear.
 function P.noteTokens(pinfo, found)
@@ -14,11 +15,29 @@ function P.noteTokens(pinfo, found)
   pinfo.cols.protocol = "libp2p"
 end
 
--- gather lists the happenings of a frame, and what streams there are.
-local function gather(slots)
-  local list, protocol, yamux, token = {}, nil, nil, nil
-  local highest = 0
+-- slotsOf lists the slots of a frame in the order of their calls.
+local function slotsOf(frame)
+  local slots, highest, list = S.frames[frame] or {}, 0, {}
   for n in pairs(slots) do highest = math.max(highest, n) end
+  for n = 1, highest do list[#list + 1] = slots[n] end
+  return list
+end
+
+-- P.happenings lists what happened in a frame.
+function P.happenings(frame)
+  local list = {}
+  for _, slot in ipairs(slotsOf(frame)) do
+    for _, h in ipairs(slot.happenings) do
+      if not h.past then list[#list + 1] = h end
+    end
+  end
+  return list
+end
+
+-- gather finds what else there is to say of a frame: the protocol of its first
+-- stream, its last yamux header and multistream message.
+local function gather(frame)
+  local protocol, yamux, token
   local function look(items)
     for _, item in ipairs(items) do
       if item.type == "token" then token = item.text end
@@ -27,16 +46,20 @@ local function gather(slots)
       protocol = protocol or known and known.short
     end
   end
-  for n = 1, highest do
-    local slot = slots[n]
-    for _, h in ipairs(slot and slot.happenings or {}) do list[#list + 1] = h end
-    if slot then
-      look(slot.items)
-      for _, p in ipairs(slot.parts or {}) do look(p.items or {}) end
-      yamux, token = slot.yamux or yamux, token or slot.token
-    end
+  for _, slot in ipairs(slotsOf(frame)) do
+    look(slot.items)
+    for _, p in ipairs(slot.parts or {}) do look(p.items or {}) end
+    yamux, token = slot.yamux or yamux, token or slot.token
   end
-  return list, protocol, yamux, token
+  return protocol, yamux, token
+end
+
+-- cut shortens a text, between two characters.
+local function cut(s)
+  if #s <= LONGEST then return s end
+  local n = LONGEST
+  while n > 0 and s:byte(n + 1) >= 0x80 and s:byte(n + 1) < 0xc0 do n = n - 1 end
+  return s:sub(1, n) .. "…"
 end
 
 local function columns(pinfo, list, protocol, yamux, token)
@@ -46,7 +69,7 @@ local function columns(pinfo, list, protocol, yamux, token)
       words[i] = ("and %d more"):format(#list - SHOWN)
       break
     end
-    words[i] = h.text .. (h.again and " (again)" or "")
+    words[i] = cut(h.text) .. (h.again and " (again)" or "")
   end
   if #words == 0 and token then words[1] = "multistream " .. token end
   if #words == 0 and yamux then
@@ -84,7 +107,7 @@ local function summary(tree, list)
   if #lines + #repeats + #others == 0 then return end
   local item = tree:add(P.protos.p2pchat)
   local first = lines[1] or others[1] or repeats[1]
-  item:append_text(": " .. first.text .. (first.again and " (again)" or ""))
+  item:append_text(": " .. cut(first.text) .. (first.again and " (again)" or ""))
   local function put(name, value) item:add(F[name], value):set_generated() end
   local function room(id)
     put("p2pchat.room", P.roomName(id))
@@ -116,10 +139,10 @@ end
 
 function P.protos.p2pchat.dissector(_, pinfo, tree)
   P.comments(pinfo)
-  local slots = S.frames[pinfo.number]
-  if not slots then return end
-  local list, protocol, yamux, token = gather(slots)
-  columns(pinfo, list, protocol, yamux, token)
+  P.missed(pinfo, tree)
+  if not S.frames[pinfo.number] then return end
+  local list = P.happenings(pinfo.number)
+  columns(pinfo, list, gather(pinfo.number))
   summary(tree, list)
 end
 
