@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -307,6 +308,20 @@ func (a *app) decrypt(ctx context.Context, r *report.Report, name string) error 
 	if err := first(err, f.Close()); err != nil {
 		return fmt.Errorf("make a file for the plugin: %w", err)
 	}
-	r.Decrypt(ctx, name, f.Name())
+	r.Decrypt(ctx, name, keyLog(name), f.Name())
 	return ctx.Err()
+}
+
+// keyLog is the absolute name of the file with the keys of a .pcap, which has no
+// place for them; "" if there is none.
+func keyLog(name string) string {
+	log, beside := captures.KeyLogPath(name)
+	info, err := os.Stat(log)
+	if !beside || err != nil || !info.Mode().IsRegular() {
+		return ""
+	}
+	if log, err = filepath.Abs(log); err != nil {
+		return ""
+	}
+	return log
 }
