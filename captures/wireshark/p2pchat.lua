@@ -459,7 +459,8 @@ end
 function P.short(s) return P.hex(s:sub(1, 4)) .. "…" end
 
 -- shown makes a string fit to be shown: what is no UTF-8 becomes U+FFFD, and what
--- would end a C string or move a cursor becomes a space.
+-- would end a C string or command a terminal becomes a space. Line feeds and tabs
+-- stay; tshark writes them as \n and \t.
 function P.shown(s)
   if not s:find("[%z\1-\31\127-\255]") then return s end
   local out, i = {}, 1
@@ -468,7 +469,9 @@ function P.shown(s)
     local n = c < 0x80 and 1 or c >= 0xc2 and c < 0xe0 and 2 or c >= 0xe0 and c < 0xf0 and 3 or c >= 0xf0 and c < 0xf5 and 4 or 0
     local char = s:sub(i, i + n - 1)
     if n == 1 then
-      out[#out + 1] = (c < 32 or c == 127) and c ~= 10 and " " or char
+      out[#out + 1] = (c < 32 or c == 127) and c ~= 10 and c ~= 9 and " " or char
+    elseif c == 0xc2 and char:find("^.[\128-\159]$") then
+      out[#out + 1] = " "
     elseif n > 1 and char:find("^.[\128-\191]+$") and #char == n then
       out[#out + 1] = char
     else
@@ -481,7 +484,7 @@ function P.shown(s)
 end
 
 -- oneLine is shown for the Info column.
-function P.oneLine(s) return (P.shown(s):gsub("\n", " ")) end
+function P.oneLine(s) return (P.shown(s):gsub("[\n\t]", " ")) end
 
 end -- 10_text.lua
 
@@ -2113,6 +2116,98 @@ end
 
 end -- 40_show.lua
 
+do -- 45_columns.lua
+
+-- The columns of a packet: Info reads like the chat.
+
+local S = P.state
+local SHOWN = 4 -- happenings in the Info column
+local LONGEST = 200 -- bytes of each
+
+-- noteTokens has the Info column tell of negotiation in the clear.
+function P.noteTokens(pinfo, found)
+  if not found[1] or S.frames[pinfo.number] then return end
+  local words = {}
+  for _, item in ipairs(found) do words[#words + 1] = item.token end
+  pinfo.cols.info = "multistream " .. table.concat(words, ", ")
+  pinfo.cols.protocol = "libp2p"
+end
+
+-- slotsOf lists the slots of a frame in the order of their calls.
+local function slotsOf(frame)
+  local slots, highest, list = S.frames[frame] or {}, 0, {}
+  for n in pairs(slots) do highest = math.max(highest, n) end
+  for n = 1, highest do list[#list + 1] = slots[n] end
+  return list
+end
+
+-- P.happenings lists what happened in a frame.
+function P.happenings(frame)
+  local list = {}
+  for _, slot in ipairs(slotsOf(frame)) do
+    for _, h in ipairs(slot.happenings) do
+      if not h.past then list[#list + 1] = h end
+    end
+  end
+  return list
+end
+
+-- gather finds what else there is to say of a frame: the protocol of its first
+-- stream, its last yamux header and multistream message.
+local function gather(frame)
+  local protocol, yamux, token
+  local function look(items)
+    for _, item in ipairs(items) do
+      if item.type == "token" then token = item.text end
+      local name = item.dir and item.dir.pair.name
+      local known = name and P.protocol(name)
+      protocol = protocol or known and known.short
+    end
+  end
+  for _, slot in ipairs(slotsOf(frame)) do
+    look(slot.items)
+    for _, p in ipairs(slot.parts or {}) do look(p.items or {}) end
+    yamux, token = slot.yamux or yamux, token or slot.token
+  end
+  return protocol, yamux, token
+end
+
+-- P.cut shortens a text, between two characters.
+function P.cut(s)
+  if #s <= LONGEST then return s end
+  local n = LONGEST
+  while n > 0 and s:byte(n + 1) >= 0x80 and s:byte(n + 1) < 0xc0 do n = n - 1 end
+  return s:sub(1, n) .. "…"
+end
+
+-- P.columns tells of a frame what is known of it so far. Each call of a dissector
+-- does, because later versions make fields of the columns (_ws.col.info) before
+-- postdissectors run, and the postdissector does again, because dissectors of what
+-- carries the streams go on writing.
+function P.columns(pinfo)
+  local list = P.happenings(pinfo.number)
+  local protocol, yamux, token = gather(pinfo.number)
+  local words = {}
+  for i, h in ipairs(list) do
+    if i > SHOWN then
+      words[i] = ("and %d more"):format(#list - SHOWN)
+      break
+    end
+    words[i] = P.cut(h.text) .. (h.again and " (again)" or "")
+  end
+  if #words == 0 and token then words[1] = "multistream " .. token end
+  if #words == 0 and yamux then
+    words[1] = ("yamux %s, stream %d %s"):format(P.yamuxTypes[yamux.type], yamux.stream, yamux.names):gsub(" $", "")
+  end
+  if #words == 0 then return end
+  pinfo.cols.info:clear_fence() -- TLS puts one behind its own words
+  pinfo.cols.info = table.concat(words, " · ")
+  pinfo.cols.protocol = protocol and "P2PCHAT/" .. protocol or "libp2p"
+end
+
+
+end -- 45_columns.lua
+
 do -- 50_tcp.lua
 
 -- libp2p over TCP: multistream-select in the clear, then TLS.
@@ -2462,6 +2557,7 @@ local function dissector(negotiate)
         sub:add_proto_expert_info(X.note_undissected, "no yamux frame begins here")
       end
     end
+    P.columns(pinfo)
     return tvb:len()
   end
 end
@@ -2511,6 +2607,7 @@ function P.protos.quic.dissector(tvb, pinfo, tree)
     P.feed(dir, slot.offset, tvb:raw(), last("stream.fin"), slot)
   end
   P.show(tree, tvb, slot.items, slot.stream, slot.offset)
+  P.columns(pinfo)
   return tvb:len()
 end
 
@@ -2520,88 +2617,11 @@ end -- 52_quic.lua
 
 do -- 60_chat.lua
 
--- The summary of a packet: the lines said in it, and the columns. It is made when
--- all other dissectors are through, because a line is new or said before only in
--- view of all that the packet holds.
+-- The summary of a packet: the lines said in it. It is made when all other
+-- dissectors are through, because a line is new or said before only in view of
+-- all that the packet holds.
 
 local S, F = P.state, P.fields
-local SHOWN = 4 -- happenings in the Info column
-local LONGEST = 200 -- bytes of each
-
--- noteTokens has the Info column tell of negotiation in the clear.
-function P.noteTokens(pinfo, found)
-  if not found[1] or S.frames[pinfo.number] then return end
-  local words = {}
-  for _, item in ipairs(found) do words[#words + 1] = item.token end
-  pinfo.cols.info = "multistream " .. table.concat(words, ", ")
-  pinfo.cols.protocol = "libp2p"
-end
-
--- slotsOf lists the slots of a frame in the order of their calls.
-local function slotsOf(frame)
-  local slots, highest, list = S.frames[frame] or {}, 0, {}
-  for n in pairs(slots) do highest = math.max(highest, n) end
-  for n = 1, highest do list[#list + 1] = slots[n] end
-  return list
-end
-
--- P.happenings lists what happened in a frame.
-function P.happenings(frame)
-  local list = {}
-  for _, slot in ipairs(slotsOf(frame)) do
-    for _, h in ipairs(slot.happenings) do
-      if not h.past then list[#list + 1] = h end
-    end
-  end
-  return list
-end
-
--- gather finds what else there is to say of a frame: the protocol of its first
--- stream, its last yamux header and multistream message.
-local function gather(frame)
-  local protocol, yamux, token
-  local function look(items)
-    for _, item in ipairs(items) do
-      if item.type == "token" then token = item.text end
-      local name = item.dir and item.dir.pair.name
-      local known = name and P.protocol(name)
-      protocol = protocol or known and known.short
-    end
-  end
-  for _, slot in ipairs(slotsOf(frame)) do
-    look(slot.items)
-    for _, p in ipairs(slot.parts or {}) do look(p.items or {}) end
-    yamux, token = slot.yamux or yamux, token or slot.token
-  end
-  return protocol, yamux, token
-end
-
--- cut shortens a text, between two characters.
-local function cut(s)
-  if #s <= LONGEST then return s end
-  local n = LONGEST
-  while n > 0 and s:byte(n + 1) >= 0x80 and s:byte(n + 1) < 0xc0 do n = n - 1 end
-  return s:sub(1, n) .. "…"
-end
-
-local function columns(pinfo, list, protocol, yamux, token)
-  local words = {}
-  for i, h in ipairs(list) do
-    if i > SHOWN then
-      words[i] = ("and %d more"):format(#list - SHOWN)
-      break
-    end
-    words[i] = cut(h.text) .. (h.again and " (again)" or "")
-  end
-  if #words == 0 and token then words[1] = "multistream " .. token end
-  if #words == 0 and yamux then
-    words[1] = ("yamux %s, stream %d %s"):format(P.yamuxTypes[yamux.type], yamux.stream, yamux.names):gsub(" $", "")
-  end
-  if #words == 0 then return end
-  pinfo.cols.info:clear_fence() -- TLS puts one behind its own words
-  pinfo.cols.info = table.concat(words, " · ")
-  pinfo.cols.protocol = protocol and "P2PCHAT/" .. protocol or "libp2p"
-end
 
 -- once calls f with each value that is not nil, each once.
 local function once(list, f, value)
@@ -2629,7 +2649,7 @@ local function summary(tree, list)
   if #lines + #repeats + #others == 0 then return end
   local item = tree:add(P.protos.p2pchat)
   local first = lines[1] or others[1] or repeats[1]
-  item:append_text(": " .. cut(first.text) .. (first.again and " (again)" or ""))
+  item:append_text(": " .. P.cut(first.text) .. (first.again and " (again)" or ""))
   local function put(name, value) item:add(F[name], value):set_generated() end
   local function room(id)
     put("p2pchat.room", P.roomName(id))
@@ -2663,9 +2683,8 @@ function P.protos.p2pchat.dissector(_, pinfo, tree)
   P.comments(pinfo)
   P.missed(pinfo, tree)
   if not S.frames[pinfo.number] then return end
-  local list = P.happenings(pinfo.number)
-  columns(pinfo, list, gather(pinfo.number))
-  summary(tree, list)
+  P.columns(pinfo)
+  summary(tree, P.happenings(pinfo.number))
 end
 
 register_postdissector(P.protos.p2pchat)

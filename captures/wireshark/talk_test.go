@@ -16,6 +16,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -123,6 +124,9 @@ type tcpTalker struct {
 	spoken map[[2]int]bool
 }
 
+// dials counts TCP connections, no two of which begin with the same number.
+var dials atomic.Uint32
+
 func newTCP(t *testing.T, size int) talker { return dialTCP(t, size, "/yamux/1.0.0") }
 
 func dialTCP(t *testing.T, size int, alpn string) *tcpTalker {
@@ -130,7 +134,8 @@ func dialTCP(t *testing.T, size int, alpn string) *tcpTalker {
 	if size == 0 {
 		size = 1448
 	}
-	w := &wire{size: size, seq: [2]uint32{4294967000, 77}} // one wraps around
+	n := dials.Add(1)
+	w := &wire{size: size, seq: [2]uint32{^(300 + n), 100 * n}} // one wraps around
 	for side := range w.pipes {
 		w.pipes[side] = make(chan []byte, 1<<16) // nobody reads after the handshake
 	}

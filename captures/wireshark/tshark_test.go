@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -53,7 +54,16 @@ const aggregator = "|"
 // rows are the values of fields, of each packet that a filter shows.
 func rows(t *testing.T, file, filter string, passes int, fields ...string) [][]string {
 	t.Helper()
-	args := []string{"-T", "fields", "-E", "separator=/t", "-E", "aggregator=" + aggregator}
+	return rowsWith(t, nil, file, filter, passes, fields...)
+}
+
+// installed are the preferences that an installation of the plugin sets.
+var installed = []string{"-o", "tcp.reassemble_out_of_order:TRUE", "-o", "tcp.try_heuristic_first:TRUE", "-o", "udp.try_heuristic_first:TRUE"}
+
+// rowsWith are those under some preferences.
+func rowsWith(t *testing.T, prefs []string, file, filter string, passes int, fields ...string) [][]string {
+	t.Helper()
+	args := append(slices.Clone(prefs), []string{"-T", "fields", "-E", "separator=/t", "-E", "aggregator=" + aggregator}...)
 	if filter != "" {
 		args = append(args, "-Y", filter)
 	}

@@ -54,7 +54,8 @@ end
 function P.short(s) return P.hex(s:sub(1, 4)) .. "…" end
 
 -- shown makes a string fit to be shown: what is no UTF-8 becomes U+FFFD, and what
--- would end a C string or move a cursor becomes a space.
+-- would end a C string or command a terminal becomes a space. Line feeds and tabs
+-- stay; tshark writes them as \n and \t.
 function P.shown(s)
   if not s:find("[%z\1-\31\127-\255]") then return s end
   local out, i = {}, 1
@@ -63,7 +64,9 @@ function P.shown(s)
     local n = c < 0x80 and 1 or c >= 0xc2 and c < 0xe0 and 2 or c >= 0xe0 and c < 0xf0 and 3 or c >= 0xf0 and c < 0xf5 and 4 or 0
     local char = s:sub(i, i + n - 1)
     if n == 1 then
-      out[#out + 1] = (c < 32 or c == 127) and c ~= 10 and " " or char
+      out[#out + 1] = (c < 32 or c == 127) and c ~= 10 and c ~= 9 and " " or char
+    elseif c == 0xc2 and char:find("^.[\128-\159]$") then
+      out[#out + 1] = " "
     elseif n > 1 and char:find("^.[\128-\191]+$") and #char == n then
       out[#out + 1] = char
     else
@@ -76,4 +79,4 @@ function P.shown(s)
 end
 
 -- oneLine is shown for the Info column.
-function P.oneLine(s) return (P.shown(s):gsub("\n", " ")) end
+function P.oneLine(s) return (P.shown(s):gsub("[\n\t]", " ")) end

@@ -143,6 +143,7 @@ local function dissector(negotiate)
         sub:add_proto_expert_info(X.note_undissected, "no yamux frame begins here")
       end
     end
+    P.columns(pinfo)
     return tvb:len()
   end
 end

@@ -30,6 +30,7 @@ function P.protos.quic.dissector(tvb, pinfo, tree)
     P.feed(dir, slot.offset, tvb:raw(), last("stream.fin"), slot)
   end
   P.show(tree, tvb, slot.items, slot.stream, slot.offset)
+  P.columns(pinfo)
   return tvb:len()
 end
 
