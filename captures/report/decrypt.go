@@ -57,13 +57,10 @@ const (
 
 // Decrypt has tshark read a capture with the project's plugin, adds what stood
 // inside the encryption to the report and chat lines to its events. Where that
-// cannot be, it adds a note that says why; the report is good without.
-func (r *Report) Decrypt(ctx context.Context, path, plugin string) {
+// cannot be, it adds a note that says why; the report is good without. keyLog is
+// a file of keys, for captures that carry none; "" if there is none.
+func (r *Report) Decrypt(ctx context.Context, path, keyLog, plugin string) {
 	tshark, err := findTshark()
-	keyLog := ""
-	if r.Format == "pcap" {
-		keyLog = keyLogBeside(path)
-	}
 	switch {
 	case !r.Keys && keyLog == "":
 		r.note("The file carries no keys, so what was said in it stays encrypted (capture with --secrets to have them).")
@@ -82,19 +79,6 @@ func (r *Report) Decrypt(ctx context.Context, path, plugin string) {
 		r.Decrypted = d
 		r.addLines(d)
 	}
-}
-
-// keyLogBeside is the file that package captures puts the keys of a .pcap into,
-// which has no place for them; "" if there is none.
-func keyLogBeside(path string) string {
-	name, err := filepath.Abs(strings.TrimSuffix(path, filepath.Ext(path)) + ".keylog")
-	if err != nil {
-		return ""
-	}
-	if info, err := os.Stat(name); err != nil || !info.Mode().IsRegular() {
-		return ""
-	}
-	return name
 }
 
 func (r *Report) note(sentence string) { r.Notes = append(r.Notes, sentence) }

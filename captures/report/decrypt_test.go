@@ -30,7 +30,7 @@ func TestDecrypt(t *testing.T) {
 	_, err := exec.LookPath("tshark")
 	need(t, err == nil, "tshark")
 	r := readFile(t, "testdata/demo.pcapng")
-	r.Decrypt(t.Context(), "testdata/demo.pcapng", "../wireshark/p2pchat.lua")
+	r.Decrypt(t.Context(), "testdata/demo.pcapng", "", "../wireshark/p2pchat.lua")
 	if r.Decrypted == nil {
 		t.Fatal(r.Notes)
 	}
@@ -104,7 +104,7 @@ func decryptFake(ctx context.Context, t *testing.T, keys bool) *Report {
 	}
 	opening(x)
 	r := x.read()
-	r.Decrypt(ctx, filepath.Join(t.TempDir(), "x.pcapng"), "plugin.lua")
+	r.Decrypt(ctx, filepath.Join(t.TempDir(), "x.pcapng"), "", "plugin.lua")
 	return r
 }
 
@@ -155,4 +155,16 @@ func TestDecryptIsInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	decryptFake(ctx, t, true) // returns
+}
+
+// The keys of a .pcap stand in a file beside it.
+func TestDecryptWithKeyLog(t *testing.T) {
+	fake(t, `case "$*" in *"-o tls.keylog_file:/keys of mine"*) echo '[{"_source":{"layers":{"p2pchat.text":["hi"]}}}]';; *) echo '[]';; esac`)
+	x := newTrace(t)
+	opening(x)
+	r := x.read()
+	r.Decrypt(t.Context(), "x.pcap", "/keys of mine", "plugin.lua")
+	if r.Decrypted == nil || len(r.Decrypted.Lines) != 1 || r.Decrypted.Lines[0].Text != "hi" {
+		t.Errorf("%+v, %q", r.Decrypted, r.Notes)
+	}
 }

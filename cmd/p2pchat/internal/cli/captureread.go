@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -157,39 +158,53 @@ func (p *reportPrinter) head(r *report.Report) {
 	}
 }
 
-// fit cuts a name so that rest columns remain for others beside it and its
-// like, n in all.
-func (p *reportPrinter) fit(name string, n, rest int) string {
+// narrow terminals get sums instead of both sides' numbers, and less.
+func (p *reportPrinter) narrow() bool { return p.columns > 0 && p.columns < 120 }
+
+// fit cuts a name so that n like it have room beside others that take so many
+// columns.
+func (p *reportPrinter) fit(name string, n, others int) string {
 	name = term.Clean(name)
 	if p.columns == 0 {
 		return name
 	}
-	return term.Truncate(name, max((p.columns-rest)/n, 8))
+	return term.Truncate(name, max((p.columns-others)/n, 6))
 }
 
 func (p *reportPrinter) conversations(r *report.Report) {
 	if len(r.Conversations) == 0 {
 		return
 	}
-	const others = 76 // columns of all but the names
-	t := &term.Table{
-		Header: []string{"#", "CLIENT", "SERVER", "OVER", "PACKETS", "BYTES", "OPEN", "SECURE", "ROUND TRIP", "AGAIN", "ENDED"},
-		Paint: func(row, _ int, cell string) string {
-			if row < 0 {
-				return p.style().Bold(cell)
-			}
-			return cell
-		},
+	t := &term.Table{Header: []string{"#", "CLIENT", "SERVER", "OVER", "PACKETS", "BYTES", "OPEN", "SECURE", "TRIP", "AGAIN"}}
+	t.Paint = func(row, _ int, cell string) string {
+		if row < 0 {
+			return p.style().Bold(cell)
+		}
+		return cell
+	}
+	if !p.narrow() {
+		t.Header = append(t.Header, "ENDED")
 	}
 	for _, c := range r.Conversations {
+		packets, bytes, others := fmt.Sprint(c.Client.Packets+c.Server.Packets), size(c.Client.Bytes+c.Server.Bytes), 68
+		if !p.narrow() {
+			packets = fmt.Sprintf("%d/%d", c.Client.Packets, c.Server.Packets)
+			bytes = size(c.Client.Bytes) + "/" + size(c.Server.Bytes)
+			others = 92
+		}
 		t.Rows = append(t.Rows, []string{
 			fmt.Sprint(c.ID), p.fit(c.Client.Label(), 2, others), p.fit(c.Server.Label(), 2, others), c.Transport,
-			fmt.Sprintf("%d/%d", c.Client.Packets, c.Server.Packets),
-			size(c.Client.Bytes) + "/" + size(c.Server.Bytes),
-			duration(c.Handshake), duration(c.Secure), roundTrip(c.Whole()), again(c), dash(c.Closed),
+			packets, bytes, duration(c.Handshake), duration(c.Secure), roundTrip(c.Whole()), again(c),
 		})
+		if last := len(t.Rows) - 1; !p.narrow() {
+			t.Rows[last] = append(t.Rows[last], dash(c.Closed))
+		}
 	}
-	p.title("Conversations (client/server; times as seen where the capture was made)")
+	if p.narrow() {
+		p.title("Conversations")
+	} else {
+		p.title("Conversations (client/server; times as seen where the capture was made)")
+	}
 	p.table(t)
 }
 
@@ -229,11 +244,14 @@ func (p *reportPrinter) announcers(r *report.Report) {
 	p.title(fmt.Sprintf("Announced by mDNS (%d questions, %d answers)", r.MDNS.Questions, r.MDNS.Answers))
 	t := &term.Table{}
 	for _, x := range r.MDNS.Announcers {
-		left := ""
-		if x.Goodbye {
-			left = "left"
+		row := []string{p.fit(dash(x.Name), 1, 73), p.fit(x.PeerID, 1, 28), x.From}
+		if !p.narrow() {
+			row = []string{p.fit(dash(x.Name), 1, 90), x.PeerID, x.From, fmt.Sprintf("%d×", x.Times)}
 		}
-		t.Rows = append(t.Rows, []string{p.fit(dash(x.Name), 3, 30), x.PeerID, x.From, fmt.Sprintf("%d×", x.Times), left})
+		if x.Goodbye && !p.narrow() {
+			row = append(row, "left")
+		}
+		t.Rows = append(t.Rows, row)
 	}
 	p.table(t)
 }
@@ -307,6 +325,20 @@ func (a *app) decrypt(ctx context.Context, r *report.Report, name string) error 
 	if err := first(err, f.Close()); err != nil {
 		return fmt.Errorf("make a file for the plugin: %w", err)
 	}
-	r.Decrypt(ctx, name, f.Name())
+	r.Decrypt(ctx, name, keyLog(name), f.Name())
 	return ctx.Err()
+}
+
+// keyLog is the absolute name of the file with the keys of a .pcap, which has no
+// place for them; "" if there is none.
+func keyLog(name string) string {
+	log, beside := captures.KeyLogPath(name)
+	info, err := os.Stat(log)
+	if !beside || err != nil || !info.Mode().IsRegular() {
+		return ""
+	}
+	if log, err = filepath.Abs(log); err != nil {
+		return ""
+	}
+	return log
 }
