@@ -1,9 +1,11 @@
 package node
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/libp2p/go-msgio/pbio"
 
@@ -142,6 +144,14 @@ func TestStrippedBodies(t *testing.T) {
 		t.Errorf("the state is\n%swas\n%s", after, before)
 	}
 
+	var since uint64
+	for c, err := range bob.Watch(t.Context(), 0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		since = c.Seq // of the snapshot
+		break
+	}
 	alice = start(t, dirs[0], bob)
 	carol := start(t, newAccount(t, "carol"), alice, bob)
 	wait(t, "carol sees alice", func() bool { return carol.people.online(alice.key.ID()) })
@@ -170,6 +180,20 @@ func TestStrippedBodies(t *testing.T) {
 			a, b := summary(alice), summary(n)
 			return len(a.Bodiless)+len(b.Bodiless) == 0 && a.Root == b.Root && a.Frontier.Digest() == b.Frontier.Digest()
 		})
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for c, err := range bob.Watch(ctx, since) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.Type == api.ChangeMessage && c.Message.ID == heard.ID.String() && c.Message.Text == "bob, this was heard" {
+			since = 0 // he was told
+			break
+		}
+	}
+	if since > 0 {
+		t.Error("bob's faces are not told what was missing")
 	}
 	if found, err := bob.Search(t.Context(), api.SearchQuery{Words: "heard"}); err != nil || len(found) != 1 {
 		t.Errorf("bob finds %+v, %v", found, err)

@@ -25,16 +25,17 @@ type memory struct {
 	order     []event.ID // of controls, as they came
 	hidden    map[event.ID]bool
 	logs      map[event.LogKey]map[uint64][]*event.Event // at most two at a place, by ID
-	taken     map[event.ID]bool // messages that were taken back: nobody needs their bodies
 	low       map[event.LogKey]uint64
 	parked    map[event.ID]*event.Event
 	committed map[peer.ID]event.Frontier
 	synced    map[peer.ID][]bool // what Synced said
 	ingested  int                // events taken in, for the first time or again
 	batches   int
-	sought    int // messages looked for by ID
 	before    func(what string) error // called without the lock; nil: nothing
 	news      chan struct{}           // closed and made anew at every change
+
+	taken  map[event.ID]bool // messages that were taken back: nobody needs their bodies
+	sought int               // messages looked for by ID
 }
 
 func newMemory(events ...*event.Event) *memory {

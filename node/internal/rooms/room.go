@@ -62,8 +62,10 @@ type Room struct {
 		root   [32]byte
 		events []*pb.Event
 	}
-	bodiless []event.ID // messages held without their body that nothing took back; ascending, never changed
-	lastSaid time.Time  // for slow mode
+	// bodiless are messages held without their body that nothing took back;
+	// ascending, never changed.
+	bodiless []event.ID
+	lastSaid time.Time // for slow mode
 	pending  *grant    // what let us in, until our join says so
 	people   map[peer.ID]*presence
 	shown    map[peer.ID]Member // who joined and did not leave, as told to the handler
