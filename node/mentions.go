@@ -40,7 +40,7 @@ func (t ledgerTx) InsertRoom(e *event.Event, at time.Time, verdict uint8, quiet 
 }
 
 func (t ledgerTx) noteMention(e *event.Event, fresh bool, err error) (bool, error) {
-	if err != nil || !fresh || e.Kind != event.KindText || e.Author == t.self.Peer {
+	if err != nil || !fresh && !t.Embodied(e.ID) || e.Kind != event.KindText || e.Author == t.self.Peer {
 		return fresh, err
 	}
 	nick, err := t.Nick(e.Conversation)

@@ -92,7 +92,7 @@ func (h roomHandler) Messages(id event.Conversation, scene rooms.Scene, ms []roo
 			}
 			row := message(m.Event, m.At, n.people)
 			row.Nick, row.State = m.Nick, state(m.Event)
-			if m.Verdict.Status == room.Retracted {
+			if m.Verdict.Status == room.Retracted || m.Kind.Amendable() && !m.HasBody() {
 				retract(&row)
 			}
 			if shown {

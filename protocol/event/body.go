@@ -91,14 +91,23 @@ func DecodeReply(body []byte) (text string, to ID, err error) {
 	return m.Text, to, nil
 }
 
-// CheckBody refuses a body that is malformed for its kind. A dropped body and
-// one of an unknown kind pass.
+// ErrNoBody is of an event without its body whose kind does not allow that.
+var ErrNoBody = errors.New("its body is missing")
+
+// Droppable tells whether the body of an event of this kind in the message lane
+// may be missing: a retraction takes away those of texts and of their edits.
+func (k Kind) Droppable() bool { return k.Amendable() || k == KindEdit }
+
+// CheckBody refuses a body that is malformed for its kind, and with ErrNoBody the
+// lack of one where none is dropped. One of an unknown kind passes.
 func (e *Event) CheckBody() error {
-	if e.Lane != LaneMessage || !e.HasBody() {
+	if e.Lane != LaneMessage || !e.HasBody() && e.Kind.Droppable() {
 		return nil
 	}
 	var err error
 	switch {
+	case !e.HasBody() && e.Kind.Amends():
+		err = ErrNoBody
 	case e.Kind == KindText:
 		_, err = DecodeText(e.Body)
 	case e.Kind.Amends():

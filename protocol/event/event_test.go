@@ -319,6 +319,12 @@ func TestText(t *testing.T) {
 	if e.CheckBody() == nil {
 		t.Error("a malformed text body passes")
 	}
+	for k, want := range map[Kind]error{KindText: nil, KindEdit: nil, KindPrivate: nil, 9999: nil, KindRetract: ErrNoBody, KindReact: ErrNoBody} {
+		e = mustSign(t, testKey(t, 1), Header{Conversation: Conversation{1}, Lane: LaneMessage, Log: LogID{1}, Seq: 1, Kind: k}, []byte("a body"))
+		if e.Body = nil; e.CheckBody() != want {
+			t.Errorf("kind %d without its body: %v, want %v", k, e.CheckBody(), want)
+		}
+	}
 }
 
 // TestVectors keeps the formats as docs/PROTOCOL.md publishes them.

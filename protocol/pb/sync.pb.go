@@ -90,7 +90,7 @@ type SyncFrame struct {
 	Heads         *Frontier              `protobuf:"bytes,6,opt,name=heads,proto3" json:"heads,omitempty"`                            // positions committed
 	Low           []*SyncLow             `protobuf:"bytes,7,rep,name=low,proto3" json:"low,omitempty"`
 	Unknown       *Frontier              `protobuf:"bytes,8,opt,name=unknown,proto3" json:"unknown,omitempty"` // positions the other side named and another event is held at
-	Want          []byte                 `protobuf:"bytes,9,opt,name=want,proto3" json:"want,omitempty"`       // IDs of control events asked for, 32 bytes each
+	Want          []byte                 `protobuf:"bytes,9,opt,name=want,proto3" json:"want,omitempty"`       // IDs of events asked for, 32 bytes each: control events, and messages that lack their body
 	Events        *EventBatch            `protobuf:"bytes,10,opt,name=events,proto3" json:"events,omitempty"`
 	Digest        []byte                 `protobuf:"bytes,11,opt,name=digest,proto3" json:"digest,omitempty"` // of what is committed now, 32 bytes
 	End           bool                   `protobuf:"varint,12,opt,name=end,proto3" json:"end,omitempty"`      // the last frame of a turn

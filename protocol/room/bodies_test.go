@@ -1,6 +1,7 @@
 package room
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -165,5 +166,47 @@ func TestFromTheFuture(t *testing.T) {
 	w.does(0, configure(FieldMinVersion, Version+1))
 	if !w.Outdated() {
 		t.Error("nobody is told to update")
+	}
+}
+
+// Only texts and their edits lose their bodies; what else comes without its own
+// was stripped by somebody.
+func TestBodiesMissing(t *testing.T) {
+	t.Parallel()
+	w := newTown(t, 1)
+	missing := func(lane event.Lane, k event.Kind, body []byte) error {
+		h := event.Header{Conversation: w.ID(), Lane: lane, Kind: k, Ctl: []event.ID{event.ID(w.ID())}}
+		if lane == event.LaneMessage {
+			h.Log, h.Seq = logOf(1), 1
+		}
+		whole := w.sign(0, h, body)
+		if len(body) == 0 {
+			return CheckBody(whole)
+		}
+		e, err := event.Decode(whole.Raw, whole.Signature, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return CheckBody(e)
+	}
+	for _, v := range opVectors(t) {
+		if err := missing(event.LaneControl, v.kind, v.body); !errors.Is(err, ErrMalformed) {
+			t.Errorf("%s: %v", v.name, err)
+		}
+	}
+	for _, v := range bodyVectors(t) {
+		if err := missing(event.LaneMessage, v.kind, v.body); errors.Is(err, ErrMalformed) != (len(v.body) > 0 && v.kind != KindPrivate) {
+			t.Errorf("%s: %v", v.name, err)
+		}
+	}
+	for k, want := range map[event.Kind]error{event.KindText: nil, event.KindEdit: nil, event.KindRetract: ErrMalformed, event.KindReact: ErrMalformed, 999: nil} {
+		if err := missing(event.LaneMessage, k, []byte("a body")); !errors.Is(err, want) {
+			t.Errorf("message of kind %d: %v", k, err)
+		}
+	}
+	for k, want := range map[event.Kind]error{KindGenesis: ErrMalformed, 999: nil} {
+		if err := missing(event.LaneControl, k, []byte("a body")); !errors.Is(err, want) {
+			t.Errorf("control event of kind %d: %v", k, err)
+		}
 	}
 }

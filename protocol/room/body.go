@@ -346,24 +346,33 @@ func (v *Private) check() error {
 func (v *Private) wire() proto.Message { return &pb.RoomPrivate{Room: v.Room[:], Text: v.Text} }
 
 // CheckBody refuses an event of a room whose body is malformed for its lane and
-// kind. A dropped body and one of an unknown kind pass.
+// kind, or missing though its kind is none whose body is dropped. Those of unknown
+// kinds pass.
 func CheckBody(e *event.Event) error {
-	if !e.HasBody() {
-		return nil
-	}
 	var err error
 	switch {
 	case e.Lane == event.LaneMessage:
-		if _, err = DecodeBody(e.Kind, e.Body); err == nil {
-			err = e.CheckBody()
-		}
+		_, err = messageBody(e)
 	case e.Kind == KindGenesis:
 		_, err = DecodeGenesis(e.Body)
 	default:
-		_, _, err = DecodeOp(e.Kind, e.Body)
+		_, _, err = DecodeOp(e.Kind, e.Body) // none is good without a body
 	}
 	if err != nil {
 		return malformed("%v", err)
 	}
 	return nil
+}
+
+// messageBody is the body of an event of the message lane; nil if it was dropped or
+// its kind is not of this package.
+func messageBody(e *event.Event) (Body, error) {
+	if err := e.CheckBody(); err != nil || !e.HasBody() && e.Kind.Droppable() {
+		return nil, err
+	}
+	b, err := DecodeBody(e.Kind, e.Body)
+	if b != nil && !e.HasBody() {
+		return nil, event.ErrNoBody
+	}
+	return b, err
 }

@@ -18,7 +18,7 @@ type message struct {
 	seq      uint64
 	time     event.Time
 	kind     event.Kind
-	body     Body          // joins, leaves, nicks, subjects, epochs; nil if dropped
+	body     Body          // joins, leaves, nicks, subjects, epochs
 	header   *event.Header // of joins with an admission
 	past     *past
 	kicks    []int // those a join of its log must have seen
@@ -79,14 +79,9 @@ func (r *Room) addMessage(e *event.Event, t *touched) error {
 		return malformed("no message of this room")
 	}
 	m := &message{id: e.ID, prev: e.Prev, first: e.Seq, seq: e.Seq, time: e.Time, kind: e.Kind, author: r.find(e.Author)}
-	if e.HasBody() {
-		var err error
-		if m.body, err = DecodeBody(e.Kind, e.Body); err == nil {
-			err = e.CheckBody()
-		}
-		if err != nil {
-			return malformed("%v", err)
-		}
+	var err error
+	if m.body, err = messageBody(e); err != nil {
+		return malformed("%v", err)
 	}
 	p, err := r.pastOf(e.Ctl)
 	if err != nil {

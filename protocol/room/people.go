@@ -133,7 +133,7 @@ func (r *Room) Paced(p peer.ID, last, now time.Time) error {
 // Occupant is somebody who joined and has not left, present or not.
 type Occupant struct {
 	Peer     peer.ID
-	Nick     string // empty if its event's body was dropped
+	Nick     string
 	Standing Standing
 	Role     Role
 	Join     event.ID // the join that counts

@@ -35,11 +35,11 @@ func (r *run) compare(ctx context.Context, t *turn) (done bool, err error) {
 	if err := r.announce(p); err != nil {
 		return false, err
 	}
-	asks, err := r.ask(p, append(wanted, r.mine.Wanted...))
+	asks, err := r.ask(p, append(wanted, r.mine.lacks()...))
 	if err != nil {
 		return false, err
 	}
-	if err := r.sendControls(ctx, p, append(missing, t.want...)); err != nil {
+	if err := r.sendWanted(ctx, p, append(missing, t.want...)); err != nil {
 		return false, err
 	}
 	forked, err := r.sendLogs(ctx, p, t)
@@ -67,7 +67,7 @@ func (r *run) answer(ctx context.Context, t *turn, serving bool) (done bool, err
 	r.mine.Frontier, r.mine.Forks, r.mine.Scattered, r.digest = now.Frontier, now.Forks, now.Scattered, now.digest()
 
 	p := newPage(r.link)
-	if err := r.sendControls(ctx, p, t.want); err != nil {
+	if err := r.sendWanted(ctx, p, t.want); err != nil {
 		return false, err
 	}
 	for k := range t.unknown {
@@ -89,7 +89,7 @@ func (r *run) answer(ctx context.Context, t *turn, serving bool) (done bool, err
 	if err := p.heads(news); err != nil {
 		return false, err
 	}
-	asks, err := r.ask(p, now.Wanted)
+	asks, err := r.ask(p, now.lacks())
 	if err != nil {
 		return false, err
 	}
@@ -131,15 +131,16 @@ func (r *run) differentControl(ctx context.Context, theirs []event.ID) (missing,
 	return missing, wanted, nil
 }
 
-// sendControls writes those of ids that are held, each after those it cites.
-func (r *run) sendControls(ctx context.Context, p *page, ids []event.ID) error {
+// sendWanted writes those of ids that are held: control events, each after those
+// it cites, and messages whose body the other side lacks.
+func (r *run) sendWanted(ctx context.Context, p *page, ids []event.ID) error {
 	for len(ids) > 0 {
 		events, err := r.replica.Controls(ctx, ids, batchBytes)
 		if err != nil {
 			return fmt.Errorf("read control events: %w", err)
 		}
 		if len(events) == 0 {
-			return nil // the rest is not held
+			break // the rest is not held, or no control event
 		}
 		if err := p.events(events); err != nil {
 			return err
@@ -153,6 +154,33 @@ func (r *run) sendControls(ctx context.Context, p *page, ids []event.ID) error {
 		if len(ids) == before {
 			return fmt.Errorf("%d control events that nobody asked for", len(events))
 		}
+	}
+	return r.sendBodies(ctx, p, ids)
+}
+
+// sendBodies writes those of the messages ids that are held with their bodies,
+// each once in a run however often it is asked for.
+func (r *run) sendBodies(ctx context.Context, p *page, ids []event.ID) error {
+	ids = slices.DeleteFunc(ids, func(id event.ID) bool {
+		if r.sought[id] || len(r.sought) >= maxIDs {
+			return true
+		}
+		r.sought[id] = true
+		return false
+	})
+	for some := range slices.Chunk(ids, batchBodies) {
+		if !r.allowed() {
+			return ErrNotServed
+		}
+		start := time.Now()
+		events, err := r.replica.Bodies(ctx, some)
+		if err != nil {
+			return fmt.Errorf("read messages: %w", err)
+		}
+		if err := p.events(events); err != nil {
+			return err
+		}
+		r.svc.rest(ctx, start)
 	}
 	return nil
 }

@@ -16,22 +16,24 @@
 //  3. opener   for the buckets that differ: control IDs, positions, low marks
 //  4. other    its positions there, the control events and ranges of logs the
 //     opener lacks, the IDs of those it lacks itself
-//  5. opener   the control events asked for, the ranges the other side lacks
+//  5. opener   the events asked for, the ranges the other side lacks
 //  6. other    …, and so on by turns
 //
-// From turn 4 on a turn may ask for control events (want: those the rules cite
-// and the replica lacks) and for the whole of a log that has two branches
-// (unknown), which the next turn answers; it states the positions committed
-// since the last statement and the digest, and says done if it asks for nothing.
-// The run is over when the other side answers done with done. What is received
-// is committed before the turn that states it is written, so positions are
-// receipts; both sides are equal if the last two digests are.
+// From turn 3 on a turn may ask for events (want: control events that the rules
+// cite and the replica lacks, messages that it lacks the bodies of), from turn 4 on
+// for the whole of a log that has two branches (unknown), which the next turn
+// answers; it states the positions committed since the last statement and the
+// digest, and says done if it asks for nothing. The run is over when the other side
+// answers done with done. What is received is committed before the turn that states
+// it is written, so positions are receipts; both sides are equal if the last two
+// digests are.
 //
 // Who has much to send begins with the newest, ends a turn after a while, not
 // done, and begins the next with what is new (differences.go). What one run is
 // bringing no other asks for, and all make way while people talk (flight.go).
 //
-// The digest is SHA-256("p2pchat sync v1\x00" ‖ control root ‖ frontier digest).
+// The digest is SHA-256("p2pchat sync v1\x00" ‖ control root ‖ frontier digest), and
+// what there is besides of branches and of messages that lack their body.
 // Low marks and control events the root is not over don't count.
 //
 // A log whose position one side names and the other does not hold, though it

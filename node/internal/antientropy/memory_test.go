@@ -33,6 +33,9 @@ type memory struct {
 	batches   int
 	before    func(what string) error // called without the lock; nil: nothing
 	news      chan struct{}           // closed and made anew at every change
+
+	taken  map[event.ID]bool // messages that were taken back: nobody needs their bodies
+	sought int               // messages looked for by ID
 }
 
 func newMemory(events ...*event.Event) *memory {
@@ -84,13 +87,19 @@ func (m *memory) takeLocked(e *event.Event) {
 		log = map[uint64][]*event.Event{}
 		m.logs[e.Key()] = log
 	}
-	if slices.ContainsFunc(log[e.Seq], func(o *event.Event) bool { return o.ID == e.ID }) {
+	if i := slices.IndexFunc(log[e.Seq], func(o *event.Event) bool { return o.ID == e.ID }); i >= 0 {
+		if m.lacksLocked(log[e.Seq][i]) {
+			log[e.Seq][i] = e
+		}
 		return
 	}
 	at := append(log[e.Seq], e)
 	slices.SortFunc(at, func(a, b *event.Event) int { return a.ID.Compare(b.ID) })
 	log[e.Seq] = at[:min(len(at), 2)]
 }
+
+// lacksLocked tells whether the body of e is to be asked for.
+func (m *memory) lacksLocked(e *event.Event) bool { return !e.HasBody() && !m.taken[e.ID] }
 
 func (m *memory) hook(what string) error {
 	m.mu.Lock()
@@ -140,6 +149,13 @@ func (m *memory) Summary(context.Context) (Summary, error) {
 		for ; len(log[seq]) > 0; seq++ {
 			s.Frontier[k] = event.Head{Seq: seq, ID: log[seq][0].ID}
 		}
+		for _, events := range log {
+			for _, e := range events {
+				if m.lacksLocked(e) {
+					s.Bodiless = append(s.Bodiless, e.ID)
+				}
+			}
+		}
 		for _, at := range slices.Sorted(maps.Keys(log)) {
 			forked, scattered = forked || len(log[at]) > 1, scattered || at > seq
 			for _, e := range log[at] {
@@ -164,6 +180,7 @@ func (m *memory) Summary(context.Context) (Summary, error) {
 		}
 	}
 	s.Wanted = slices.Collect(maps.Keys(wanted))
+	slices.SortFunc(s.Bodiless, event.ID.Compare)
 	return s, nil
 }
 
@@ -188,6 +205,23 @@ func (m *memory) Controls(_ context.Context, ids []event.ID, limit int) ([]*even
 				break
 			}
 			out = append(out, e)
+		}
+	}
+	return out, nil
+}
+
+func (m *memory) Bodies(_ context.Context, ids []event.ID) ([]*event.Event, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.sought += len(ids)
+	var out []*event.Event
+	for _, log := range m.logs {
+		for _, events := range log {
+			for _, e := range events {
+				if e.HasBody() && slices.Contains(ids, e.ID) {
+					out = append(out, e)
+				}
+			}
 		}
 	}
 	return out, nil

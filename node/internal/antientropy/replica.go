@@ -29,6 +29,10 @@ type Summary struct {
 	// Wanted are IDs of control events that something held or parked cites and
 	// that are not here; nil if there are none.
 	Wanted []event.ID
+	// Bodiless are, ascending, the first of the messages that are held without
+	// their body though nothing took it back; nil if there are none. It is not
+	// changed.
+	Bodiless []event.ID
 }
 
 // Replica is one room's history as sync moves it. All methods are safe for
@@ -43,6 +47,9 @@ type Replica interface {
 	// not, each after those it cites; if they are over limitBytes, one or more
 	// of the first.
 	Controls(ctx context.Context, ids []event.ID, limitBytes int) ([]*event.Event, error)
+	// Bodies gives the messages among ids that are held with a body which others
+	// may lack.
+	Bodies(ctx context.Context, ids []event.ID) ([]*event.Event, error)
 	// Range gives what is held of a piece of a log, by seq, both events where
 	// it has forked. It stops before the first seq that would take it over
 	// limitBytes, but gives one seq at least.

@@ -14,10 +14,12 @@ import (
 
 const (
 	maxTurns   = 1 << 14
-	maxLater   = 4           // turns in which what is new is sent along
-	batchBytes = 64 << 10    // of events read at a time
-	turnBytes  = 4 << 20     // of events of the past in a turn
-	turnLasts  = time.Second // of sending them
+	maxLater   = 4        // turns in which what is new is sent along
+	batchBytes = 64 << 10 // of events read at a time
+	// batchBodies is how many messages are read at a time that are asked for.
+	batchBodies = 32
+	turnBytes   = 4 << 20     // of events of the past in a turn
+	turnLasts   = time.Second // of sending them
 )
 
 // run is one run about one room, on either side. It belongs to one goroutine.
@@ -38,7 +40,8 @@ type run struct {
 	has      event.Frontier            // what the other side has, as said, sent or shown by it
 	low      map[event.LogKey]uint64   // what it does not want
 	stated   event.Frontier            // what we have told, of the logs this run is about
-	asked    map[event.ID]bool         // control events asked for, once each
+	asked    map[event.ID]bool         // events asked for, once each
+	sought   map[event.ID]bool         // messages asked of us, looked for once each
 	whole    map[event.LogKey]bool     // logs with two branches, sent from the beginning
 	early    map[event.ID]bool         // sent before their turn
 	cursor   map[event.LogKey]uint64   // sent up to
@@ -145,7 +148,7 @@ func (r *run) list(ctx context.Context, sketch *pb.SyncSketch) error {
 	if err := p.control(covered); err != nil {
 		return err
 	}
-	if _, err := r.ask(p, r.mine.Wanted); err != nil {
+	if _, err := r.ask(p, r.mine.lacks()); err != nil {
 		return err
 	}
 	return p.end(false)

@@ -278,7 +278,7 @@ func (s *Service) newRun(k pairKey, replica Replica, l *link) *run {
 		svc: s, room: k.room, peer: k.peer, link: l, replica: replica,
 		allowed: func() bool { _, ok := s.cfg.Rooms.Replica(k.room, k.peer); return ok },
 		has:     event.Frontier{}, low: map[event.LogKey]uint64{}, stated: event.Frontier{},
-		asked: map[event.ID]bool{}, whole: map[event.LogKey]bool{}, early: map[event.ID]bool{}, cursor: map[event.LogKey]uint64{},
+		asked: map[event.ID]bool{}, sought: map[event.ID]bool{}, whole: map[event.LogKey]bool{}, early: map[event.ID]bool{}, cursor: map[event.LogKey]uint64{},
 		resent: map[event.LogKey][32]byte{},
 	}
 }

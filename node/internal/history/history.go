@@ -45,7 +45,7 @@ type Tx interface {
 	InsertRoom(e *event.Event, at time.Time, verdict uint8, quiet bool) (bool, error)
 	InsertControl(room event.Conversation, e *event.Event, at time.Time) (bool, error)
 	// Spoken tells of a text stored in this change whether an edit, a retraction or
-	// a reaction that is about it came before it.
+	// a reaction that is about it came before it, or it itself without its body.
 	Spoken(id event.ID) bool
 	// SetVerdict changes the verdict on a message held, DropEvent removes one.
 	SetVerdict(id event.ID, verdict uint8) error

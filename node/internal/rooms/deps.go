@@ -83,6 +83,9 @@ type Store interface {
 	// Message gives one of the room's that is not [Refused], nil if there is
 	// none.
 	Message(ctx context.Context, room event.Conversation, id event.ID) (*event.Event, error)
+	// Bodiless lists, ascending, at most limit texts that are held without their
+	// body though nothing that counts took it back.
+	Bodiless(ctx context.Context, room event.Conversation, limit int) ([]event.ID, error)
 	// TakesLog tells whether an author may open log k, or has: he may have so
 	// many.
 	TakesLog(ctx context.Context, room event.Conversation, k event.LogKey) (bool, error)
@@ -137,7 +140,7 @@ type Ledger interface {
 type Committed struct {
 	At time.Time
 	// Spoken are texts that came after an edit, a retraction or a reaction that is
-	// about them.
+	// about them, or were here without their body.
 	Spoken map[event.ID]bool
 }
 
@@ -192,7 +195,7 @@ type Message struct {
 	Verdict room.Verdict
 	// Fresh: it was not here before; else only its verdict changed.
 	Fresh bool
-	// Spoken: it came after something that is about it.
+	// Spoken: it came after something that is about it, or was here without its body.
 	Spoken bool
 }
 

@@ -68,9 +68,9 @@ func newIntake(r *Room) *intake {
 // again has what is here already handed in again, see the tag nodedup.
 var again bool
 
-// add takes e unless it is here.
+// add takes e unless it is here, with its body if e has it.
 func (in *intake) add(e *event.Event, from peer.ID) {
-	if _, twice := in.from[e.ID]; twice || in.r.holds(e) && !again {
+	if _, twice := in.from[e.ID]; twice || in.r.holds(e) && !in.r.lacks(e) && !again {
 		return
 	}
 	in.from[e.ID] = from

@@ -138,6 +138,9 @@ func (r *Room) reload(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := r.readBodiless(ctx); err != nil {
+		return err
+	}
 	if compacted {
 		r.keepLines(ctx, rules)
 	}
@@ -201,6 +204,9 @@ func (r *Room) Prune(ctx context.Context, k event.LogKey, low uint64) error {
 			return
 		}
 		r.rules.Prune(k, low)
+		if len(r.bodiless) > 0 {
+			err = r.readBodiless(ctx)
+		}
 		lows := map[event.LogKey]uint64{} // a new one: summaries hold the old
 		maps.Copy(lows, r.lows)
 		lows[k] = low

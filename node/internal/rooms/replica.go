@@ -54,6 +54,9 @@ type Summary struct {
 	// Scattered are the logs of which something is held above a gap.
 	Scattered map[event.LogKey]bool
 	Wanted    []event.ID // control events that something parked cites
+	// Bodiless are messages held without their body that nothing took back, the
+	// first by ID; never changed.
+	Bodiless []event.ID
 }
 
 // Summary is what is committed now.
@@ -61,7 +64,7 @@ func (r *Room) Summary(ctx context.Context) (Summary, error) {
 	var s Summary
 	var err error
 	e := r.do(ctx, func() {
-		s = Summary{Root: r.rules.Root(), Buckets: r.rules.Buckets(), Low: r.wants(), Wanted: r.parked.wanted()}
+		s = Summary{Root: r.rules.Root(), Buckets: r.rules.Buckets(), Low: r.wants(), Wanted: r.parked.wanted(), Bodiless: r.bodiless}
 		s.Forks, s.Scattered = r.rules.Forks()
 		s.Frontier, err = r.svc.cfg.Store.Frontier(ctx, r.id)
 	})

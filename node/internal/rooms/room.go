@@ -62,6 +62,9 @@ type Room struct {
 		root   [32]byte
 		events []*pb.Event
 	}
+	// bodiless are messages held without their body that nothing took back;
+	// ascending, never changed.
+	bodiless []event.ID
 	lastSaid time.Time // for slow mode
 	pending  *grant    // what let us in, until our join says so
 	people   map[peer.ID]*presence

@@ -99,7 +99,10 @@ func (r *stored) insert(e *event.Event) {
 			return cmp.Or(a.Key().Compare(b.Key()), cmp.Compare(a.Seq, b.Seq), a.ID.Compare(b.ID))
 		}
 	}
-	if slices.ContainsFunc(*list, func(o *event.Event) bool { return o.ID == e.ID }) {
+	if i := slices.IndexFunc(*list, func(o *event.Event) bool { return o.ID == e.ID }); i >= 0 {
+		if !(*list)[i].HasBody() {
+			(*list)[i] = e
+		}
 		return
 	}
 	at := len(*list)
@@ -289,6 +292,19 @@ func (d *disk) Message(_ context.Context, id event.Conversation, x event.ID) (*e
 		}
 	}
 	return nil, err
+}
+
+func (d *disk) Bodiless(_ context.Context, id event.Conversation, limit int) ([]event.ID, error) {
+	done, err := d.begin("Bodiless")
+	defer done()
+	var out []event.ID
+	for _, e := range d.of(id).messages { // what takes back is the store's matter
+		if e.Kind.Amendable() && !e.HasBody() {
+			out = append(out, e.ID)
+		}
+	}
+	slices.SortFunc(out, event.ID.Compare)
+	return out[:min(limit, len(out))], err
 }
 
 func (d *disk) TakesLog(_ context.Context, id event.Conversation, k event.LogKey) (bool, error) {

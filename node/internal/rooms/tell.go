@@ -14,6 +14,7 @@ import (
 // after tells whom it concerns what was committed.
 func (r *Room) after(ctx context.Context, in *intake, b Batch, done Committed) {
 	clear(r.inStep)
+	r.noteBodies(ctx, in, b)
 	front, err := r.svc.cfg.Store.Frontier(ctx, r.id)
 	if err != nil {
 		r.log.Warn("read the frontier", "err", err)

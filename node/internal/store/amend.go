@@ -112,6 +112,27 @@ func (r *Reader) matching(conv event.Conversation, from, to event.ID, limit int)
 	return out, err
 }
 
+// Bodiless lists, ascending, texts of conv that are here without their body though
+// nothing that counts took it back, at most limit. What the rules refuse is none.
+func (s *Store) Bodiless(ctx context.Context, conv event.Conversation, limit int) ([]event.ID, error) {
+	return read(ctx, s, "look for texts without a body", func(r *Reader) ([]event.ID, error) { return r.bodiless(conv, limit) })
+}
+
+func (r *Reader) bodiless(conv event.Conversation, limit int) ([]event.ID, error) {
+	var out []event.ID
+	err := r.rows(`SELECT e.id FROM event e INDEXED BY event_bodiless WHERE e.conv = (SELECT n FROM conversation WHERE id = ?)
+		AND e.body IS NULL AND e.lane = 1 AND e.kind IN (1, 27) AND e.verdict <> 5
+		AND NOT EXISTS (SELECT 1 FROM event a WHERE a.target = e.id AND a.kind = 3 AND a.author = e.author AND a.conv = e.conv AND `+counting+`)
+		ORDER BY e.id LIMIT ?`, []any{conv[:], limit}, func(scan func(...any) error) (bool, error) {
+		var b []byte
+		err := scan(&b)
+		id, _ := idOut(b)
+		out = append(out, id)
+		return true, err
+	})
+	return out, err
+}
+
 // about is the text that e is about, null for the column if it is about none.
 func about(e *event.Event) *event.ID {
 	if a, ok := e.Amendment(); ok {
@@ -152,8 +173,11 @@ func (tx *Tx) arriving(e *event.Event) (*event.Event, error) {
 }
 
 // Spoken tells of a text stored in this change whether something that came before
-// is about it.
-func (tx *Tx) Spoken(id event.ID) bool { return tx.spoken[id] }
+// is about it, or it was here without its body.
+func (tx *Tx) Spoken(id event.ID) bool { return tx.spoken[id] || tx.embodied[id] }
+
+// Embodied tells whether event id, which was here, got its body in this change.
+func (tx *Tx) Embodied(id event.ID) bool { return tx.embodied[id] }
 
 // amends has the bodies that an amendment takes back follow it. It is called
 // whenever one comes or its verdict changes: what is shown of target may be

@@ -120,6 +120,9 @@ func TestAmendedInAnyOrder(t *testing.T) {
 					rt.Fatalf("it says %q, %t", said, ok)
 				}
 			}
+			if lack, err := s.Bodiless(t.Context(), conv1, 9); err != nil || len(lack) > 0 {
+				rt.Fatalf("of %v the body is missing, %v", lack, err)
+			}
 			for _, e := range all {
 				rg := event.Range{LogKey: e.Key(), From: e.Seq, To: e.Seq}
 				held, err := s.Range(t.Context(), conv1, rg, 1)
@@ -139,6 +142,89 @@ func insertJudged(rt *rapid.T, tx *Tx, e *event.Event) error {
 	}
 	_, err := tx.InsertRoom(e, start, v, e.Kind.Amends())
 	return err
+}
+
+// TestBodiless: a text that is here without its body is missing it until it comes,
+// or for as long as what its author said to take it back counts.
+func TestBodiless(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, t.TempDir(), Options{})
+	said := func(seq uint64, kind event.Kind) *event.Event {
+		e, err := event.Sign(testKey(t, 2), event.Header{
+			Conversation: conv1, Lane: event.LaneMessage, Kind: kind, Log: event.LogID{2}, Seq: seq, Prev: event.ID{byte(min(seq-1, 1))},
+		}, []byte("a body"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e
+	}
+	texts := []*event.Event{said(1, event.KindText), said(2, event.KindPrivate), said(3, event.KindText)}
+	put := func(v Verdict, events ...*event.Event) {
+		t.Helper()
+		update(t, s, func(tx *Tx) error {
+			for _, e := range events {
+				if _, err := tx.InsertRoom(e, start, v, e.Kind.Amends()); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	lack := func(what string, want ...*event.Event) {
+		t.Helper()
+		slices.SortFunc(want, func(a, b *event.Event) int { return a.ID.Compare(b.ID) })
+		var ids []event.ID
+		for _, e := range want {
+			ids = append(ids, e.ID)
+		}
+		if got, err := s.Bodiless(t.Context(), conv1, 9); err != nil || !slices.Equal(got, ids) {
+			t.Errorf("%s: %v, want %v, %v", what, got, ids, err)
+		}
+		if got, err := s.Bodiless(t.Context(), conv1, 1); err != nil || !slices.Equal(got, ids[:min(1, len(ids))]) {
+			t.Errorf("%s: the first is %v, %v", what, got, err)
+		}
+		if got, err := s.Bodiless(t.Context(), event.Conversation{9}, 9); err != nil || len(got) > 0 {
+			t.Errorf("%s: elsewhere %v, %v", what, got, err)
+		}
+	}
+	put(VerdictVisible, bare(texts[0]), bare(texts[1]), bare(said(4, event.KindEdit)), bare(said(5, 999)), said(6, event.KindText))
+	put(VerdictHidden, bare(texts[2]))
+	put(VerdictRefused, bare(said(7, event.KindText)))
+	lack("at first", texts...)
+	put(VerdictVisible, amendment(t, 3, 3, 1, event.KindRetract, event.Amendment{Target: texts[0].ID}))
+	lack("somebody else's word", texts...)
+	own := amendment(t, 2, 2, 8, event.KindRetract, event.Amendment{Target: texts[0].ID})
+	put(VerdictVisible, own)
+	lack("its author's", texts[1], texts[2])
+	update(t, s, func(tx *Tx) error { return tx.SetVerdict(own.ID, VerdictHidden) })
+	lack("which is hidden", texts...)
+	for i, e := range texts {
+		update(t, s, func(tx *Tx) error {
+			fresh, err := tx.InsertRoom(e, start, VerdictVisible, false)
+			if fresh || !tx.Embodied(e.ID) || !tx.Spoken(e.ID) {
+				t.Errorf("new: %t, given its body: %t, spoken: %t", fresh, tx.Embodied(e.ID), tx.Spoken(e.ID))
+			}
+			return err
+		})
+		lack("once it came", texts[i+1:]...)
+	}
+
+	// What takes it back stays as long as the text, though its log begins later.
+	gone := bare(said(9, event.KindText))
+	own = amendment(t, 2, 5, 1, event.KindRetract, event.Amendment{Target: gone.ID})
+	put(VerdictVisible, gone, own, amendment(t, 2, 5, 2, event.KindReact, event.Amendment{Target: gone.ID, Text: "x"}))
+	prune := func(k event.LogKey, low uint64) {
+		t.Helper()
+		update(t, s, func(tx *Tx) error { return tx.Prune(conv1, k, low) })
+	}
+	prune(own.Key(), 2)
+	lack("and is old")
+	put(VerdictVisible, said(8, event.KindText), said(10, event.KindText), amendment(t, 2, 5, 3, event.KindReact, event.Amendment{Target: gone.ID, Text: "x"}))
+	prune(gone.Key(), 10)
+	prune(own.Key(), 3)
+	if here, err := s.HasEvent(t.Context(), own.ID); err != nil || here {
+		t.Errorf("it is here without the text: %v", err)
+	}
 }
 
 func bare(e *event.Event) *event.Event {

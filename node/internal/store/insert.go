@@ -167,6 +167,10 @@ func (tx *Tx) deleteEvent(n, time int64) error {
 
 // embody gives the event in row n, which is here without it, its body.
 func (tx *Tx) embody(n int64, e *event.Event) error {
+	if tx.embodied == nil {
+		tx.embodied = map[event.ID]bool{}
+	}
+	tx.embodied[e.ID] = true
 	target := about(e)
 	if _, err := tx.exec(`UPDATE event SET body = ?, target = ? WHERE n = ?`, e.Body, idIn(target), n); err != nil {
 		return err

@@ -138,6 +138,7 @@ func TestNothingScans(t *testing.T) {
 			func() error { _, err := r.Shown(before, true); return err },
 			func() error { _, err := r.Shown(before, false); return err },
 			func() error { _, err := r.matching(conv1, event.ID{}, before, 2); return err },
+			func() error { _, err := r.bodiless(conv1, 2); return err },
 			func() error { _, err := r.IsOwnLog(conv1, event.LogID{1}); return err },
 			func() error { _, _, err := r.indexedTo(); return err },
 			func() error {

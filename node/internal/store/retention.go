@@ -151,7 +151,8 @@ func (r *Reader) oldestCut(before int64) (c Cut, ok bool, err error) {
 }
 
 // Prune removes what is below low of a log, and has it not come back. What a
-// room's rules go on needing stays (who joined, who left), as do invitations.
+// room's rules go on needing stays (who joined, who left), as do invitations, and
+// retractions of texts that are here.
 // low is at most the log's head, see [Store.OldestCut].
 func (tx *Tx) Prune(conv event.Conversation, k event.LogKey, low uint64) error {
 	l, err := tx.logRow(conv, k)
@@ -168,8 +169,10 @@ func (tx *Tx) Prune(conv event.Conversation, k event.LogKey, low uint64) error {
 	if below == nil {
 		below = &event.ID{}
 	}
-	// Quiet with a target are edits, retractions and reactions: they go.
-	const gone = ` FROM event WHERE log = ?1 AND seq < ?2 AND (quiet = 0 OR target IS NOT NULL) AND kind NOT IN (24, 25)`
+	// Quiet with a target are edits, retractions and reactions: they go, but not
+	// what takes back a text that is in another log and stays.
+	const gone = ` FROM event WHERE log = ?1 AND seq < ?2 AND (quiet = 0 OR target IS NOT NULL) AND kind NOT IN (24, 25)
+		AND NOT (kind = 3 AND EXISTS (SELECT 1 FROM event t WHERE t.id = event.target AND (t.log <> ?1 OR t.seq >= ?2)))`
 	var unread int64
 	if err := tx.row(`SELECT count(*)`+gone+` AND seq > ?3 AND verdict IN (0, 2) AND quiet = 0`, []any{l.n, int64(low), l.seen}, &unread); err != nil {
 		return err

@@ -33,6 +33,8 @@ type Tx struct {
 	clock *clockReading // the writer's
 	// spoken are texts that were stored after something that is about them.
 	spoken map[event.ID]bool
+	// embodied are those that were here and got their body.
+	embodied map[event.ID]bool
 }
 
 // clockReading is the clock as the running transaction has it. Every event

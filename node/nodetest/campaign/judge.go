@@ -147,7 +147,7 @@ func (r *run) judgeLines(all []view, v *Verdict) {
 	for i, x := range all {
 		shown[i] = map[string]bool{}
 		for _, m := range x.room {
-			shown[i][m.ID] = true
+			shown[i][m.ID] = !m.Retracted // by its author, which nobody does; or its body is missing
 		}
 	}
 	last := len(all) - 1

@@ -47,6 +47,7 @@ const (
 	Forge      = "forge"      // in others' names, with false signatures, out of place
 	Equivocate = "equivocate" // branches, gaps, logs without end
 	Usurp      = "usurp"      // acts the hostile member has no right to
+	Strip      = "strip"      // what others said of its bodies, and pass that on
 	Backdate   = "backdate"   // after she was banned: as if she had not heard of it
 )
 

@@ -13,7 +13,7 @@ import (
 var simSize = campaign.Size{
 	Least: 4, Most: 7, Steps: 80, Pause: 4 * time.Second,
 	MaxLoss: 30, MaxLatency: 150 * time.Millisecond, MaxSlow: 600 * time.Millisecond, Hostile: true, Clocks: true,
-	Attacks: []string{campaign.Noise, campaign.Replay, campaign.Replay, campaign.Forge, campaign.Equivocate, campaign.Usurp},
+	Attacks: []string{campaign.Noise, campaign.Replay, campaign.Replay, campaign.Forge, campaign.Equivocate, campaign.Usurp, campaign.Strip, campaign.Strip},
 }
 
 // Whatever happens to those who talk, in the end all have the same, and all that

@@ -122,6 +122,8 @@ func (g *gang) attack(ctx context.Context, what string) error {
 			contents, err = s.equivocate()
 		case campaign.Usurp:
 			contents, err = s.usurp()
+		case campaign.Strip:
+			contents, err = s.strip(ctx, st)
 		case campaign.Backdate:
 			contents, err = s.backdate()
 		default:

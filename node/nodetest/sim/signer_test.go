@@ -202,6 +202,34 @@ func (s *signer) acts(ctl []event.ID, ops ...room.Op) ([]*envelope.Content, erro
 	return out, nil
 }
 
+// strip is what others said lately without its bodies: all that may be so, which
+// whoever has not heard it yet keeps, and the rest, which nobody may.
+func (s *signer) strip(ctx context.Context, st *store.Store) ([]*envelope.Content, error) {
+	log, err := st.Log(ctx, store.LogQuery{Conv: s.room, Last: 60, All: true})
+	if err != nil {
+		return nil, err
+	}
+	var texts, others envelope.Content
+	for _, e := range log {
+		bare := *e.Event
+		bare.Body = nil
+		switch {
+		case e.Author == s.mallory.key.ID() || e.Body == nil:
+		case e.Lane == event.LaneMessage && e.Kind.Amendable():
+			texts.Events = append(texts.Events, &bare)
+		case e.Lane == event.LaneControl || !e.Kind.Droppable():
+			others.Events = append(others.Events, &bare)
+		}
+	}
+	var out []*envelope.Content
+	for _, c := range []*envelope.Content{&texts, &others} {
+		if len(c.Events) > 0 {
+			out = append(out, c)
+		}
+	}
+	return out, nil
+}
+
 // backdate is what mallory, banned, says and does as if she had not heard of it:
 // in her log, in a new one, and as an admin.
 func (s *signer) backdate() ([]*envelope.Content, error) {
