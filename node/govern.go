@@ -145,6 +145,10 @@ func (n *Node) op(ctx context.Context, r *rooms.Room, q api.GovernRequest) (room
 	default:
 		return op, api.Errorf(api.CodeUsage, "%q is nothing that can be done in a room", q.Act)
 	}
+	if op.Kind == room.KindSet && op.Standing == room.Outcast && op.Target == n.key.ID() {
+		// XEP-0045, 9.1. If nobody heard of it, nobody could take it back.
+		return op, api.Errorf(api.CodeForbidden, "nobody bans himself: leave the room, or give up your standing")
+	}
 	return op, nil
 }
 

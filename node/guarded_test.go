@@ -80,6 +80,21 @@ func (n testNode) governs(t *testing.T, r api.GovernRequest) {
 	}
 }
 
+// standing is the node's own in a room, as it knows it.
+func (n testNode) standing(t *testing.T, room string) string {
+	t.Helper()
+	members, err := n.Members(t.Context(), room)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range members {
+		if m.PeerID == n.key.ID().String() {
+			return m.Standing
+		}
+	}
+	return ""
+}
+
 func (n testNode) refused(t *testing.T, room, password string, want api.Code) string {
 	t.Helper()
 	_, err := n.JoinRoom(t.Context(), api.JoinRoomRequest{Room: room, Password: []byte(password), Wait: 10 * time.Second})
@@ -480,6 +495,28 @@ func TestInvited(t *testing.T) {
 	}
 }
 
+// TestNobodyBansHimself, by whatever name.
+func TestNobodyBansHimself(t *testing.T) {
+	t.Parallel()
+	all := crowd(t, "owner", "alice")
+	owner, alice := all[0], all[1]
+	room := owner.create(t, api.CreateRoomRequest{Name: "den"})
+	alice.enters(t, room, "")
+	owner.governs(t, api.GovernRequest{Room: room, Act: api.ActGrant, Who: alice.key.ID().String(), Standing: "admin"})
+	wait(t, "alice is an admin", func() bool {
+		return alice.standing(t, room) == "admin"
+	})
+	for _, q := range []api.GovernRequest{{Act: api.ActBan}, {Act: api.ActGrant, Standing: "outcast"}} {
+		q.Room, q.Who = room, alice.key.ID().String()
+		if _, err := alice.Govern(t.Context(), q); !api.IsCode(err, api.CodeForbidden) {
+			t.Errorf("%s %s: %v", q.Act, q.Standing, err)
+		}
+	}
+	if got := alice.standing(t, room); got != "admin" {
+		t.Errorf("alice is %q", got)
+	}
+}
+
 // TestHistoryForNewcomers: who comes later gets what the room's setting says, sees
 // who is there, under which nick, and the subject, also of somebody who has left, and
 // hears all that is said from then on.
@@ -507,6 +544,8 @@ func TestHistoryForNewcomers(t *testing.T) {
 			if _, err := carol.LeaveRoom(t.Context(), room); err != nil {
 				t.Fatal(err)
 			}
+			owner.hearsLeave(t, room)
+			alice.hearsLeave(t, room)
 			if _, err := alice.JoinRoom(t.Context(), api.JoinRoomRequest{Room: room, Nick: "al"}); err != nil {
 				t.Fatal(err)
 			}
