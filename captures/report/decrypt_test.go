@@ -29,8 +29,8 @@ func TestDecrypt(t *testing.T) {
 	t.Parallel()
 	_, err := exec.LookPath("tshark")
 	need(t, err == nil, "tshark")
-	r := readFile(t, "testdata/demo.pcapng")
-	r.Decrypt(t.Context(), "testdata/demo.pcapng", "", "../wireshark/p2pchat.lua")
+	r := readFile(t, "../samples/demo.pcapng")
+	r.Decrypt(t.Context(), "../samples/demo.pcapng", "", "../wireshark/p2pchat.lua")
 	if r.Decrypted == nil {
 		t.Fatal(r.Notes)
 	}

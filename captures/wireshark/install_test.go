@@ -234,7 +234,7 @@ func TestTsharkFindsIt(t *testing.T) {
 			}
 			return string(out)
 		}
-		lines := run("-r", "../report/testdata/demo.pcapng", "-Y", "p2pchat.text", "-T", "fields", "-e", "p2pchat.text")
+		lines := run("-r", "../samples/demo.pcapng", "-Y", "p2pchat.text", "-T", "fields", "-e", "p2pchat.text")
 		if strings.Count(lines, "\n") != 8 || !strings.HasPrefix(lines, "Hi! server, need help\n") {
 			t.Errorf("tshark shows %q", lines)
 		}

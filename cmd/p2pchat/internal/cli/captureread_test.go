@@ -15,7 +15,7 @@ import (
 // lets nothing through that acts on them.
 func TestReportFits(t *testing.T) {
 	t.Parallel()
-	f, err := os.Open("../../../../captures/report/testdata/demo.pcapng")
+	f, err := os.Open("../../../../captures/samples/demo.pcapng")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -49,7 +49,7 @@ func TestScript(t *testing.T) {
 		RequireUniqueNames:  true,
 		UpdateScripts:       os.Getenv("UPDATE_SCRIPTS") != "",
 		Setup: func(env *testscript.Env) error {
-			demo, err := filepath.Abs("../../../../captures/report/testdata/demo.pcapng")
+			demo, err := filepath.Abs("../../../../captures/samples/demo.pcapng")
 			if err != nil {
 				return err
 			}
