@@ -17,6 +17,7 @@ import (
 type Kept struct {
 	Copies  int
 	Verdict int
+	Forked  bool // its author signed another one for the same place
 }
 
 // visible is the store's number for what is shown.
@@ -38,7 +39,8 @@ func Disk(ctx context.Context, dir string) (held map[string]Kept, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	rows, err := db.QueryContext(ctx, `SELECT lower(hex(id)), verdict FROM event`)
+	rows, err := db.QueryContext(ctx, `SELECT lower(hex(id)), verdict,
+		EXISTS (SELECT 1 FROM event o WHERE o.log = e.log AND o.seq = e.seq AND o.n <> e.n) FROM event e`)
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", dir, err)
 	}
@@ -47,7 +49,7 @@ func Disk(ctx context.Context, dir string) (held map[string]Kept, err error) {
 	for rows.Next() {
 		var id string
 		var k Kept
-		if err := rows.Scan(&id, &k.Verdict); err != nil {
+		if err := rows.Scan(&id, &k.Verdict, &k.Forked); err != nil {
 			return nil, err
 		}
 		k.Copies = held[id].Copies + 1
