@@ -31,7 +31,8 @@ type SecretsFunc = func(ctx context.Context) iter.Seq2[Secret, error]
 // RoomComment is the line that tells a reader of the file how to open what is said
 // in a room under an epoch: IDs and key in hex, the topic as GossipSub names it.
 func RoomComment(room, topic, epoch, key, name string) string {
-	return "p2pchat room=" + room + " topic=" + topic + " epoch=" + epoch + " key=" + key + " name=" + oneLine(name)
+	// The key stands in front: Wireshark shows some 240 characters of a comment.
+	return "p2pchat room=" + room + " key=" + key + " epoch=" + epoch + " topic=" + topic + " name=" + oneLine(name)
 }
 
 // PersonComment is the line that tells how somebody with a peer ID (base58) is
@@ -214,19 +215,11 @@ func (pcapng) secrets(b []byte, keys []string) []byte {
 	})
 }
 
-// maxComment is the length of one option; longer comments are several.
-const maxComment = 0xffff
-
-// comments appends lines as comments.
+// comments appends lines as comments, one each: so Wireshark lists them, and shows
+// of each as much as it shows of one.
 func comments(b []byte, lines []string) []byte {
-	for len(lines) > 0 {
-		n, size := 1, len(lines[0])
-		for n < len(lines) && size+1+len(lines[n]) <= maxComment {
-			size += 1 + len(lines[n])
-			n++
-		}
-		b = text(b, ngOptComment, strings.Join(lines[:n], "\n"))
-		lines = lines[n:]
+	for _, l := range lines {
+		b = text(b, ngOptComment, l)
 	}
 	return b
 }

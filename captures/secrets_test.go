@@ -227,7 +227,7 @@ func TestSecretsOfPacketsHeld(t *testing.T) {
 			t.Errorf("%s: told %q", ext, texts)
 		}
 		if ext == ".pcapng" {
-			want := []string{"CLIENT_RANDOM aa bb", "packet p2pchat peer=12D name=an\uFFFDna p2pchat room=01 topic=/t epoch=02 key=03 name=my room"}
+			want := []string{"CLIENT_RANDOM aa bb", "packet p2pchat peer=12D name=an\uFFFDna p2pchat room=01 key=03 epoch=02 topic=/t name=my room"}
 			if got := secretsAndPackets(t, path); !slices.Equal(got, want) {
 				t.Errorf("%q", got)
 			}

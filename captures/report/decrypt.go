@@ -36,6 +36,10 @@ type Line struct {
 	Room         string `json:"room"` // "" between two people
 	Text         string `json:"text"`
 	Repeat       bool   `json:"repeat"` // seen before: gossip or sync brought it again
+
+	// Who sent the packet and who got it, "" if that is not known: in a room that
+	// need not be who said it.
+	sender, receiver string
 }
 
 // Protocol is a libp2p protocol that streams spoke.
@@ -92,6 +96,12 @@ func (r *Report) addLines(d *Decrypted) {
 		}
 		if l.Repeat {
 			e.Kind = KindRepeat
+		}
+		if l.To == "" && l.sender != "" { // the way this packet took
+			if l.From != l.sender {
+				e.Text = l.From + " in " + e.Text
+			}
+			e.From, e.To = l.sender, l.receiver
 		}
 		r.Events = append(r.Events, e)
 	}
@@ -225,7 +235,7 @@ func (d *Decrypted) collect(r io.Reader, conversations []*Conversation) error {
 				use.Streams++
 			}
 		}
-		d.lines(p, conv)
+		d.lines(p, conv, conversations)
 	}
 	for _, use := range protocols {
 		d.Protocols = append(d.Protocols, *use)
@@ -241,7 +251,15 @@ type stream struct {
 }
 
 // lines takes the chat lines of one packet, and those that it repeats.
-func (d *Decrypted) lines(p dissected, conv int) {
+func (d *Decrypted) lines(p dissected, conv int, conversations []*Conversation) {
+	sender, receiver := "", ""
+	if i := slices.IndexFunc(conversations, func(c *Conversation) bool { return c.ID == conv }); i >= 0 {
+		c := conversations[i]
+		sender, receiver = c.Server.Label(), c.Client.Label()
+		if src, _ := p.ends(); src == c.Client.Address {
+			sender, receiver = receiver, sender
+		}
+	}
 	frame, _ := strconv.ParseUint(p.first("frame.number"), 10, 64)
 	at := epoch(p.first("frame.time_epoch"))
 	for _, of := range []struct {
@@ -257,6 +275,7 @@ func (d *Decrypted) lines(p dissected, conv int) {
 			l := Line{
 				Time: at, Frame: frame, Conversation: conv, Repeat: of.repeat,
 				From: p.nth(of.field+"from", i, len(texts)), Text: text[:min(len(text), maxText)],
+				sender: sender, receiver: receiver,
 			}
 			if !of.repeat {
 				l.To, l.Room = p.nth("p2pchat.to", i, len(texts)), p.nth("p2pchat.room", i, len(texts))
@@ -287,11 +306,11 @@ func epoch(v string) Time {
 	return Time{time.Unix(seconds, ns)}
 }
 
-// conversation finds the one that a packet belongs to, 0 if none.
-func (d dissected) conversation(all []*Conversation) int {
-	transport, port := "udp", "udp."
+// ends are the addresses of a packet, each IP:port.
+func (d dissected) ends() (src, dst string) {
+	port := "udp."
 	if d.first("tcp.srcport") != "" {
-		transport, port = "tcp", "tcp."
+		port = "tcp."
 	}
 	end := func(which string) string {
 		ip := d.first("ip." + which)
@@ -300,11 +319,17 @@ func (d dissected) conversation(all []*Conversation) int {
 		}
 		return ip + ":" + d.first(port+which+"port")
 	}
-	src, dst := end("src"), end("dst")
+	return end("src"), end("dst")
+}
+
+// conversation finds the one that a packet belongs to, 0 if none.
+func (d dissected) conversation(all []*Conversation) int {
+	tcp := d.first("tcp.srcport") != ""
+	src, dst := d.ends()
 	at := epoch(d.first("frame.time_epoch"))
 	found := 0
 	for _, c := range all {
-		if (c.Transport == "tcp") == (transport == "tcp") && !at.Before(c.Begin.Add(-time.Microsecond)) &&
+		if (c.Transport == "tcp") == tcp && !at.Before(c.Begin.Add(-time.Microsecond)) &&
 			(c.Client.Address == src && c.Server.Address == dst || c.Client.Address == dst && c.Server.Address == src) {
 			found = c.ID // the newest of those that have begun
 		}

@@ -238,6 +238,9 @@ func TestTsharkFindsIt(t *testing.T) {
 		if strings.Count(lines, "\n") != 8 || !strings.HasPrefix(lines, "Hi! server, need help\n") {
 			t.Errorf("tshark shows %q", lines)
 		}
+		if mdns := run("-r", "../samples/demo.pcapng", "-Y", "mdns"); strings.Count(mdns, "\n") != 12 {
+			t.Errorf("with heuristics first there is this of mDNS:\n%s", mdns)
+		}
 		current := run("-G", "currentprefs")
 		for _, name := range settings {
 			if !strings.Contains(current, "\n"+name+": TRUE") {

@@ -9,7 +9,7 @@
 -- in the comments of packets, before or at the first packet that needs them, a
 -- statement a line:
 --
---   p2pchat room=HEX topic=TOPIC epoch=HEX key=HEX name=NAME
+--   p2pchat room=HEX key=HEX epoch=HEX topic=TOPIC name=NAME
 --   p2pchat peer=PEER-ID name=NAME
 --
 -- Keys of rooms are also learned where somebody is let in, and names of people when
@@ -1223,7 +1223,7 @@ end
 
 -- readComment takes what the comment of a packet says to this plugin, a statement
 -- a line:
---   p2pchat room=HEX topic=TOPIC epoch=HEX key=HEX name=NAME
+--   p2pchat room=HEX key=HEX epoch=HEX topic=TOPIC name=NAME
 --   p2pchat peer=PEER-ID name=NAME
 -- Names go to the end of the line.
 function P.readComment(text)
@@ -2632,6 +2632,23 @@ end
 DissectorTable.get("quic.proto"):add("libp2p", P.protos.quic)
 
 end -- 52_quic.lua
+
+do -- 53_mdns.lua
+
+-- Where heuristics are asked before ports (udp.try_heuristic_first, which helps to
+-- find QUIC on any port, and which `plugin install` switches on) Wireshark 4.0 takes
+-- multicast DNS for plain DNS. This one is asked before that and gives it back.
+
+local port = 5353
+local mdns = DissectorTable.get("udp.port"):get_dissector(port)
+
+P.protos.multistream:register_heuristic("udp", function(tvb, pinfo, tree)
+  if not mdns or pinfo.src_port ~= port and pinfo.dst_port ~= port then return false end
+  mdns:call(tvb, pinfo, tree)
+  return true
+end)
+
+end -- 53_mdns.lua
 
 do -- 60_chat.lua
 

@@ -9,7 +9,7 @@
 -- in the comments of packets, before or at the first packet that needs them, a
 -- statement a line:
 --
---   p2pchat room=HEX topic=TOPIC epoch=HEX key=HEX name=NAME
+--   p2pchat room=HEX key=HEX epoch=HEX topic=TOPIC name=NAME
 --   p2pchat peer=PEER-ID name=NAME
 --
 -- Keys of rooms are also learned where somebody is let in, and names of people when

@@ -96,7 +96,7 @@ end
 
 -- readComment takes what the comment of a packet says to this plugin, a statement
 -- a line:
---   p2pchat room=HEX topic=TOPIC epoch=HEX key=HEX name=NAME
+--   p2pchat room=HEX key=HEX epoch=HEX topic=TOPIC name=NAME
 --   p2pchat peer=PEER-ID name=NAME
 -- Names go to the end of the line.
 function P.readComment(text)

@@ -99,10 +99,11 @@ func (a *app) capture(ctx context.Context, flags captureFlags) error {
 		opts.Notice = func(n captures.Notice) { live.clear(); a.notef("%s", n.Text) }
 		var with *readable
 		if flags.secrets {
-			with = &readable{}
-			for _, sentence := range secretsWarning {
-				a.notef("%s", sentence)
-			}
+			with = &readable{begins: func() {
+				for _, sentence := range secretsWarning {
+					a.notef("%s", sentence)
+				}
+			}}
 		}
 		stats, err := a.record(ctx, svc, flags.with, opts, with)
 		live.clear()

@@ -151,7 +151,9 @@ func (p *reportPrinter) head(r *report.Report) {
 	}
 	p.line("%s: %s%s, %d %s, %s", r.File, r.Format, by, r.Packets, plural(int(r.Packets), "packet", "packets"), size(r.Bytes))
 	if r.Comment != "" {
-		p.line("%s", r.Comment)
+		for line := range strings.Lines(r.Comment) {
+			p.line("%s", strings.TrimSuffix(line, "\n"))
+		}
 	}
 	if r.Begin != nil {
 		p.line("%s for %s", r.Begin.Local().Format("2006-01-02 15:04:05"), r.Duration)
@@ -241,7 +243,8 @@ func (p *reportPrinter) announcers(r *report.Report) {
 	if len(r.MDNS.Announcers) == 0 {
 		return
 	}
-	p.title(fmt.Sprintf("Announced by mDNS (%d questions, %d answers)", r.MDNS.Questions, r.MDNS.Answers))
+	p.title(fmt.Sprintf("Announced by mDNS (%d %s, %d %s)", r.MDNS.Questions, plural(int(r.MDNS.Questions), "question", "questions"),
+		r.MDNS.Answers, plural(int(r.MDNS.Answers), "answer", "answers")))
 	t := &term.Table{}
 	for _, x := range r.MDNS.Announcers {
 		row := []string{p.fit(dash(x.Name), 1, 73), p.fit(x.PeerID, 1, 28), x.From}

@@ -22,6 +22,8 @@ type readable struct {
 	Sessions int      `json:"sessions"` // connections whose keys are in the file
 	RoomKeys int      `json:"room_keys"`
 	Missing  []string `json:"missing"` // peer IDs of those who were not connected again
+
+	begins func() // nil, or told when the file and the sockets are there and the node is asked
 }
 
 // secrets brings what svc tells a capture into the words of package captures, and
@@ -31,6 +33,9 @@ func (r *readable) secrets(svc api.Service) captures.SecretsFunc {
 	sessions, epochs := map[string]bool{}, map[string]bool{}
 	return func(ctx context.Context) iter.Seq2[captures.Secret, error] {
 		return func(yield func(captures.Secret, error) bool) {
+			if r.begins != nil {
+				r.begins()
+			}
 			for s, err := range svc.CaptureSecrets(ctx) {
 				var out captures.Secret
 				switch s.Type {

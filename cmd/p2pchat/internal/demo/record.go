@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"os"
 	"strings"
 
 	"p2pchat/captures"
@@ -68,6 +69,15 @@ func (s *stage) target() captures.Target {
 // pluginFile is Wireshark's plugin for what the nodes speak, in the project's folder.
 const pluginFile = "captures/wireshark/p2pchat.lua"
 
+// withPlugin hands tshark the plugin where the project's folder is at hand; to one
+// that has it already, that does no harm but a complaint.
+func withPlugin() string {
+	if _, err := os.Stat(pluginFile); err != nil {
+		return ""
+	}
+	return "-X lua_script:" + pluginFile + " "
+}
+
 // hints say how to look at the capture.
 func (s *stage) hints(file string) []string {
 	open := "-r " + shellWord(file)
@@ -77,10 +87,11 @@ func (s *stage) hints(file string) []string {
 	}
 	hints := []string{
 		"It holds the keys: whoever has it can read what was said.",
+		"Teach Wireshark to read it, once: p2pchat capture plugin install",
 		"Open it: wireshark " + open,
-		"In a terminal, with the plugin for Wireshark:",
-		"  tshark -X lua_script:" + pluginFile + " \\",
-		"    " + open + " -Y 'p2pchat.text && !p2pchat.repeat' \\",
+		"In a terminal:",
+		"  tshark " + withPlugin() + "\\",
+		"    " + open + " -Y p2pchat.text \\",
 		"    -T fields -e p2pchat.from -e p2pchat.text",
 		"Display filters to try in either:",
 	}
