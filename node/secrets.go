@@ -99,7 +99,10 @@ func (n *Node) CaptureSecrets(ctx context.Context) iter.Seq2[api.Secret, error] 
 		})
 		defer func() {
 			n.secrets.leave(l)
-			if last := stop(); last && !complete && n.ctx.Err() == nil {
+			stop()
+			// Also while others listen on: this capture's keys open nothing of what is
+			// said from now on.
+			if !complete && n.ctx.Err() == nil {
 				n.reopen(ended())
 			}
 			n.log.Info("no keys are handed to this capture any more")

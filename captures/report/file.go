@@ -83,6 +83,7 @@ const (
 	secretsTLS = 0x544c534b
 
 	optComment     = 1
+	maxComment     = 1 << 20 // bytes that are read of a packet's comments, or one more
 	optApplication = 4  // section
 	optResolution  = 9  // interface
 	optOffset      = 14 // interface
@@ -344,11 +345,14 @@ func (f *file) packet(kind uint32, b []byte) (record, bool, error) {
 		data: b[20 : 20+captured], length: int(length),
 	}
 	rest := b[min(len(b), 20+(int(captured)+3)&^3):]
+	var comment strings.Builder
 	for code, value := range f.options(rest) {
-		if code == optComment {
-			rec.comment += string(value) + "\n"
+		if code == optComment && comment.Len() < maxComment {
+			comment.Write(value)
+			comment.WriteByte('\n')
 		}
 	}
+	rec.comment = comment.String()
 	return rec, true, nil
 }
 

@@ -195,9 +195,15 @@ func (u User) replace(path string, change func(old []byte) ([]byte, error)) (old
 // read is never nil without an error. Links are followed, but not for another
 // user out of his home.
 func (u User) read(root *os.Root, name, path string) (b []byte, err error) {
-	if u.Owner == nil {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular(): // behind a link: reading it might never end
+		return nil, fmt.Errorf("%w: %s is not a file", ErrRefused, path)
+	case u.Owner == nil:
 		b, err = os.ReadFile(path)
-	} else {
+	default:
 		b, err = root.ReadFile(name)
 	}
 	if b == nil {

@@ -147,8 +147,29 @@ func TestNames(t *testing.T) {
 	made.packets[1].comment = fmt.Sprintf("p2pchat peer=%s name=from a comment", peer.ID(people[1]))
 	file := made.write(t)
 	shows(t, file, "p2pchat.text", []string{"p2pchat.from", "p2pchat.to", "p2pchat.text"},
-		peer.ID(people[0]).String()+"  who am I?", "from a comment  and I?", "server client ah")
-	shows(t, file, "p2pchat.author == server", []string{"p2pchat.author.peer"}, peer.ID(people[1]).String())
+		peer.ID(people[0]).String()+"  who am I?", "from a comment  and I?", "from a comment client ah")
+	shows(t, file, `p2pchat.author == "from a comment"`, []string{"p2pchat.author.peer"}, peer.ID(people[1]).String(), peer.ID(people[1]).String())
+}
+
+// TestForgedBody: somebody who passes an event on with another body, and a wrong key,
+// puts no words into its author's mouth and locks nobody out.
+func TestForgedBody(t *testing.T) {
+	t.Parallel()
+	c := newTCP(t, 0)
+	r := newRoom(t, "help desk")
+	true1 := text(t, 1, r.id, people[0], "what I said")
+	forged := proto.CloneOf(true1)
+	forged.Body = text(t, 1, r.id, people[0], "what I never said").Body
+	negotiate(c, dialer, joinStream, "/p2pchat/join/1.0.0", delimited(t, &pb.JoinAsk{Room: r.id, Push: &pb.JoinPush{
+		Grant: &pb.JoinGrant{Keys: []*pb.EpochKey{{Epoch: r.epoch, Key: make([]byte, 32)}}},
+	}}))
+	negotiate(c, dialer, directStream, "/p2pchat/direct/1.0.0", batch(t, forged))
+	negotiate(c, dialer, gossipStream, "/floodsub/1.0.0", nil)
+	at := c.count()
+	c.write(dialer, gossipStream, r.publish(t, true1))
+	made := c.done()
+	made.packets[at].comment = r.comment("help desk")
+	shows(t, made.write(t), "p2pchat.text", []string{"p2pchat.text"}, "what I said")
 }
 
 // TestInfo: the Info column reads like the chat.

@@ -484,7 +484,11 @@ function P.shown(s)
 end
 
 -- oneLine is shown for the Info column.
-function P.oneLine(s) return (P.shown(s):gsub("[\n\t]", " ")) end
+function P.oneLine(s)
+  s = P.shown(s):gsub("[\n\t]", " ")
+  -- What turns the direction of writing: U+200E, 200F, 202A to 202E, 2066 to 2069, 061C.
+  return (s:gsub("\226\128[\142\143\170-\174]", " "):gsub("\226\129[\166-\169]", " "):gsub("\216\156", " "))
+end
 
 end -- 10_text.lua
 
@@ -1140,6 +1144,7 @@ local function reset()
   S.rooms = {}       -- room ID -> name, or false
   S.topics = {}      -- topic -> room ID
   S.keys = {}        -- epoch ID -> key
+  S.given = {}       -- epoch ID -> true: the capture itself tells its key
   S.sealed = {}      -- epoch ID -> functions that open what waits for its key
   S.seen = {}        -- event ID -> {frame =, body =}
   S.connections = {} -- by whatever tells them apart
@@ -1166,9 +1171,11 @@ end
 
 -- learnKey notes an epoch's key. What was sealed with it before opens too, for whoever
 -- looks at those packets again: in the second of two passes, or in Wireshark.
-function P.learnKey(epoch, key)
-  if S.keys[epoch] then return end
-  S.keys[epoch] = key
+-- given says that the capture itself tells it, which counts for more than what anybody
+-- may say on a stream.
+function P.learnKey(epoch, key, given)
+  if S.given[epoch] or S.keys[epoch] and not given then return end
+  S.keys[epoch], S.given[epoch] = key, given
   local waiting = S.sealed[epoch] or {}
   S.sealed[epoch] = nil
   for _, open in ipairs(waiting) do open() end
@@ -1234,13 +1241,13 @@ function P.readComment(text)
       local said = {}
       for k, v in rest:gmatch("(%w+)=(%S+)") do said[k] = v end
       local peer = said.peer and unbase58(said.peer)
-      if peer and name and not S.names[peer] then S.names[peer] = P.oneLine(name) end
+      if peer and name then S.names[peer] = P.oneLine(name) end
       if said.room and said.room:find("^%x+$") and #said.room == 64 then
         local room = P.unhex(said.room)
         P.learnRoom(room, name)
         if said.topic then S.topics[said.topic] = room end
         if said.epoch and said.key and (said.epoch .. said.key):find("^%x+$") and #said.epoch == 64 and #said.key == 64 then
-          P.learnKey(P.unhex(said.epoch), P.unhex(said.key))
+          P.learnKey(P.unhex(said.epoch), P.unhex(said.key), true)
         end
       end
     end
@@ -1391,7 +1398,10 @@ function P.event(view, node)
   -- A body without bytes is one whose fields all have their defaults, or was dropped.
   local empty = (get(s, header, "body_len") or 0) == 0
   if not bodyNode and not empty then body = nil end
-  note.body = bodyNode and body
+  -- Whoever passes an event on could have put another body to it.
+  local forged = bodyNode and get(s, header, "body_hash") ~= P.sha256(P.valueOf(s, bodyNode))
+  note.body, note.forged = bodyNode and body, forged
+  if forged then body = nil end -- its fields are shown, and nothing is taken from them
 
   local before = S.seen[note.id]
   if before and (before.body or not body) then
@@ -1407,7 +1417,7 @@ function P.event(view, node)
   elseif body then
     says = told[note.kind](s, body, note)
   else
-    says = message and note.kind .. ", its body dropped" or note.kind
+    says = forged and note.kind .. ", with a body that is not its" or message and note.kind .. ", its body dropped" or note.kind
   end
   if view.direct then
     note.to = P.otherThan(view, note.peer)
@@ -1505,10 +1515,11 @@ local learned = {["p2pchat.Event"] = P.event}
 
 learned["p2pchat.Profile"] = function(view, node)
   local peer, name = get(view.bytes, node.sub, "peer"), get(view.bytes, node.sub, "username")
-  if peer and name then
-    S.names[peer] = P.oneLine(name)
-    view.pair.connection.peers[view.dir.key] = peer
-  end
+  local peers, key = view.pair.connection.peers, view.dir.key
+  if not peer or not name or peers[key] and peers[key] ~= peer then return end -- he names another
+  -- Whose connection it is tells identify; what nobody vouches for renames nobody.
+  if peers[key] or not S.names[peer] then S.names[peer] = P.oneLine(name) end
+  peers[key] = peers[key] or peer
 end
 
 learned["identify.Identify"] = function(view, node)
@@ -1700,6 +1711,9 @@ do -- 33_streams.lua
 local S = P.state
 
 local HELD = 16 * 1024 * 1024 -- bytes that may wait, per direction
+local PIECES = 4096           -- in so many pieces
+local PARSERS = 64            -- that begin behind holes
+local EFFORT = 1000000        -- pieces put together to look for a beginning, per direction
 local LONGEST = 4 * 1024 * 1024 -- message
 
 -- connection finds or makes what is known of a connection.
@@ -1860,7 +1874,7 @@ local function hold(dir, offset, bytes)
   local i = #held
   while i > 0 and held[i].offset > offset do i = i - 1 end
   if i > 0 and held[i].offset == offset and #held[i].bytes >= #bytes then return end
-  if dir.heldBytes + #bytes > HELD then return end
+  if dir.heldBytes + #bytes > HELD or #held >= PIECES then return end
   dir.heldBytes = dir.heldBytes + #bytes
   table.insert(held, i + 1, {offset = offset, bytes = bytes})
 end
@@ -1870,7 +1884,8 @@ local function release(dir, ctx)
   local again = true
   while again do
     again = false
-    for i = #dir.held, 1, -1 do
+    local i = 1 -- ascending: a run of pieces is taken in one go
+    while i <= #dir.held do
       local h = dir.held[i]
       local stop = h.offset + #h.bytes
       for n, p in ipairs(dir.parsers) do
@@ -1888,6 +1903,8 @@ local function release(dir, ctx)
       if not needed then
         dir.heldBytes = dir.heldBytes - #h.bytes
         table.remove(dir.held, i)
+      else
+        i = i + 1
       end
     end
   end
@@ -1898,10 +1915,10 @@ local function resume(dir, ctx)
   local last = dir.parsers[#dir.parsers]
   local name = dir.pair.name
   local known = name and P.protocol(name)
-  if not known or not known.opener then return false end
+  if not known or not known.opener or #dir.parsers >= PARSERS then return false end
   local message = known.other and dir.key ~= dir.pair.opener and known.other or known.opener
   for i, first in ipairs(dir.held) do
-    if first.offset > last.pos then
+    if first.offset > last.pos and not first.tried and (dir.effort or 0) < EFFORT then
       local length, from = P.varint(first.bytes, 1, #first.bytes + 1)
       if length and length > 0 and length <= LONGEST then
         local parts, stop, j = {first.bytes}, first.offset + #first.bytes, i + 1
@@ -1913,8 +1930,10 @@ local function resume(dir, ctx)
           end
           j = j + 1
         end
+        dir.effort = (dir.effort or 0) + #parts
         local s = table.concat(parts)
-        if #s >= length + from - 1 and P.verified(s:sub(from, from + length - 1), message) then
+        first.tried = #s >= length + from - 1 -- it is whole, and will not become another
+        if first.tried and P.verified(s:sub(from, from + length - 1), message) then
           add(ctx, {type = "gap", length = first.offset - last.pos})
           table.insert(dir.parsers, {
             from = first.offset, pos = first.offset, mode = "data", parts = {}, size = 0, fragments = {},
@@ -2220,6 +2239,7 @@ do -- 50_tcp.lua
 local S = P.state
 local PREAMBLE = "\19/multistream/1.0.0\n"
 local HELD = 16 * 1024 * 1024 -- bytes that wait for missing ones, per direction
+local SEGMENTS = 2048         -- in so many segments
 
 local tls = Dissector.get("tls")
 local streamField, seqField, payloadField = Field.new("tcp.stream"), Field.new("tcp.seq"), Field.new("tcp.payload")
@@ -2299,7 +2319,7 @@ local function segment(dir, seq, s, frame)
     dir.next, dir.rest, ahead = seq, "", 0
   end
   if not dir.next or ahead > 0 and ahead < 2 ^ 31 then
-    if dir.heldBytes + #s <= HELD then
+    if dir.heldBytes + #s <= HELD and #dir.held < SEGMENTS then
       dir.held[#dir.held + 1] = {seq = seq, bytes = s}
       dir.heldBytes = dir.heldBytes + #s
     end

@@ -79,4 +79,8 @@ function P.shown(s)
 end
 
 -- oneLine is shown for the Info column.
-function P.oneLine(s) return (P.shown(s):gsub("[\n\t]", " ")) end
+function P.oneLine(s)
+  s = P.shown(s):gsub("[\n\t]", " ")
+  -- What turns the direction of writing: U+200E, 200F, 202A to 202E, 2066 to 2069, 061C.
+  return (s:gsub("\226\128[\142\143\170-\174]", " "):gsub("\226\129[\166-\169]", " "):gsub("\216\156", " "))
+end

@@ -13,6 +13,7 @@ local function reset()
   S.rooms = {}       -- room ID -> name, or false
   S.topics = {}      -- topic -> room ID
   S.keys = {}        -- epoch ID -> key
+  S.given = {}       -- epoch ID -> true: the capture itself tells its key
   S.sealed = {}      -- epoch ID -> functions that open what waits for its key
   S.seen = {}        -- event ID -> {frame =, body =}
   S.connections = {} -- by whatever tells them apart
@@ -39,9 +40,11 @@ end
 
 -- learnKey notes an epoch's key. What was sealed with it before opens too, for whoever
 -- looks at those packets again: in the second of two passes, or in Wireshark.
-function P.learnKey(epoch, key)
-  if S.keys[epoch] then return end
-  S.keys[epoch] = key
+-- given says that the capture itself tells it, which counts for more than what anybody
+-- may say on a stream.
+function P.learnKey(epoch, key, given)
+  if S.given[epoch] or S.keys[epoch] and not given then return end
+  S.keys[epoch], S.given[epoch] = key, given
   local waiting = S.sealed[epoch] or {}
   S.sealed[epoch] = nil
   for _, open in ipairs(waiting) do open() end
@@ -107,13 +110,13 @@ function P.readComment(text)
       local said = {}
       for k, v in rest:gmatch("(%w+)=(%S+)") do said[k] = v end
       local peer = said.peer and unbase58(said.peer)
-      if peer and name and not S.names[peer] then S.names[peer] = P.oneLine(name) end
+      if peer and name then S.names[peer] = P.oneLine(name) end
       if said.room and said.room:find("^%x+$") and #said.room == 64 then
         local room = P.unhex(said.room)
         P.learnRoom(room, name)
         if said.topic then S.topics[said.topic] = room end
         if said.epoch and said.key and (said.epoch .. said.key):find("^%x+$") and #said.epoch == 64 and #said.key == 64 then
-          P.learnKey(P.unhex(said.epoch), P.unhex(said.key))
+          P.learnKey(P.unhex(said.epoch), P.unhex(said.key), true)
         end
       end
     end

@@ -119,7 +119,10 @@ function P.event(view, node)
   -- A body without bytes is one whose fields all have their defaults, or was dropped.
   local empty = (get(s, header, "body_len") or 0) == 0
   if not bodyNode and not empty then body = nil end
-  note.body = bodyNode and body
+  -- Whoever passes an event on could have put another body to it.
+  local forged = bodyNode and get(s, header, "body_hash") ~= P.sha256(P.valueOf(s, bodyNode))
+  note.body, note.forged = bodyNode and body, forged
+  if forged then body = nil end -- its fields are shown, and nothing is taken from them
 
   local before = S.seen[note.id]
   if before and (before.body or not body) then
@@ -135,7 +138,7 @@ function P.event(view, node)
   elseif body then
     says = told[note.kind](s, body, note)
   else
-    says = message and note.kind .. ", its body dropped" or note.kind
+    says = forged and note.kind .. ", with a body that is not its" or message and note.kind .. ", its body dropped" or note.kind
   end
   if view.direct then
     note.to = P.otherThan(view, note.peer)

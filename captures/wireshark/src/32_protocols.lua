@@ -47,10 +47,11 @@ local learned = {["p2pchat.Event"] = P.event}
 
 learned["p2pchat.Profile"] = function(view, node)
   local peer, name = get(view.bytes, node.sub, "peer"), get(view.bytes, node.sub, "username")
-  if peer and name then
-    S.names[peer] = P.oneLine(name)
-    view.pair.connection.peers[view.dir.key] = peer
-  end
+  local peers, key = view.pair.connection.peers, view.dir.key
+  if not peer or not name or peers[key] and peers[key] ~= peer then return end -- he names another
+  -- Whose connection it is tells identify; what nobody vouches for renames nobody.
+  if peers[key] or not S.names[peer] then S.names[peer] = P.oneLine(name) end
+  peers[key] = peers[key] or peer
 end
 
 learned["identify.Identify"] = function(view, node)

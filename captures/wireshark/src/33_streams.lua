@@ -10,6 +10,9 @@
 local S = P.state
 
 local HELD = 16 * 1024 * 1024 -- bytes that may wait, per direction
+local PIECES = 4096           -- in so many pieces
+local PARSERS = 64            -- that begin behind holes
+local EFFORT = 1000000        -- pieces put together to look for a beginning, per direction
 local LONGEST = 4 * 1024 * 1024 -- message
 
 -- connection finds or makes what is known of a connection.
@@ -170,7 +173,7 @@ local function hold(dir, offset, bytes)
   local i = #held
   while i > 0 and held[i].offset > offset do i = i - 1 end
   if i > 0 and held[i].offset == offset and #held[i].bytes >= #bytes then return end
-  if dir.heldBytes + #bytes > HELD then return end
+  if dir.heldBytes + #bytes > HELD or #held >= PIECES then return end
   dir.heldBytes = dir.heldBytes + #bytes
   table.insert(held, i + 1, {offset = offset, bytes = bytes})
 end
@@ -180,7 +183,8 @@ local function release(dir, ctx)
   local again = true
   while again do
     again = false
-    for i = #dir.held, 1, -1 do
+    local i = 1 -- ascending: a run of pieces is taken in one go
+    while i <= #dir.held do
       local h = dir.held[i]
       local stop = h.offset + #h.bytes
       for n, p in ipairs(dir.parsers) do
@@ -198,6 +202,8 @@ local function release(dir, ctx)
       if not needed then
         dir.heldBytes = dir.heldBytes - #h.bytes
         table.remove(dir.held, i)
+      else
+        i = i + 1
       end
     end
   end
@@ -208,10 +214,10 @@ local function resume(dir, ctx)
   local last = dir.parsers[#dir.parsers]
   local name = dir.pair.name
   local known = name and P.protocol(name)
-  if not known or not known.opener then return false end
+  if not known or not known.opener or #dir.parsers >= PARSERS then return false end
   local message = known.other and dir.key ~= dir.pair.opener and known.other or known.opener
   for i, first in ipairs(dir.held) do
-    if first.offset > last.pos then
+    if first.offset > last.pos and not first.tried and (dir.effort or 0) < EFFORT then
       local length, from = P.varint(first.bytes, 1, #first.bytes + 1)
       if length and length > 0 and length <= LONGEST then
         local parts, stop, j = {first.bytes}, first.offset + #first.bytes, i + 1
@@ -223,8 +229,10 @@ local function resume(dir, ctx)
           end
           j = j + 1
         end
+        dir.effort = (dir.effort or 0) + #parts
         local s = table.concat(parts)
-        if #s >= length + from - 1 and P.verified(s:sub(from, from + length - 1), message) then
+        first.tried = #s >= length + from - 1 -- it is whole, and will not become another
+        if first.tried and P.verified(s:sub(from, from + length - 1), message) then
           add(ctx, {type = "gap", length = first.offset - last.pos})
           table.insert(dir.parsers, {
             from = first.offset, pos = first.offset, mode = "data", parts = {}, size = 0, fragments = {},

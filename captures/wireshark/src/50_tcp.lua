@@ -8,6 +8,7 @@
 local S = P.state
 local PREAMBLE = "\19/multistream/1.0.0\n"
 local HELD = 16 * 1024 * 1024 -- bytes that wait for missing ones, per direction
+local SEGMENTS = 2048         -- in so many segments
 
 local tls = Dissector.get("tls")
 local streamField, seqField, payloadField = Field.new("tcp.stream"), Field.new("tcp.seq"), Field.new("tcp.payload")
@@ -87,7 +88,7 @@ local function segment(dir, seq, s, frame)
     dir.next, dir.rest, ahead = seq, "", 0
   end
   if not dir.next or ahead > 0 and ahead < 2 ^ 31 then
-    if dir.heldBytes + #s <= HELD then
+    if dir.heldBytes + #s <= HELD and #dir.held < SEGMENTS then
       dir.held[#dir.held + 1] = {seq = seq, bytes = s}
       dir.heldBytes = dir.heldBytes + #s
     end

@@ -73,19 +73,18 @@ func (l *KeyLog) forgetOld() {
 // Listen has tell hear every line that is still kept, oldest first, and from now
 // on every new one; tell must return at once. While somebody listens the host has
 // no Noise. complete says that no key of this host was forgotten before. stop ends
-// it and says whether nobody else listens.
-func (l *KeyLog) Listen(tell func(line string)) (complete bool, stop func() (last bool)) {
+// it.
+func (l *KeyLog) Listen(tell func(line string)) (complete bool, stop func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, k := range l.kept {
 		tell(k.text)
 	}
 	l.listeners = append(l.listeners, &tell)
-	return l.all, func() bool {
+	return l.all, func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		l.listeners = slices.DeleteFunc(l.listeners, func(f *func(string)) bool { return f == &tell })
-		return len(l.listeners) == 0
 	}
 }
 
