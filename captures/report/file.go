@@ -84,10 +84,10 @@ const (
 
 	optComment     = 1
 	maxComment     = 1 << 20 // bytes that are read of a packet's comments, or one more
-	optApplication = 4  // section
-	optResolution  = 9  // interface
-	optOffset      = 14 // interface
-	optDropped     = 5  // statistics
+	optApplication = 4       // section
+	optResolution  = 9       // interface
+	optOffset      = 14      // interface
+	optDropped     = 5       // statistics
 )
 
 // open reads a file's beginning.
