@@ -206,3 +206,27 @@ func TestRepairInterruptedAnywhere(t *testing.T) {
 		}
 	}
 }
+
+// TestRepairReferences: rows that refer to nothing are found, and the events among
+// them are saved.
+func TestRepairReferences(t *testing.T) {
+	t.Parallel()
+	l, closed, _, _ := livedFiles(t)
+	for _, table := range []string{"peer", "log", "conversation"} {
+		dir := t.TempDir()
+		path := placeFiles(t, dir, closed, nil)
+		rawDB(t, path, `DELETE FROM `+table+` WHERE n > 1`)
+		s := openStore(t, dir, Options{ReadOnly: true})
+		wrong := must(t, fullCheck(s))
+		if err := s.Close(); err != nil || len(wrong) == 0 || !strings.Contains(wrong[0], "refers to a row of "+table) {
+			t.Errorf("%s: found %q, %v", table, wrong, err)
+		}
+		r, err := Repair(t.Context(), dir, frozenAccount(t).Peer, "", Options{})
+		if err != nil || r.Sound {
+			t.Fatalf("%s: %+v, %v", table, r, err)
+		}
+		if n := l.checkRepaired(t, table, dir, r); n != len(l.texts) {
+			t.Errorf("%s: %d messages, want %d", table, n, len(l.texts))
+		}
+	}
+}
