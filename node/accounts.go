@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
+	"github.com/libp2p/go-libp2p/core/peer"
 
 	"p2pchat/node/api"
 	"p2pchat/node/internal/account"
@@ -126,7 +127,8 @@ func ChangePassword(dir string, old, password []byte) error {
 // Repair makes a new database of what can be read of the one in dir, and keeps
 // that one beside it; see [api.Repair]. password unlocks the key, nil if it is not
 // locked; name is for an account whose database does not tell its name. Errors:
-// no-account, wrong-password, in-use, newer-database, disk-full, usage.
+// no-account, wrong-password, in-use, newer-database, disk-full, usage; damaged if
+// the database is another account's.
 func Repair(ctx context.Context, dir string, password []byte, name string) (api.Repair, error) {
 	if name != "" {
 		if err := CheckName(name); err != nil {
@@ -142,6 +144,9 @@ func Repair(ctx context.Context, dir string, password []byte, name string) (api.
 	r, err := store.Repair(ctx, dir, key.ID(), name, store.Options{})
 	if errors.Is(err, store.ErrNameless) {
 		return api.Repair{}, api.Errorf(api.CodeUsage, "%w: add --name NAME", store.ErrNameless)
+	}
+	if others := (store.OthersError{}); errors.As(err, &others) {
+		return api.Repair{}, othersDatabase(dir, others.Key, others.Owner)
 	}
 	if err != nil {
 		return api.Repair{}, dirError(dir, err)
@@ -189,8 +194,12 @@ func storedAccount(ctx context.Context, dir string, st *store.Store) (store.Acco
 	return acc, err
 }
 
+func othersDatabase(dir string, key, owner peer.ID) error {
+	return api.Errorf(api.CodeDamaged, "key and database in %s belong to different accounts (%s and %s): put the right %s back", dir, key, owner, account.KeyFile)
+}
+
 func noDatabase(dir string) error {
-	return api.Errorf(api.CodeDamaged, "%s holds a key but not its database: put %s back from a backup, or run `p2pchat doctor --repair --name NAME`, which makes a new one that the others fill", dir, store.FileName)
+	return api.Errorf(api.CodeDamaged, "%s holds a key but not its database: put %s back from a backup, without the %s-wal and -shm of the one before, or run `p2pchat doctor --repair --name NAME`, which makes a new one that the others fill", dir, store.FileName, store.FileName)
 }
 
 // dirError is apiError for what went wrong with a data directory.

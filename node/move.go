@@ -30,6 +30,9 @@ func (r *Reader) ExportAccount(ctx context.Context, file string, password []byte
 	if _, err := os.Lstat(file); err == nil { // before the work
 		return none, fileError(file, fs.ErrExist)
 	}
+	if err := r.ownKey(); err != nil {
+		return none, err
+	}
 	// In here, since it is not encrypted: file may lie on another disk.
 	work := filepath.Join(r.dir, exportDir)
 	if err := errors.Join(os.RemoveAll(work), os.Mkdir(work, 0o700)); err != nil {
@@ -48,6 +51,20 @@ func (r *Reader) ExportAccount(ctx context.Context, file string, password []byte
 		return none, fileError(file, err)
 	}
 	return api.AccountFile{File: file, PeerID: r.acc.Peer.String(), Name: r.acc.Name, Size: info.Size()}, nil
+}
+
+// ownKey refuses a key that is another account's than the database. If the key is
+// encrypted, that shows when a node is started.
+func (r *Reader) ownKey() error {
+	_, locked, err := account.State(r.dir)
+	if err != nil || locked {
+		return dirError(r.dir, err)
+	}
+	key, err := account.Unlock(r.dir, nil)
+	if err == nil && key.ID() != r.acc.Peer {
+		return othersDatabase(r.dir, key.ID(), r.acc.Peer)
+	}
+	return dirError(r.dir, err)
 }
 
 // ArchiveLocked tells whether what ExportAccount wrote needs a password.

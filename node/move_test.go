@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -292,5 +293,49 @@ func TestMovedTooOften(t *testing.T) {
 		}
 		alice.halt()
 		move()
+	}
+}
+
+// Key and database of different accounts are named as such, and nothing is done.
+func TestKeyOfAnother(t *testing.T) {
+	t.Parallel()
+	dir, other := t.TempDir(), t.TempDir()
+	for name, d := range map[string]string{"anna": dir, "bob": other} {
+		if _, err := CreateAccount(t.Context(), d, name, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	key, err := os.ReadFile(filepath.Join(other, account.KeyFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, account.KeyFile), key, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	before := inDir(t, dir)
+	says := func(what string, err error) {
+		t.Helper()
+		if !api.IsCode(err, api.CodeDamaged) || !strings.Contains(err.Error(), "belong to different accounts") {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	_, err = Repair(t.Context(), dir, nil, "anna")
+	says("repair", err)
+	r, err := OpenReader(t.Context(), dir, "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "account.p2pchat")
+	_, err = r.ExportAccount(t.Context(), file, nil)
+	says("export", err)
+	if err := r.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(file); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("exported: %v", err)
+	}
+	after := slices.DeleteFunc(inDir(t, dir), func(name string) bool { return strings.HasSuffix(name, "-wal") || strings.HasSuffix(name, "-shm") })
+	if !slices.Equal(after, before) {
+		t.Errorf("there was %v, now there is %v", before, after)
 	}
 }

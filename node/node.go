@@ -199,8 +199,7 @@ func (n *Node) openState(ctx context.Context) error {
 		return err
 	}
 	if acc.Peer != n.key.ID() {
-		return api.Errorf(api.CodeDamaged, "key and database in %s belong to different accounts (%s and %s): put the right account.key back",
-			n.cfg.Dir, n.key.ID(), acc.Peer)
+		return othersDatabase(n.cfg.Dir, n.key.ID(), acc.Peer)
 	}
 	contacts, err := n.store.Contacts(ctx)
 	if err != nil {

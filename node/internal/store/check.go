@@ -15,7 +15,8 @@ const checkSample = 1000
 // Check looks for damage and returns what is wrong, nothing if all is well. It
 // has SQLite look at the structure of the file, of which it reads all; events are
 // to be as they were signed, and heads where the logs have no gap. full also has
-// every index compared with its table and every event read, not only the latest.
+// every index compared with its table, every reference followed and every event
+// read, not only the latest.
 func (s *Store) Check(ctx context.Context, full bool) ([]string, error) {
 	pragma, limit := `PRAGMA quick_check`, checkSample
 	if full {
@@ -25,6 +26,12 @@ func (s *Store) Check(ctx context.Context, full bool) ([]string, error) {
 	var err error
 	for _, look := range []func(c *conn) ([]string, error){
 		func(c *conn) ([]string, error) { return c.check(ctx, pragma) },
+		func(c *conn) ([]string, error) {
+			if !full {
+				return nil, nil
+			}
+			return c.checkReferences(ctx)
+		},
 		func(c *conn) ([]string, error) { return c.checkEvents(ctx, limit) },
 		func(c *conn) ([]string, error) { return c.checkHeads(ctx) },
 	} {
@@ -58,6 +65,21 @@ func (c *conn) check(ctx context.Context, pragma string) ([]string, error) {
 		if line != "ok" {
 			out = append(out, line)
 		}
+		return true, nil
+	})
+	return out, err
+}
+
+// checkReferences looks for rows that refer to one that is not there, of which
+// nothing would be shown. What one table lacks of another is told once.
+func (c *conn) checkReferences(ctx context.Context) ([]string, error) {
+	var out []string
+	err := c.rows(ctx, `SELECT DISTINCT "table", parent FROM pragma_foreign_key_check`, nil, func(scan func(...any) error) (bool, error) {
+		var table, parent string
+		if err := scan(&table, &parent); err != nil {
+			return false, err
+		}
+		out = append(out, fmt.Sprintf("a row of %s refers to a row of %s that is not there", table, parent))
 		return true, nil
 	})
 	return out, err

@@ -8,6 +8,7 @@ import (
 	"os"
 	"syscall"
 
+	"github.com/libp2p/go-libp2p/core/peer"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 )
@@ -32,6 +33,13 @@ var (
 	// ErrClosed: the store was closed.
 	ErrClosed = errors.New("the store is closed")
 )
+
+// OthersError: the database is another account's than the key.
+type OthersError struct{ Owner, Key peer.ID }
+
+func (e OthersError) Error() string {
+	return fmt.Sprintf("the database is that of %s, not of %s", e.Owner, e.Key)
+}
 
 // sentinels are the errors that are answers, not failures of the connection.
 var sentinels = []error{ErrNotFound, ErrTooManyLogs}

@@ -135,9 +135,10 @@ func (s *Store) vacuumInto(ctx context.Context, c *conn, path string) error {
 	return noSpace(errors.Join(classify(s.dir, err), f.Sync(), f.Close()))
 }
 
-// verifyCopy reads the whole copy and compares what can be counted with want.
+// verifyCopy reads the whole copy, of which nothing may be in a log, and compares
+// what can be counted with want.
 func (s *Store) verifyCopy(ctx context.Context, path string, version int, want map[string]int64) error {
-	db, err := openReaders(path, "")
+	db, err := openReaders(path, "&immutable=1")
 	if err != nil {
 		return err
 	}

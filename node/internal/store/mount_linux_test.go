@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -287,6 +288,95 @@ func TestDiskFullMigration(t *testing.T) {
 		t.Errorf("left behind: %v, %v", left, err)
 	}
 	checkFrozen(t, openStore(t, dir, Options{}))
+}
+
+// TestRepairDiskFull repairs with ever more space: until there is enough nothing is
+// changed, and then all is saved.
+func TestRepairDiskFull(t *testing.T) {
+	t.Parallel()
+	if !inMountNamespace(t) {
+		return
+	}
+	from := t.TempDir()
+	s := openStore(t, from, Options{})
+	l := writeLived(t, s)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	b := readFile(t, filepath.Join(from, FileName))
+	b[bytes.Index(b, []byte("line 77 of log 2"))] = 'L'
+	dir := t.TempDir()
+	mount(t, "tmpfs", dir, "tmpfs", 0, "size=64m")
+	path := filepath.Join(dir, FileName)
+	write(t, path, b)
+	full := 0
+	for space := 0; ; space += 64 << 10 { // beside the database
+		size := fmt.Sprintf("size=%d", len(b)+space)
+		if err := unix.Mount("", dir, "", unix.MS_REMOUNT, size); err != nil {
+			t.Fatal(err)
+		}
+		r, err := Repair(t.Context(), dir, frozenAccount(t).Peer, "me", Options{})
+		if err == nil {
+			if n := l.checkRepaired(t, size, dir, r); n != len(l.texts)-1 {
+				t.Errorf("%s: %d messages, want %d: %+v", size, n, len(l.texts)-1, r)
+			}
+			break
+		}
+		full++
+		if !errors.Is(err, ErrDiskFull) {
+			t.Errorf("%s: %v", size, err)
+		}
+		left, err := filepath.Glob(path + ".*")
+		if err != nil || len(left) > 0 || hasLog(path) || !bytes.Equal(readFile(t, path), b) {
+			t.Fatalf("%s: something was changed: %v, %v", size, left, err)
+		}
+	}
+	if full < 10 {
+		t.Errorf("%d times too little space", full)
+	}
+}
+
+// TestSettleDiskFull: what a new database has in its log is in its file when that
+// is moved, or it is not moved. Space ends at any point, also while the log is
+// folded into the file.
+func TestSettleDiskFull(t *testing.T) {
+	t.Parallel()
+	if !inMountNamespace(t) {
+		return
+	}
+	from := t.TempDir()
+	s := openStore(t, from, Options{})
+	said := chain(t, testKey(t, 1), 1, 400)
+	update(t, s, func(tx *Tx) error { return tx.SetAccount(frozenAccount(t)) })
+	insert(t, s, said...) // all of it in the log
+	main, log := readFile(t, filepath.Join(from, FileName)), readFile(t, filepath.Join(from, FileName+"-wal"))
+	dir := t.TempDir()
+	mount(t, "tmpfs", dir, "tmpfs", 0, "size=64m")
+	for space := 0; ; space += 16 << 10 {
+		work := filepath.Join(dir, "work")
+		if err := errors.Join(os.RemoveAll(work), unix.Mount("", dir, "", unix.MS_REMOUNT, fmt.Sprintf("size=%d", len(main)+len(log)+space)), os.Mkdir(work, 0o700)); err != nil {
+			t.Fatal(err)
+		}
+		path := placeFiles(t, work, main, log)
+		if err := settle(t.Context(), work, frozenAccount(t), Options{}); err != nil {
+			if !errors.Is(err, ErrDiskFull) {
+				t.Errorf("with %d bytes: %v", space, err)
+			}
+			continue
+		}
+		alone := t.TempDir()
+		write(t, filepath.Join(alone, FileName), readFile(t, path))
+		s := openStore(t, alone, Options{Existing: true})
+		for _, e := range said {
+			if has, err := s.HasEvent(t.Context(), e.ID); err != nil || !has {
+				t.Fatalf("with %d bytes: lost %s, %v", space, e.ID, err)
+			}
+		}
+		if space == 0 {
+			t.Error("there was space enough from the start")
+		}
+		return
+	}
 }
 
 // TestReadOnlyMount reads databases where nothing can be written: closed

@@ -20,11 +20,13 @@ const salvageBatch = 256
 
 // salvage carries what can be read of a damaged database into a new one.
 type salvage struct {
-	self peer.ID
-	to   *Store
-	out  Repaired
+	self    peer.ID
+	to      *Store
+	out     Repaired
+	account Account // without a name if none could be read
 
 	from    *conn // nil if nothing can be read
+	mixed   bool  // a log is read with it, which may be another's
 	rooms   bool  // its schema knows rooms
 	clock   event.Time
 	control map[event.ID]bool // control events carried over
@@ -53,10 +55,11 @@ func newSalvage(self peer.ID, to *Store) *salvage {
 	}
 }
 
-// all carries everything over from path, "" for nothing.
-func (s *salvage) all(ctx context.Context, path, name string) error {
+// all carries everything over from path, "" for nothing, opened with uri. Error:
+// OthersError.
+func (s *salvage) all(ctx context.Context, path, uri string) error {
 	if path != "" {
-		db, err := openReaders(path, "")
+		db, err := openReaders(path, uri)
 		if err != nil {
 			return err
 		}
@@ -75,8 +78,7 @@ func (s *salvage) all(ctx context.Context, path, name string) error {
 		s.rooms = version >= 2
 	}
 	for _, step := range []func(context.Context) error{
-		func(ctx context.Context) error { return s.account(ctx, name) },
-		s.contacts, s.controls, s.messages, s.conversations, s.memberships, s.logs, s.marks, s.limits,
+		s.owner, s.contacts, s.controls, s.messages, s.conversations, s.memberships, s.logs, s.marks, s.limits,
 	} {
 		if err := errors.Join(step(ctx), ctx.Err()); err != nil {
 			return err
@@ -237,6 +239,10 @@ func (s *salvage) based(e *event.Event) bool {
 func (s *salvage) messages(ctx context.Context) error {
 	err := s.events(ctx, event.LaneMessage, func(r saved) error {
 		e := r.event
+		if r.verdict == VerdictNone && e.Author != s.self && e.Conversation != event.Direct(s.self, e.Author) {
+			s.out.Dropped++ // said between others
+			return nil
+		}
 		s.people[e.Author] = true
 		if e.Author == s.self {
 			s.own[ownedLog{e.Conversation, e.Log}] = true

@@ -14,25 +14,35 @@ import (
 
 // What a salvage carries over besides events.
 
-func (s *salvage) account(ctx context.Context, name string) error {
-	acc := Account{Name: name, Created: time.Now()}
-	_, err := s.each(ctx, `SELECT name, status, away, created FROM account`, func(scan func(...any) error) error {
-		var a Account
+// owner carries over whose the database is, if that is us.
+func (s *salvage) owner(ctx context.Context) error {
+	_, err := s.each(ctx, `SELECT p.id FROM account a JOIN peer p ON p.n = a.peer`, func(scan func(...any) error) error {
+		var id []byte
+		if err := scan(&id); err != nil {
+			return err
+		}
+		if p := peer.ID(id); p != s.self && (s.mixed || !s.spokenByUs(ctx)) {
+			return OthersError{p, s.self}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	s.account = Account{Peer: s.self, Created: time.Now()}
+	_, err = s.each(ctx, `SELECT name, status, away, created FROM account`, func(scan func(...any) error) error {
+		a := Account{Peer: s.self}
 		var created sql.NullInt64
 		err := scan(&a.Name, &a.Status, &a.Away, &created)
 		if err == nil && a.Name != "" {
 			a.Created = wallOut(created)
-			acc = a
+			s.account = a
 		}
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	if acc.Name == "" {
-		return ErrNameless
-	}
-	acc.Peer = s.self
 	_, err = s.each(ctx, `SELECT time FROM clock`, func(scan func(...any) error) error {
 		var v int64
 		err := scan(&v)
@@ -41,7 +51,26 @@ func (s *salvage) account(ctx context.Context, name string) error {
 		}
 		return err
 	})
-	return errors.Join(err, s.to.Update(ctx, func(tx *Tx) error { return tx.SetAccount(acc) }))
+	return errors.Join(err, s.to.Update(ctx, func(tx *Tx) error { return tx.SetAccount(s.account) }))
+}
+
+// spokenByUs tells whether what the database's owner said was signed by us: then
+// the row that says who that is was damaged.
+func (s *salvage) spokenByUs(ctx context.Context) bool {
+	ours := false
+	_, err := s.each(ctx, `SELECT e.header, e.signature, e.body FROM event e NOT INDEXED JOIN account a ON a.peer = e.author`, func(scan func(...any) error) error {
+		var header, signature, body []byte
+		if err := scan(&header, &signature, &body); err != nil {
+			return err
+		}
+		e, err := event.Decode(header, signature, body)
+		if err != nil {
+			return nil
+		}
+		ours = e.Author == s.self
+		return errReached
+	})
+	return ours && (err == nil || errors.Is(err, errReached))
 }
 
 func (s *salvage) contacts(ctx context.Context) error {

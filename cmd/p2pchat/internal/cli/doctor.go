@@ -78,6 +78,9 @@ func (a *app) repair(ctx context.Context, name string) error {
 	case !r.Repaired:
 		return a.printf("the database is sound; nothing was done\n")
 	}
+	if r.Kept != nil && r.Events == 0 && r.Contacts == 0 && r.Rooms == 0 {
+		return a.printf("the damaged database is kept as %s\nnothing could be read of it: the new one is empty, and comes to hold what the others send\n", term.Clean(*r.Kept))
+	}
 	kept := "there was no database"
 	if r.Kept != nil {
 		kept = "the damaged database is kept as " + *r.Kept
