@@ -106,7 +106,7 @@ func (n *Node) SetRetention(ctx context.Context, r api.Retention) (api.Storage, 
 	if err := n.store.Update(ctx, func(tx *store.Tx) error { return tx.SetRetention(limits) }); err != nil {
 		return api.Storage{}, apiError(err)
 	}
-	if err := n.prune(ctx); err != nil {
+	if err := n.prune(ctx, n.cfg.Seams.Now()); err != nil { // who sets a limit sees what goes
 		return api.Storage{}, apiError(err)
 	}
 	return n.Storage(ctx)
@@ -118,7 +118,8 @@ const pruneEvery = time.Minute
 // retain keeps the history within its limits until ctx ends.
 func (n *Node) retain(ctx context.Context) error {
 	for {
-		if err := n.prune(ctx); err != nil && ctx.Err() == nil {
+		now, err := n.sureNow(ctx)
+		if err := errors.Join(err, n.prune(ctx, now)); err != nil && ctx.Err() == nil {
 			n.log.Warn("keep the history within its limits", "err", err)
 		}
 		select {
@@ -129,9 +130,28 @@ func (n *Node) retain(ctx context.Context) error {
 	}
 }
 
-// prune removes what is beyond the limits, the oldest first, a little in each
-// commit so that what is said meanwhile need not wait.
-func (n *Node) prune(ctx context.Context) error {
+// clockLeap is how far our clock may run ahead of the latest that was said, with
+// nobody to confirm it, before it is taken to be wrong.
+const clockLeap = 24 * time.Hour
+
+// sureNow is the time by which messages grow old. A clock that was set to another
+// year would empty the history: it counts if somebody else's agrees, and otherwise
+// no further than a day beyond the latest that was said here.
+func (n *Node) sureNow(ctx context.Context) (time.Time, error) {
+	now := n.cfg.Seams.Now()
+	if _, _, agree := n.clocks.apart(); agree > 0 {
+		return now, nil
+	}
+	latest, err := n.store.Clock(ctx)
+	if bound := latest.Wall().Add(clockLeap); now.After(bound) {
+		now = bound
+	}
+	return now, err
+}
+
+// prune removes what is beyond the limits at a time, the oldest first, a little in
+// each commit so that what is said meanwhile need not wait.
+func (n *Node) prune(ctx context.Context, now time.Time) error {
 	n.pruning.Lock()
 	defer n.pruning.Unlock()
 	limits, err := n.store.Retention(ctx)
@@ -139,7 +159,7 @@ func (n *Node) prune(ctx context.Context) error {
 		return err
 	}
 	for {
-		cut, ok, err := n.nextCut(ctx, limits)
+		cut, ok, err := n.nextCut(ctx, limits, now)
 		if err != nil {
 			return err
 		}
@@ -153,9 +173,9 @@ func (n *Node) prune(ctx context.Context) error {
 }
 
 // nextCut finds what to remove next; ok is false if nothing is to be, or can be.
-func (n *Node) nextCut(ctx context.Context, limits store.Retention) (cut store.Cut, ok bool, err error) {
+func (n *Node) nextCut(ctx context.Context, limits store.Retention, now time.Time) (cut store.Cut, ok bool, err error) {
 	if limits.Age > 0 {
-		if cut, ok, err = n.store.OldestCut(ctx, n.cfg.Seams.Now().Add(-limits.Age)); ok || err != nil {
+		if cut, ok, err = n.store.OldestCut(ctx, now.Add(-limits.Age)); ok || err != nil {
 			return cut, ok, err
 		}
 	}

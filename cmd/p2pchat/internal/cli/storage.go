@@ -27,7 +27,8 @@ By default all of it is.
 Messages beyond a limit are removed, the oldest first over all conversations, and do not
 come back. Others keep theirs. What somebody has yet to get of you stays, and so do
 contacts, the members and rules of rooms, and the latest of each person. A limit holds
-until --max-age none or --max-size none takes it away.
+until --max-age none or --max-size none takes it away. As long as nobody's clock confirms
+this machine's, nothing grows older than a day after the latest message.
 
 AGE is a duration such as 720h or 30d, SIZE bytes, or such as 500M or 2G.`,
 		Example: `  p2pchat storage
