@@ -404,7 +404,8 @@ func (d *Duration) UnmarshalText(b []byte) (err error) {
 // Repair is what `doctor --repair` did.
 type Repair struct {
 	Repaired bool `json:"repaired"` // false: the database was sound, nothing was done
-	// Kept is where the damaged file lies now; null if there was none.
+	// Kept is where the damaged file lies now, or its log if that was all; null if
+	// there was none.
 	Kept     *string `json:"kept"`
 	Events   int     `json:"events"`   // what the new database holds
 	Dropped  int     `json:"dropped"`  // events that were read and not saved: not as they were signed, or their base is missing

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -220,4 +221,37 @@ func block(name string, kind byte, size int) []byte {
 	}
 	copy(h[148:], fmt.Sprintf("%06o\x00 ", sum))
 	return h
+}
+
+// What an export left that was killed tells by its name what it is, and goes with the
+// next one to that file; what others called alike stays.
+func TestArchiveLeftover(t *testing.T) {
+	t.Parallel()
+	dir, file := packed(t, nil, nil)
+	again := file + " 2 [a]"
+	var during []string
+	err := replace(again, func(io.Writer) error {
+		var err error
+		during, err = filepath.Glob(filepath.Join(filepath.Dir(file), "*"+unfinished+"*"))
+		return errors.Join(err, errors.New("stop"))
+	})
+	if err == nil || len(during) != 1 {
+		t.Fatalf("%v, %v", during, err)
+	}
+	for _, name := range []string{during[0], again + unfinished + "notes", file + unfinished + "17"} {
+		if err := os.WriteFile(name, []byte("half a key"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := Pack(again, dir, filepath.Join(dir, testDB), nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(during[0]); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("what was left is there: %v", err)
+	}
+	for _, name := range []string{again + unfinished + "notes", file + unfinished + "17"} {
+		if _, err := os.Stat(name); err != nil {
+			t.Error(err)
+		}
+	}
 }

@@ -132,9 +132,17 @@ func write(dir string, data []byte) error {
 	return nil
 }
 
+// unfinished is what comes after the name of a file that is not whole yet, before
+// a number.
+const unfinished = ".unfinished-"
+
 // replace makes a file of what fill writes that is whole, or leaves what is there.
+// What an earlier one left that was killed it removes: there may be a key in it.
 func replace(path string, fill func(io.Writer) error) error {
-	tmp, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*") // 0600
+	if err := removeUnfinished(path); err != nil {
+		return err
+	}
+	tmp, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+unfinished+"*") // 0600
 	if err != nil {
 		return err
 	}
@@ -152,6 +160,23 @@ func replace(path string, fill func(io.Writer) error) error {
 		return err
 	}
 	return syncDir(filepath.Dir(path))
+}
+
+func removeUnfinished(path string) error {
+	entries, err := os.ReadDir(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		number, ok := strings.CutPrefix(e.Name(), filepath.Base(path)+unfinished)
+		if !ok || number == "" || strings.Trim(number, "0123456789") != "" || !e.Type().IsRegular() {
+			continue
+		}
+		if err := os.Remove(filepath.Join(filepath.Dir(path), e.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
 }
 
 func read(dir string) ([]byte, error) {

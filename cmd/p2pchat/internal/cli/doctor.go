@@ -79,7 +79,7 @@ func (a *app) repair(ctx context.Context, name string) error {
 		return a.printf("the database is sound; nothing was done\n")
 	}
 	if r.Kept != nil && r.Events == 0 && r.Contacts == 0 && r.Rooms == 0 {
-		return a.printf("the damaged database is kept as %s\nnothing could be read of it: the new one is empty, and comes to hold what the others send\n", term.Clean(*r.Kept))
+		return a.printf("the damaged database is kept as %s\nnothing of it was saved, no message, contact or room: the new one is empty, and what is missing comes from the others once they are met\n", term.Clean(*r.Kept))
 	}
 	kept := "there was no database"
 	if r.Kept != nil {

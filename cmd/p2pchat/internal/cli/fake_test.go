@@ -146,6 +146,8 @@ func (fakeBackend) Repair(_ context.Context, dir string, password []byte, name s
 	switch {
 	case errors.Is(err, os.ErrNotExist):
 		return api.Repair{}, nil
+	case string(b) == "noise\n":
+		return api.Repair{Repaired: true, Kept: &kept}, nil
 	case err == nil && len(b) == 0 && name == "":
 		return api.Repair{}, api.Errorf(api.CodeUsage, "add --name NAME")
 	}
