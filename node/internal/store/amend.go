@@ -208,7 +208,6 @@ func (tx *Tx) amends(n int64, kind event.Kind, target event.ID, v Verdict) error
 	if err != nil {
 		return err
 	}
-	tx.dropped = tx.dropped || len(due) > 0
 	for _, s := range due {
 		if _, err := tx.exec(`UPDATE event SET body = NULL WHERE n = ?`, s.n); err != nil {
 			return err

@@ -33,13 +33,6 @@ func (c *conn) close() error {
 	return errors.Join(append(errs, c.c.Close())...)
 }
 
-// patience sets how long a statement waits for a lock.
-func (c *conn) patience(ctx context.Context, d time.Duration) error {
-	// Not prepared: it is set while it is parsed.
-	_, err := c.c.ExecContext(ctx, fmt.Sprintf(`PRAGMA busy_timeout = %d`, d.Milliseconds()))
-	return classify(c.dir, err)
-}
-
 // stmt is the prepared statement of query, which must be a constant.
 func (c *conn) stmt(ctx context.Context, query string) (*sql.Stmt, error) {
 	if s, ok := c.stmts[query]; ok {

@@ -159,7 +159,6 @@ func (tx *Tx) makeRoom(l *logRow, e *event.Event) (known, evicts bool, err error
 
 // deleteEvent deletes event n, whose time is as in the file.
 func (tx *Tx) deleteEvent(n, time int64) error {
-	tx.dropped = true
 	if _, err := tx.exec(`DELETE FROM event WHERE n = ?`, n); err != nil {
 		return err
 	}

@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
@@ -26,9 +25,6 @@ const (
 	writerCache = 1024
 	readerCache = 256
 )
-
-// busyTimeout is how long a statement waits for another process.
-const busyTimeout = 5 * time.Second
 
 // smallestFile is the least that a database with anything in it has, in bytes:
 // one page of the smallest size.
@@ -50,7 +46,7 @@ func openDB(path, uri string, pragmas ...string) (*sql.DB, error) {
 	if !strings.HasPrefix(p, "/") {
 		p = "/" + p // a Windows drive
 	}
-	dsn := "file://" + (&url.URL{Path: p}).EscapedPath() + "?" + uri + fmt.Sprintf("&_busy_timeout=%d&_error_rc=1", busyTimeout.Milliseconds())
+	dsn := "file://" + (&url.URL{Path: p}).EscapedPath() + "?" + uri + "&_busy_timeout=5000&_error_rc=1"
 	for _, pragma := range pragmas {
 		dsn += "&_pragma=" + url.QueryEscape(pragma)
 	}

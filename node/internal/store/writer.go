@@ -24,9 +24,6 @@ const (
 // said in a lively hour shares the work.
 const indexAfter = 2 * time.Second
 
-// wipeAfter is how long what was taken out may still be in the write-ahead log.
-const wipeAfter = 5 * time.Second
-
 // Tx reads and writes within one [Store.Update].
 type Tx struct {
 	Reader
@@ -36,8 +33,6 @@ type Tx struct {
 	clock *clockReading // the writer's
 	// spoken are texts that were stored after something that is about them.
 	spoken map[event.ID]bool
-	// dropped: something was taken out that is not to stay on the disk.
-	dropped bool
 	// embodied are those that were here and got their body.
 	embodied map[event.ID]bool
 }
@@ -89,7 +84,6 @@ type writer struct {
 	seen  *recent
 	clock clockReading // of run
 	due   bool         // run: something came that is not in the index
-	spent bool         // run: the log may hold what was taken out
 	err   error        // of closing the connection; read after ended
 
 	damaged func(error)
@@ -169,19 +163,12 @@ func (w *writer) run(ctx context.Context, c *conn) {
 	w.due = true // by whoever wrote before us
 	index := time.NewTimer(indexAfter)
 	defer index.Stop()
-	w.spent = true // as above
-	wipe := time.NewTimer(wipeAfter)
-	defer wipe.Stop()
 	for {
 		select {
 		case j := <-w.queue:
-			waiting, spent := w.due, w.spent
-			c = w.group(ctx, c, j)
-			if w.due && !waiting {
+			waiting := w.due
+			if c = w.group(ctx, c, j); w.due && !waiting {
 				index.Reset(indexAfter)
-			}
-			if w.spent && !spent {
-				wipe.Reset(wipeAfter)
 			}
 		case <-index.C:
 			w.due = false
@@ -192,10 +179,6 @@ func (w *writer) run(ctx context.Context, c *conn) {
 			}})
 			if w.due {
 				index.Reset(0)
-			}
-		case <-wipe.C:
-			if w.spent = !w.wipe(ctx, c); w.spent {
-				wipe.Reset(wipeAfter)
 			}
 		case <-w.stop:
 			for len(w.queue) > 0 { // nobody else takes from it
@@ -233,7 +216,6 @@ func (w *writer) group(ctx context.Context, c *conn, first *job) *conn {
 				return err
 			}
 			bytes += tx.bytes
-			w.spent = w.spent || tx.dropped
 		}
 		w.due = w.due || bytes > 0
 		_, err = c.exec(ctx, `COMMIT`)
@@ -269,27 +251,6 @@ func (w *writer) group(ctx context.Context, c *conn, first *job) *conn {
 		j.done <- j.err
 	}
 	return c
-}
-
-// wipe folds the write-ahead log into the file and empties it, as long as nobody
-// reads what was before: nothing waits for them. It tells whether that is done.
-// What it has to write, a commit would have written once the log is long enough.
-func (w *writer) wipe(ctx context.Context, c *conn) bool {
-	if c == nil {
-		return false // the next group opens it
-	}
-	busy, pages, folded := 1, 0, 0
-	err := c.patience(ctx, 0)
-	if err == nil {
-		err = c.row(ctx, `PRAGMA wal_checkpoint(TRUNCATE)`, nil, &busy, &pages, &folded)
-	}
-	if err = errors.Join(err, c.patience(ctx, busyTimeout)); err != nil {
-		w.log.Warn("the log was not emptied", "err", err)
-		if errors.Is(err, ErrDamaged) {
-			w.damaged(err)
-		}
-	}
-	return err == nil && busy == 0
 }
 
 // next takes another member from the queue, nil if the group is complete.
