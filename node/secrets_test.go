@@ -77,6 +77,7 @@ func TestAfterSecrets(t *testing.T) {
 	old := alice.connectionTo(t, bob, time.Time{})
 
 	var secrets []string
+	var during network.Conn
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	for s, err := range alice.CaptureSecrets(ctx) {
@@ -92,13 +93,13 @@ func TestAfterSecrets(t *testing.T) {
 			if len(s.Reopened.Missing) > 0 {
 				t.Errorf("missing %v", s.Reopened.Missing)
 			}
+			during = alice.connectionTo(t, bob, old.Stat().Opened) // it ends with the capture
 			cancel()
 		}
 	}
 	if !old.IsClosed() {
 		t.Error("a connection from before is still open")
 	}
-	during := alice.connectionTo(t, bob, old.Stat().Opened)
 	after := alice.connectionTo(t, bob, during.Stat().Opened)
 	if !during.IsClosed() || after.IsClosed() {
 		t.Error("the connection whose keys were told goes on")
