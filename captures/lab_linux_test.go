@@ -17,6 +17,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"p2pchat/captures/internal/capturetest"
 )
 
 // Tests named TestLab run on real packet sockets in a network namespace of
@@ -77,7 +79,7 @@ func inLab(t *testing.T) bool {
 	var exit *exec.ExitError
 	switch {
 	case err != nil && !errors.As(err, &exit):
-		need(t, false, "network namespaces ("+err.Error()+")")
+		capturetest.Need(t, false, "network namespaces ("+err.Error()+")")
 	case err != nil:
 		t.Errorf("in its namespace:\n%s", out)
 	case strings.Contains(string(out), "SKIPPED:"):

@@ -23,6 +23,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"p2pchat/captures/internal/capturetest"
 	"p2pchat/captures/internal/headers"
 )
 
@@ -459,7 +460,7 @@ func TestLabBareIP(t *testing.T) {
 	}
 	tun := &netlink.Tuntap{LinkAttrs: netlink.LinkAttrs{Name: "tun0"}, Mode: netlink.TUNTAP_MODE_TUN, Flags: netlink.TUNTAP_NO_PI, Queues: 1}
 	err := netlink.LinkAdd(tun)
-	need(t, err == nil, fmt.Sprintf("tun devices (%v)", err))
+	capturetest.Need(t, err == nil, fmt.Sprintf("tun devices (%v)", err))
 	t.Cleanup(func() { tun.Fds[0].Close() }) // keeps the link's carrier until then
 	lo, err := netlink.LinkByName("lo")
 	must(t, err)

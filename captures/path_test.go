@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"p2pchat/captures/internal/capturetest"
 )
 
 // create makes a file through createFile, with the given content.
@@ -121,7 +123,7 @@ func TestSudoOwner(t *testing.T) {
 
 func TestCreateFileForOwner(t *testing.T) {
 	t.Parallel()
-	need(t, os.Geteuid() == 0, "root, to give files away")
+	capturetest.Need(t, os.Geteuid() == 0, "root, to give files away")
 	path := filepath.Join(t.TempDir(), "x.pcap")
 	f, err := createFile(path, &owner{12345, 23456}, captureFile)
 	must(t, err)

@@ -6,27 +6,16 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
-)
 
-// need skips a test that lacks what the machine must give, loudly, and fails it
-// where nothing may be skipped.
-func need(t *testing.T, ok bool, what string) {
-	t.Helper()
-	if ok {
-		return
-	}
-	if os.Getenv("P2PCHAT_REQUIRE_LAB") == "1" {
-		t.Fatalf("P2PCHAT_REQUIRE_LAB=1 and this machine lacks %s", what)
-	}
-	t.Skipf("SKIPPED: this machine lacks %s", what)
-}
+	"p2pchat/captures/internal/capturetest"
+)
 
 // tool runs a program that reads captures, and fails the test unless it accepts
 // the file without complaint.
 func tool(t *testing.T, name string, args ...string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)
-	need(t, err == nil, name)
+	capturetest.Need(t, err == nil, name)
 	cmd := exec.Command(path, args...)
 	cmd.Env = append(os.Environ(), "LC_ALL=C", "TZ=UTC")
 	var stdout, stderr bytes.Buffer

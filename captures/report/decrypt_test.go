@@ -9,26 +9,15 @@ import (
 	"slices"
 	"strings"
 	"testing"
-)
 
-// need skips a test that lacks what the machine must give, loudly, and fails it
-// where nothing may be skipped.
-func need(t *testing.T, ok bool, what string) {
-	t.Helper()
-	if ok {
-		return
-	}
-	if os.Getenv("P2PCHAT_REQUIRE_LAB") == "1" {
-		t.Fatalf("P2PCHAT_REQUIRE_LAB=1 and this machine lacks %s", what)
-	}
-	t.Skipf("SKIPPED: this machine lacks %s", what)
-}
+	"p2pchat/captures/internal/capturetest"
+)
 
 // The demonstration's capture carries its keys: what was said is read.
 func TestDecrypt(t *testing.T) {
 	t.Parallel()
 	_, err := exec.LookPath("tshark")
-	need(t, err == nil, "tshark")
+	capturetest.Need(t, err == nil, "tshark")
 	r := readFile(t, "../samples/demo.pcapng")
 	r.Decrypt(t.Context(), "../samples/demo.pcapng", "", "../wireshark/p2pchat.lua")
 	if r.Decrypted == nil {

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"p2pchat/captures/internal/capturetest"
 )
 
 func must(t *testing.T, err error) {
@@ -207,12 +209,7 @@ func TestLinkToTheSame(t *testing.T) {
 func TestTsharkFindsIt(t *testing.T) {
 	t.Parallel()
 	tshark, err := exec.LookPath("tshark")
-	if err != nil {
-		if os.Getenv("P2PCHAT_REQUIRE_LAB") == "1" {
-			t.Fatal("P2PCHAT_REQUIRE_LAB=1 and this machine lacks tshark")
-		}
-		t.Skip("SKIPPED: this machine lacks tshark")
-	}
+	capturetest.Need(t, err == nil, "tshark")
 	for _, legacy := range []bool{false, true} {
 		u := user(t, nil)
 		u.System = runtime.GOOS

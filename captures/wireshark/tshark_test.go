@@ -8,27 +8,16 @@ import (
 	"slices"
 	"strings"
 	"testing"
-)
 
-// need skips a test that lacks what the machine must give, loudly, and fails it
-// where nothing may be skipped.
-func need(t *testing.T, ok bool, what string) {
-	t.Helper()
-	if ok {
-		return
-	}
-	if os.Getenv("P2PCHAT_REQUIRE_LAB") == "1" {
-		t.Fatalf("P2PCHAT_REQUIRE_LAB=1 and this machine lacks %s", what)
-	}
-	t.Skipf("SKIPPED: this machine lacks %s", what)
-}
+	"p2pchat/captures/internal/capturetest"
+)
 
 // tshark reads a capture with the plugin and no preference set, in a home of its
 // own, and fails the test if Lua complains.
 func tshark(t *testing.T, file string, args ...string) string {
 	t.Helper()
 	path, err := exec.LookPath("tshark")
-	need(t, err == nil, "tshark")
+	capturetest.Need(t, err == nil, "tshark")
 	plugin, err := filepath.Abs("p2pchat.lua")
 	if err != nil {
 		t.Fatal(err)
