@@ -155,18 +155,7 @@ func (r *Room) Occupants() []Occupant {
 
 // occupant says what person i's newest visible words about himself amount to.
 func (r *Room) occupant(i int) (Occupant, bool) {
-	var nick, word *message
-	for _, m := range r.people[i].said {
-		if !m.counts() {
-			continue
-		}
-		if m.kind != KindNick && (word == nil || word.earlier(m)) {
-			word = m
-		}
-		if m.kind != KindLeave && (nick == nil || nick.earlier(m)) {
-			nick = m
-		}
-	}
+	word, nick := r.presence(i), r.naming(i)
 	c := r.climateOf(i)
 	if word == nil || word.kind != KindJoin || !c.mayEnter() {
 		return Occupant{}, false
@@ -206,23 +195,18 @@ type Topic struct {
 
 // Topic is the room's subject; ok is false if none was ever set.
 func (r *Room) Topic() (t Topic, ok bool) {
-	newest := r.topic()
-	if newest == nil {
+	m := r.topic()
+	if m == nil {
 		return Topic{}, false
 	}
-	t = Topic{ID: newest.id, Author: r.people[newest.author].id}
-	if s, ok := newest.body.(*Subject); ok {
+	t = Topic{ID: m.id, Author: r.people[m.author].id}
+	if s, ok := m.body.(*Subject); ok {
 		t.Text = s.Text
 	}
 	return t, true
 }
 
 // topic is the newest visible message about the subject, nil if there is none.
-func (r *Room) topic() (newest *message) {
-	for _, m := range r.subjects {
-		if m.verdict.Status == Visible && (newest == nil || newest.earlier(m)) {
-			newest = m
-		}
-	}
-	return newest
+func (r *Room) topic() *message {
+	return newest(r.subjects, func(m *message) bool { return m.verdict.Status == Visible })
 }

@@ -28,12 +28,7 @@ func (r *Room) LastWord(p peer.ID) (w Word, ok bool) {
 	if i < 0 {
 		return Word{}, false
 	}
-	var last *message
-	for _, m := range r.people[i].said {
-		if m.kind != KindNick && (last == nil || last.earlier(m)) {
-			last = m
-		}
-	}
+	last := newest(r.people[i].said, func(m *message) bool { return m.kind != KindNick })
 	if last == nil {
 		return Word{}, false
 	}
@@ -52,9 +47,20 @@ func (r *Room) Nick(p peer.ID) string {
 }
 
 // naming is what gave person i his nick, nil if nothing did.
-func (r *Room) naming(i int) (last *message) {
-	for _, m := range r.people[i].said {
-		if m.kind != KindLeave && m.counts() && (last == nil || last.earlier(m)) {
+func (r *Room) naming(i int) *message {
+	return newest(r.people[i].said, func(m *message) bool { return m.kind != KindLeave && m.counts() })
+}
+
+// presence is the newest visible word about whether person i is in the room, nil
+// if there is none.
+func (r *Room) presence(i int) *message {
+	return newest(r.people[i].said, func(m *message) bool { return m.kind != KindNick && m.counts() })
+}
+
+// newest is the last in the order of display of those that count, nil if none does.
+func newest(messages []*message, counts func(*message) bool) (last *message) {
+	for _, m := range messages {
+		if counts(m) && (last == nil || last.earlier(m)) {
 			last = m
 		}
 	}
@@ -68,12 +74,7 @@ func (r *Room) NickAt(e *event.Event) string {
 	if i < 0 {
 		return ""
 	}
-	var last *message
-	for _, m := range r.people[i].said {
-		if m.kind != KindLeave && m.counts() && m.time <= e.Time && (last == nil || last.earlier(m)) {
-			last = m
-		}
-	}
+	last := newest(r.people[i].said, func(m *message) bool { return m.kind != KindLeave && m.counts() && m.time <= e.Time })
 	if last == nil || last.nick() == "" {
 		return r.Nick(e.Author)
 	}
@@ -215,7 +216,9 @@ func (r *Room) Lasting() []event.ID {
 	if m := r.topic(); m != nil {
 		pick(picked, m)
 		pick(picked, m.log.joins...)
-		pick(picked, r.parting(m.author)...)
+		if word := r.presence(m.author); word != nil {
+			pick(picked, word)
+		}
 	}
 	all := slices.SortedFunc(maps.Keys(picked), func(a, b *message) int {
 		return cmp.Or(a.log.key.Compare(b.log.key), compareSlot(a, b))
@@ -225,20 +228,6 @@ func (r *Room) Lasting() []event.ID {
 		out[i] = m.id
 	}
 	return out
-}
-
-// parting is what person i said last of being here, if he said that he leaves.
-func (r *Room) parting(i int) []*message {
-	var last *message
-	for _, m := range r.people[i].said {
-		if m.kind != KindNick && m.counts() && (last == nil || last.earlier(m)) {
-			last = m
-		}
-	}
-	if last == nil || last.kind != KindLeave {
-		return nil
-	}
-	return []*message{last}
 }
 
 func pick(from map[*message]bool, messages ...*message) {
