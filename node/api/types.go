@@ -322,6 +322,9 @@ type Transcript struct {
 	// file, are not in it: hidden, or not for this member.
 	Missing uint64 `json:"missing"`
 	Forks   int    `json:"forks"` // places with more than one event of an author
+	// Bare is how many messages are in the file without their text though nothing
+	// in it took them back.
+	Bare int `json:"bare"`
 }
 
 // Receipt is what became of a message that was sent.

@@ -18,6 +18,7 @@
 //   - html: one page without scripts or links to elsewhere; the document stands in
 //     it once more, as JSON in an element that browsers don't show.
 //
-// What was taken back is an event without its body, which
-// shows that something was said, and not what.
+// What was taken back is an event without its body, which shows that something was
+// said, and not what. A signature is good without the body too: one that lacks it
+// though nothing in the document takes it back is shown as missing, and counted.
 package transcript

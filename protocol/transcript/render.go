@@ -31,7 +31,7 @@ type line struct {
 	Name      string `json:"name"`
 	Log       string `json:"log"`
 	Seq       uint64 `json:"seq"`
-	Kind      string `json:"kind"` // text, action, edit, retraction, reaction, join, leave, nick, subject, govern, epoch, invite or other
+	Kind      string `json:"kind"` // text, action, edit, retraction, reaction, join, leave, nick, subject, govern, epoch, invite, missing or other
 	Text      string `json:"text"` // with what was edited
 	Retracted bool   `json:"retracted"`
 	// Edited is when, "" if never; About is the ID of what an edit, a retraction or a
@@ -61,9 +61,10 @@ func (d *Document) all() ([]line, error) {
 		}
 	}
 	out := make([]line, len(d.Events))
+	gone := d.takenBack()
 	for i, e := range d.Events {
 		var err error
-		if out[i], err = d.line(e, event.Amend(e, about[e.ID])); err != nil {
+		if out[i], err = d.line(e, event.Amend(e, about[e.ID]), gone.explains(e)); err != nil {
 			return nil, err
 		}
 		l := &out[i]
@@ -74,19 +75,25 @@ func (d *Document) all() ([]line, error) {
 	return out, nil
 }
 
-func (d *Document) line(e *event.Event, now event.Amended) (line, error) {
+// line is what is shown of e, of which now came; mayLack: its body may rightly be
+// missing.
+func (d *Document) line(e *event.Event, now event.Amended, mayLack bool) (line, error) {
 	raw, err := encode(e)
 	if err != nil {
 		return line{}, err
 	}
 	l := line{
 		ID: e.ID.String(), Time: e.Time.Wall().Format(stamp), Author: e.Author.String(), Name: d.name(e.Author),
-		Seq: e.Seq, Retracted: !e.HasBody() || now.Retracted, Reactions: []reaction{}, Event: base64.StdEncoding.EncodeToString(raw),
+		Seq: e.Seq, Retracted: !e.HasBody() && mayLack || now.Retracted, Reactions: []reaction{}, Event: base64.StdEncoding.EncodeToString(raw),
 	}
 	if e.Lane == event.LaneMessage {
 		l.Log = e.Log.String()
 	}
 	if l.Kind = "text"; l.Retracted {
+		return l, nil
+	}
+	if !e.HasBody() {
+		l.Kind = "missing"
 		return l, nil
 	}
 	l.Kind, l.Text = d.says(e)
@@ -177,6 +184,8 @@ func (l line) sentence() string {
 	switch {
 	case l.Retracted:
 		return l.Name + ": [retracted]"
+	case l.Kind == "missing":
+		return l.Name + ": [what was said is not in this file]"
 	case l.Kind == "text":
 		return l.Name + ": " + l.answer() + l.Text + l.since()
 	case l.Kind == "action":

@@ -47,8 +47,8 @@ type Header struct {
 	Names map[string]string `json:"names"`
 }
 
-// Document is a conversation as exported: its events in the order of display. One
-// without its body was taken back.
+// Document is a conversation as exported: its events in the order of display. What
+// was taken back has no body.
 type Document struct {
 	Header Header
 	Events []*event.Event
@@ -62,6 +62,10 @@ type Report struct {
 	Authors int
 	Missing uint64 // places of logs between the first and the last in the file that are not
 	Forks   int    // places that hold more than one event of an author
+	// Bare counts events that are in the file without what they say, though nothing
+	// in it took that back: it was not at hand when the file was made, or somebody
+	// took it out since.
+	Bare int
 }
 
 // New makes a document, which keeps events.
@@ -150,6 +154,12 @@ func (d *Document) Verify() (Report, error) {
 		}
 	}
 	r.Authors = len(authors)
+	gone := d.takenBack()
+	for _, e := range d.Events {
+		if !e.HasBody() && !gone.explains(e) {
+			r.Bare++
+		}
+	}
 	for _, log := range logs {
 		slices.SortFunc(log, func(a, b *event.Event) int {
 			if a.Seq != b.Seq {
@@ -170,6 +180,42 @@ func (d *Document) Verify() (Report, error) {
 		}
 	}
 	return r, nil
+}
+
+// takenBack is what the events of a document take back: texts, by their authors or
+// by a moderator, and with them their edits.
+type takenBack struct {
+	texts   map[event.ID]bool
+	authors map[peer.ID]bool // of such texts
+}
+
+// takenBack does not ask whether who retracted something was entitled to: that is
+// for the rules of the room to say, when the file is made.
+func (d *Document) takenBack() takenBack {
+	out := takenBack{map[event.ID]bool{}, map[peer.ID]bool{}}
+	own, governed := map[event.ID]peer.ID{}, map[event.ID]bool{}
+	for _, e := range d.Events {
+		if a, ok := e.Amendment(); ok && e.Kind == event.KindRetract {
+			own[a.Target] = e.Author
+		}
+		if e.Lane == event.LaneControl && e.Kind == room.KindRetract {
+			if op, ok, err := room.DecodeOp(e.Kind, e.Body); ok && err == nil {
+				governed[op.Message] = true
+			}
+		}
+	}
+	for _, e := range d.Events {
+		if e.Lane == event.LaneMessage && (governed[e.ID] || e.Kind.Amendable() && own[e.ID] == e.Author) {
+			out.texts[e.ID], out.authors[e.Author] = true, true
+		}
+	}
+	return out
+}
+
+// explains tells whether e may rightly lack its body. Which text an edit was of
+// stood in that.
+func (t takenBack) explains(e *event.Event) bool {
+	return t.texts[e.ID] || e.Kind == event.KindEdit && t.authors[e.Author]
 }
 
 func encode(e *event.Event) ([]byte, error) { return proto.Marshal(e.Wire()) }

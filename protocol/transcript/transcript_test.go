@@ -66,9 +66,14 @@ func sample(t testing.TB) *Document {
 	if err != nil {
 		t.Fatal(err)
 	}
+	gone := bob.says("taken back")
+	retraction, err := event.EncodeAmendment(event.KindRetract, event.Amendment{Target: gone.ID})
+	if err != nil {
+		t.Fatal(err)
+	}
 	events := []*event.Event{
 		alice.says("hello"), bob.says("two\nlines\n  ~ AAAA"), alice.says("/me waves"),
-		Retracted(bob.says("taken back")), alice.says("\x1b[2J\u202Eevil\u009b <script>alert(1)</script> </template> &amp; \u2028"),
+		Retracted(gone), bob.writes(event.KindRetract, retraction), alice.says("\x1b[2J\u202Eevil\u009b <script>alert(1)</script> </template> &amp; \u2028"),
 		bob.writes(9999, unknown), alice.writes(room.KindLeave, nil),
 	}
 	events = append(events, alice.says("skipped")) // and then left out
@@ -104,7 +109,7 @@ func TestRoundTrip(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v\n%s", f, err, file)
 		}
-		if r.Format != f || r.Events != 8 || r.Authors != 2 || r.Missing != 1 || r.Forks != 0 || r.Header.By != d.Header.By || r.Header.Exported != d.Header.Exported {
+		if r.Format != f || r.Events != 9 || r.Authors != 2 || r.Missing != 1 || r.Forks != 0 || r.Bare != 0 || r.Header.By != d.Header.By || r.Header.Exported != d.Header.Exported {
 			t.Errorf("%s: %+v", f, r)
 		}
 		if bytes.Contains(file, []byte("taken back")) {
@@ -176,6 +181,67 @@ func TestAmended(t *testing.T) {
 		}
 		if bytes.Contains(file, []byte("secret")) {
 			t.Errorf("%s shows what was retracted", f)
+		}
+	}
+}
+
+// TestBare: whoever takes the text out of a line and leaves the signature, which is
+// good without it, does not make others believe that the author took it back.
+func TestBare(t *testing.T) {
+	t.Parallel()
+	d := sample(t)
+	for i, e := range d.Events {
+		if len(e.Body) == 0 {
+			continue
+		}
+		bare := New(d.Header, slices.Clone(d.Events))
+		bare.Events[i] = Retracted(e)
+		want := 1
+		if e.Kind == event.KindRetract {
+			want = 2 // and what it took back
+		}
+		for _, f := range Formats {
+			file := render(t, bare, f)
+			r, err := Check(bytes.NewReader(file))
+			if err != nil || r.Bare != want {
+				t.Errorf("event %d, %s: %d bare, not %d: %v", i, f, r.Bare, want, err)
+			}
+			if f == Text && bytes.Count(file, []byte("[what was said is not in this file]")) != want {
+				t.Errorf("event %d: the text does not say what it lacks:\n%s", i, file)
+			}
+		}
+	}
+}
+
+// TestModerated: a moderator's word takes back a text and nothing else.
+func TestModerated(t *testing.T) {
+	t.Parallel()
+	conv := event.Conversation{7}
+	alice := &author{t: t, key: testKey(t, 1), conv: conv, at: time.UnixMilli(1_800_000_000_000)}
+	rude, fine := alice.says("a rude word"), alice.says("a fine word")
+	mod := testKey(t, 2)
+	op := room.Op{Kind: room.KindRetract, Target: rude.Author, Message: rude.ID, Auth: event.ID{1}}
+	body, err := op.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	word, err := event.Sign(mod, event.Header{
+		Conversation: conv, Lane: event.LaneControl, Kind: room.KindRetract, Ctl: []event.ID{{1}}, Time: event.At(alice.at.Add(time.Second)),
+	}, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := Header{Conversation: conv.String(), Kind: "room", Exported: time.UnixMilli(1_800_000_009_123)}
+	for _, c := range []struct {
+		events []*event.Event
+		bare   int
+	}{
+		{[]*event.Event{Retracted(rude), fine, word}, 0},
+		{[]*event.Event{rude, Retracted(fine), word}, 1},
+		{[]*event.Event{Retracted(rude), fine}, 1},
+	} {
+		if r, err := Check(bytes.NewReader(render(t, New(h, c.events), Lines))); err != nil || r.Bare != c.bare {
+			t.Errorf("%d bare, not %d: %v", r.Bare, c.bare, err)
 		}
 	}
 }

@@ -55,8 +55,9 @@ by the key it says, that no log contradicts itself, and that what can be read in
 file is what was signed. FILE - is standard input. No account is needed.
 
 What it cannot tell is in the exporter's word: how people are called, when the file
-was made, and whether messages were left out. A file that was changed ends it with
-exit code 1 and says where.`,
+was made, and whether messages were left out. Messages whose text is not in the file
+though nothing in it took them back are counted. A file that was changed ends it
+with exit code 1 and says where.`,
 		Example: `  p2pchat verify-log 'dev.html'
   p2pchat verify-log --json - < 'dev.jsonl'`,
 		Args: exactly("FILE"),
@@ -84,6 +85,9 @@ exit code 1 and says where.`,
 			}
 			if t.Forks > 0 {
 				s += fmt.Sprintf(" In %d places somebody said two things at once.", t.Forks)
+			}
+			if t.Bare > 0 {
+				s += fmt.Sprintf(" Of %d only that they were said is in the file, and nothing in it took them back.", t.Bare)
 			}
 			return a.printf("%s\n", term.Clean(s))
 		}),
