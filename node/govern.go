@@ -37,7 +37,7 @@ func (n *Node) inRoom(ctx context.Context, target string, f func(*rooms.Room) er
 	if err != nil {
 		return api.Entry{}, err
 	}
-	if err := n.mayWrite(); err != nil {
+	if err := n.maySay(); err != nil {
 		return api.Entry{}, err
 	}
 	if err := f(r); err != nil {
@@ -314,7 +314,7 @@ func auditRows(all []room.Decision, who *people) []api.AuditRow {
 
 // SendPrivate implements [api.Service].
 func (n *Node) SendPrivate(ctx context.Context, target, who, text string, wait time.Duration) (api.Receipt, error) {
-	if err := cmp.Or(api.CheckText(text), n.mayWrite()); err != nil {
+	if err := cmp.Or(api.CheckText(text), n.maySay()); err != nil {
 		return api.Receipt{}, err
 	}
 	r, err := n.resolveRoom(ctx, target)

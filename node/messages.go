@@ -21,7 +21,7 @@ func (n *Node) Send(ctx context.Context, r api.SendRequest) (api.Receipt, error)
 	if err != nil {
 		return api.Receipt{}, err
 	}
-	if err := n.mayWrite(); err != nil {
+	if err := n.maySay(); err != nil {
 		return api.Receipt{}, err
 	}
 	if err := ctx.Err(); err != nil {

@@ -227,7 +227,9 @@ type gossipHandler struct {
 }
 
 func (h gossipHandler) Deliver(from peer.ID, data any) {
-	h.talk.note()
+	if rooms.Says(data) {
+		h.talk.note()
+	}
 	h.TopicHandler.Deliver(from, data)
 }
 

@@ -196,9 +196,14 @@ func (n *Node) RemovePeer(ctx context.Context, who string) error {
 	return nil
 }
 
+// maySay is mayWrite for what somebody says or does, for which the past makes way.
+func (n *Node) maySay() error {
+	n.talk.note()
+	return n.mayWrite()
+}
+
 // mayWrite refuses to say anything while another live node uses our key.
 func (n *Node) mayWrite() error {
-	n.talk.note()
 	if n.notices.stands(causeTwin) {
 		return api.Errorf(api.CodeInUse, "another node with this account's key is running on the LAN; stop one of the two")
 	}

@@ -62,6 +62,15 @@ func (h topicHandler) Validate(from peer.ID, payload []byte) (Verdict, any) {
 	return Accept, arrived{content}
 }
 
+// Says tells whether what Validate accepted holds something that people said, and
+// not only who is here.
+func Says(data any) bool {
+	a, _ := data.(arrived)
+	return a.content != nil && slices.ContainsFunc(a.content.Events, func(e *event.Event) bool {
+		return e.Lane == event.LaneMessage && (e.Kind.Amendable() || e.Kind.Amends())
+	})
+}
+
 // Deliver queues what was validated.
 func (h topicHandler) Deliver(from peer.ID, data any) {
 	a, ok := data.(arrived)
