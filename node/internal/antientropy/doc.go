@@ -55,12 +55,13 @@
 //
 // A mutex guards what is scheduled; it is held for no call to anything outside.
 // [Service.Run] has one goroutine that starts runs when they are due; each run
-// has one, ours or served, which ends with its stream, its deadline, or Run. A
-// run reads or writes, never both, and commits what it reads before it reads on,
-// so a slow disk slows the sender. There is one run at a time about a room with
-// a peer: if both open one, that of the lower peer ID stays. Of our own there
-// are two at a time with a peer and, for the first [roomYield], two about a
-// room, so that not everybody sends us the same.
+// has one, ours or served, which ends with its stream, its deadline, or Run, and
+// one more for each turn that it reads. A run reads or writes, never both, and
+// reads no more than one frame ahead of what it commits, so a slow disk slows the
+// sender. There is one run at a time about a room with a peer: if both open one,
+// that of the lower peer ID stays. Of our own there are two at a time with a peer
+// and, for the first [roomYield], two about a room, so that not everybody sends us
+// the same.
 //
 // Building with the tag nosync switches all of this off, for tests that show what
 // is lost without it.

@@ -22,7 +22,7 @@ const (
 	maxFrame = 1 << 20
 	// frameFill is where an honest sender begins the next frame; an event goes
 	// with what is there already, so a frame stays well below maxFrame.
-	frameFill   = 64 << 10
+	frameFill   = 256 << 10
 	maxPerFrame = 4096 // positions, low marks, events: of each
 	// Of a whole turn. An ID counts 32 bytes, a position about 100.
 	maxIDs       = 1 << 16

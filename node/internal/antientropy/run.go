@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -14,8 +15,8 @@ import (
 
 const (
 	maxTurns   = 1 << 14
-	maxLater   = 4        // turns in which what is new is sent along
-	batchBytes = 64 << 10 // of events read at a time
+	maxLater   = 4         // turns in which what is new is sent along
+	batchBytes = 256 << 10 // of events read at a time
 	// batchBodies is how many messages are read at a time that are asked for.
 	batchBodies = 32
 	turnBytes   = 4 << 20     // of events of the past in a turn
@@ -269,35 +270,40 @@ func (r *run) end(t *turn) {
 
 // readTurn reads a turn, committing the events as they come, and passes on what
 // the other side says it has committed.
-func (r *run) readTurn(ctx context.Context, mayBring bool) (*turn, error) {
-	t := newTurn()
+func (r *run) readTurn(ctx context.Context, mayBring bool) (t *turn, err error) {
+	frames, taken := make(chan arrival), make(chan struct{})
+	var reading sync.WaitGroup
+	reading.Go(func() { r.readAhead(frames, taken) })
+	defer func() {
+		if close(taken); err != nil {
+			_ = r.link.stream.Reset() // it may be reading
+		}
+		reading.Wait()
+	}()
+	t = newTurn()
 	for bare := 0; ; {
-		f, err := r.link.read(frameWithin)
-		if err != nil {
+		a := <-frames
+		if a.err != nil {
+			return nil, a.err
+		}
+		if err := t.add(a.frame); err != nil {
 			return nil, err
 		}
-		if err := t.add(f); err != nil {
-			return nil, err
-		}
-		if f.Heads != nil {
+		if a.frame.Heads != nil {
 			r.svc.depart(r, t.heads)
 		}
-		events, err := eventsOf(r.room, f.Events)
-		if err != nil {
-			return nil, err
-		}
 		switch {
-		case len(events) == 0:
+		case len(a.events) == 0:
 			if bare++; bare > maxBareTurn {
 				return nil, refused("a turn of more than %d frames without events", maxBareTurn)
 			}
 		case !mayBring:
 			return nil, refused("events before the differences are known")
 		default:
-			if err := r.ingest(ctx, events); err != nil {
+			if err := r.ingest(ctx, a.events); err != nil {
 				return nil, err
 			}
-			for _, e := range events {
+			for _, e := range a.events {
 				if e.Lane == event.LaneMessage {
 					if len(t.touched) < maxHeads {
 						t.touched[e.Key()] = true
@@ -306,7 +312,7 @@ func (r *run) readTurn(ctx context.Context, mayBring bool) (*turn, error) {
 				}
 			}
 		}
-		if f.End {
+		if a.frame.End {
 			break
 		}
 	}
@@ -322,6 +328,32 @@ func (r *run) readTurn(ctx context.Context, mayBring bool) (*turn, error) {
 		}
 	}
 	return t, nil
+}
+
+// arrival is a frame with its events, or what was wrong with it.
+type arrival struct {
+	frame  *pb.SyncFrame
+	events []*event.Event
+	err    error
+}
+
+// readAhead reads the frames of a turn, each while the one before is committed,
+// until its end, an error, or until nobody takes them any more.
+func (r *run) readAhead(frames chan<- arrival, taken <-chan struct{}) {
+	for {
+		var a arrival
+		if a.frame, a.err = r.link.read(frameWithin); a.err == nil {
+			a.events, a.err = eventsOf(r.room, a.frame.Events)
+		}
+		select {
+		case frames <- a:
+		case <-taken:
+			return
+		}
+		if a.err != nil || a.frame.End {
+			return
+		}
+	}
 }
 
 // ingest commits what came, while people talk piece by piece, so that what they
