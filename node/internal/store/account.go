@@ -60,12 +60,12 @@ func (tx *Tx) SetAccount(a Account) error {
 
 // Clock is the last reading of our clock, 0 if there was none.
 func (r *Reader) Clock() (event.Time, error) {
-	var v int64
-	err := r.row(`SELECT time FROM clock`, nil, &v)
-	if errors.Is(err, ErrNotFound) {
-		return 0, nil
+	var v sql.NullInt64
+	err := r.row(`SELECT max(v) FROM (SELECT time AS v FROM clock UNION ALL SELECT clock FROM log)`, nil, &v)
+	if err != nil || !v.Valid {
+		return 0, err
 	}
-	return clockOut(v), err
+	return clockOut(v.Int64), nil
 }
 
 // Clock is the last reading of our clock, 0 if there was none.
@@ -83,8 +83,16 @@ func (tx *Tx) Clock() (event.Time, error) {
 	return t, err
 }
 
-// SetClock keeps the reading of our clock.
+// SetClock keeps the reading of our clock, which only ever rises: with the row of
+// a log that is to be written anyway, if there is one.
 func (tx *Tx) SetClock(t event.Time) error {
+	defer tx.putOff()()
+	for _, l := range tx.tally {
+		if l.moved {
+			l.clock, *tx.clock = &t, clockReading{t, true}
+			return nil
+		}
+	}
 	_, err := tx.exec(`INSERT INTO clock (one, time) VALUES (1, ?) ON CONFLICT (one) DO UPDATE SET time = excluded.time`, clockIn(t))
 	*tx.clock = clockReading{t, err == nil}
 	return err

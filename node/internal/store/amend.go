@@ -76,7 +76,7 @@ func (r *Reader) becomes(s *Stored, unblocked bool) error {
 }
 
 // Listed tells whether a message is to be seen, as far as a room's rules go.
-func (s Stored) Listed() bool { return s.Verdict.listed(false) }
+func (s Stored) Listed() bool { return s.Verdict.listed() }
 
 // Shown is message id with what became of it. Error: ErrNotFound.
 func (r *Reader) Shown(id event.ID, unblocked bool) (Stored, error) {
@@ -208,6 +208,7 @@ func (tx *Tx) amends(n int64, kind event.Kind, target event.ID, v Verdict) error
 	if err != nil {
 		return err
 	}
+	tx.dropped = tx.dropped || len(due) > 0
 	for _, s := range due {
 		if _, err := tx.exec(`UPDATE event SET body = NULL WHERE n = ?`, s.n); err != nil {
 			return err

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"pgregory.net/rapid"
@@ -376,4 +377,50 @@ func TestMatching(t *testing.T) {
 	if ids, err := s.Matching(t.Context(), event.Conversation{9}, event.ID{}, last, 9); err != nil || len(ids) != 0 {
 		t.Errorf("of another conversation: %v, %v", ids, err)
 	}
+}
+
+// TestRetractedIsGone: a text that was taken back is in none of the files once it
+// is quiet, and at the latest when a reader is gone who stood in the way.
+func TestRetractedIsGone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		s := openStore(t, dir, Options{})
+		held := func(what string) bool {
+			for _, suffix := range []string{"", "-wal"} {
+				if bytes.Contains(readFile(t, filepath.Join(dir, FileName+suffix)), []byte(what)) {
+					return true
+				}
+			}
+			return false
+		}
+		quiet := func() {
+			time.Sleep(wipeAfter + time.Second)
+			synctest.Wait()
+		}
+		quiet() // and what is taken out later starts the clock again
+		for i, what := range []string{"regretted", "regretted too"} {
+			e := text(t, testKey(t, 2), event.Header{Log: event.LogID{byte(i + 1)}, Seq: 1}, what)
+			insert(t, s, e)
+			if !held(what) {
+				t.Fatalf("%q is not in the files as it is", what)
+			}
+			retract := func() { insert(t, s, amendment(t, 2, byte(i+1), 2, event.KindRetract, event.Amendment{Target: e.ID})) }
+			if i == 0 {
+				retract()
+			} else if err := s.View(t.Context(), func(r *Reader) error {
+				_, err := r.Clock() // it sees what was before from here on
+				retract()
+				quiet()
+				insert(t, s, text(t, testKey(t, 2), event.Header{Log: event.LogID{9}, Seq: 1}, "said meanwhile"))
+				return err
+			}); err != nil {
+				t.Fatal(err)
+			}
+			quiet()
+			if held(what) {
+				t.Errorf("%q is still on the disk", what)
+			}
+		}
+	})
 }

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
@@ -27,7 +26,6 @@ type ConvSummary struct {
 	Kind   ConvKind
 	Other  peer.ID    // of two people: the other one
 	Last   event.Time // latest of its messages by their authors' clocks; 0: none yet
-	Active time.Time  // latest arrival of a message; zero: none yet
 	Unread int        // messages of others beyond our read marker; in a room not of those who are blocked
 	// Mentions are those of them that name us.
 	Mentions int
@@ -59,7 +57,13 @@ func (tx *Tx) PutConversation(conv event.Conversation, kind ConvKind, other peer
 	return err
 }
 
-const summaryQuery = `SELECT c.id, c.kind, p.id, c.last, c.active,
+// latestTime is the SQL for the time of the latest message of conversation c that is
+// not quiet. If the newest 1024 all are, that of the last of them has to do.
+const latestTime = `ifnull((SELECT time FROM (SELECT e.time, e.quiet FROM event e WHERE e.conv = c.n AND e.lane = 1 AND e.verdict IN (0, 2, 4)
+		ORDER BY e.time DESC LIMIT 1024) WHERE quiet = 0 LIMIT 1),
+	(SELECT e.time FROM event e WHERE e.conv = c.n AND e.lane = 1 AND e.verdict IN (0, 2, 4) ORDER BY e.time DESC LIMIT 1 OFFSET 1023))`
+
+const summaryQuery = `SELECT c.id, c.kind, p.id, ` + latestTime + ` AS last,
 	(SELECT total(l.unread) FROM log l WHERE l.conv = c.n AND l.author IS NOT (SELECT peer FROM account)
 		AND NOT (c.kind = 2 AND EXISTS (SELECT 1 FROM contact b WHERE b.peer = l.author AND b.blocked <> 0))),
 	(SELECT count(*) FROM log l CROSS JOIN event e ON e.log = l.n AND e.seq > l.seen AND e.mention = 1 AND e.verdict IN (0, 2) AND e.quiet = 0
@@ -70,23 +74,23 @@ const summaryQuery = `SELECT c.id, c.kind, p.id, c.last, c.active,
 func scanSummary(scan func(...any) error) (ConvSummary, error) {
 	var s ConvSummary
 	var id, other []byte
-	var last, active sql.NullInt64
+	var last sql.NullInt64
 	var unread float64 // total gives no null, and a real
-	if err := scan(&id, &s.Kind, &other, &last, &active, &unread, &s.Mentions); err != nil {
+	if err := scan(&id, &s.Kind, &other, &last, &unread, &s.Mentions); err != nil {
 		return s, err
 	}
 	copy(s.Conv[:], id)
 	if last.Valid {
 		s.Last = clockOut(last.Int64)
 	}
-	s.Other, s.Active, s.Unread = peer.ID(other), wallOut(active), int(unread)
+	s.Other, s.Unread = peer.ID(other), int(unread)
 	return s, nil
 }
 
-// Conversations lists those registered, the latest arrival first.
+// Conversations lists those registered, the latest message first.
 func (r *Reader) Conversations() ([]ConvSummary, error) {
 	var out []ConvSummary
-	err := r.rows(summaryQuery+` ORDER BY c.active DESC, c.id`, nil, func(scan func(...any) error) (bool, error) {
+	err := r.rows(summaryQuery+` ORDER BY last DESC, c.id`, nil, func(scan func(...any) error) (bool, error) {
 		s, err := scanSummary(scan)
 		out = append(out, s)
 		return true, err
@@ -94,7 +98,7 @@ func (r *Reader) Conversations() ([]ConvSummary, error) {
 	return out, err
 }
 
-// Conversations lists those registered, the latest arrival first.
+// Conversations lists those registered, the latest message first.
 func (s *Store) Conversations(ctx context.Context) ([]ConvSummary, error) {
 	return read(ctx, s, "list conversations", (*Reader).Conversations)
 }

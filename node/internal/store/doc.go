@@ -43,8 +43,11 @@
 // One goroutine, started by [Open] and ended by [Store.Close], does all the
 // writing, on one connection. What [Store.Update] brings is queued; all that
 // queued up while the last commit was under way becomes one transaction and
-// shares one fsync (group commit). Each member has a savepoint of its own, so
-// one that fails takes nothing with it. Readers use a small pool of further
+// shares one fsync (group commit). Each member but the first has a savepoint of its
+// own, so one that fails takes nothing with it; if the first fails there is nothing
+// yet to take. What inserts do to the rows of logs is written once for a member, and
+// remembered from one to the next (tally.go). Some seconds after a text was taken
+// out, the log is folded into the file on a connection of its own. Readers use a small pool of further
 // connections, opened when needed and closed when idle; each read sees one
 // committed state and never waits for the writer. Frontiers and the events of
 // the latest commits are answered from memory (recent.go).

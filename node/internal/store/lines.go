@@ -49,6 +49,21 @@ func (tx *Tx) PutLines(room event.Conversation, lines []Line) error {
 	return nil
 }
 
+// breakLineOf is breakLine for a log that is inserted into.
+func (tx *Tx) breakLineOf(l *logRow, seq int64) error {
+	if l.lines == nil {
+		var some bool
+		if err := tx.row(`SELECT EXISTS (SELECT 1 FROM line WHERE log = ?)`, []any{l.n}, &some); err != nil {
+			return err
+		}
+		l.lines = &some
+	}
+	if !*l.lines {
+		return nil
+	}
+	return tx.breakLine(l.n, seq)
+}
+
 // breakLine forgets the line of log n that seq is in: something changes there.
 func (tx *Tx) breakLine(n, seq int64) error {
 	_, err := tx.exec(`DELETE FROM line WHERE log = ?1 AND first <= ?2 AND last >= ?2`, n, seq)

@@ -112,6 +112,10 @@ type logRow struct {
 	unread               int64
 	headID               *event.ID // nil if no ID at head is known
 	below                *event.ID // at low-1, as told; nil if nobody did
+	clock                *event.Time // ours, if it is to be written with the row
+	moved                bool      // something of it is to be written
+	closed               bool      // a gap was: the head may be further on than it says
+	lines                *bool     // whether it has any, see Line; nil: nobody looked
 }
 
 func (r *Reader) logRow(conv event.Conversation, k event.LogKey) (logRow, error) {
@@ -191,8 +195,12 @@ func (tx *Tx) ensureLog(conv event.Conversation, k event.LogKey) (logRow, error)
 }
 
 func (tx *Tx) saveLog(l *logRow) error {
-	_, err := tx.exec(`UPDATE log SET low = ?, head = ?, head_id = ?, top = ?, unread = ?, below = ? WHERE n = ?`,
-		l.low, l.head, idIn(l.headID), l.top, l.unread, idIn(l.below), l.n)
+	var clock any // null leaves it
+	if l.clock != nil {
+		clock = clockIn(*l.clock)
+	}
+	_, err := tx.exec(`UPDATE log SET low = ?, head = ?, head_id = ?, top = ?, unread = ?, below = ?, clock = ifnull(?, clock) WHERE n = ?`,
+		l.low, l.head, idIn(l.headID), l.top, l.unread, idIn(l.below), clock, l.n)
 	return err
 }
 

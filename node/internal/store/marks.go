@@ -165,6 +165,7 @@ func (tx *Tx) setMark(conv event.Conversation, by peer.ID, what int, k event.Log
 
 // SetMention notes that a message names us.
 func (tx *Tx) SetMention(id event.ID) error {
+	defer tx.putOff()()
 	_, err := tx.exec(`UPDATE event SET mention = 1 WHERE id = ?`, id[:])
 	return err
 }

@@ -119,7 +119,7 @@ func (c *conn) schema(ctx context.Context) (map[string]string, error) {
 
 // schemaOf is what a database of a version is made of.
 func schemaOf(ctx context.Context, version int) (map[string]string, error) {
-	db, err := openDB("memory", "mode=memory")
+	db, err := openDB("memory", "mode=memory"+patient)
 	if err != nil {
 		return nil, err
 	}

@@ -39,14 +39,19 @@ func (s *Store) exists() bool {
 	return !errors.Is(err, fs.ErrNotExist) && (err != nil || info.Size() > 0)
 }
 
-// openDB prepares connections to path; none is opened yet. uri holds SQLite's
-// own parameters (mode, immutable), pragmas what each connection begins with.
+// patient has statements wait for another process, or another connection of ours,
+// for so many milliseconds; without it they don't wait.
+const patient = "&_busy_timeout=5000"
+
+// openDB prepares connections to path; none is opened yet. uri holds parameters
+// of SQLite (mode, immutable) and of the driver (patient), pragmas what each
+// connection begins with.
 func openDB(path, uri string, pragmas ...string) (*sql.DB, error) {
 	p := filepath.ToSlash(path)
 	if !strings.HasPrefix(p, "/") {
 		p = "/" + p // a Windows drive
 	}
-	dsn := "file://" + (&url.URL{Path: p}).EscapedPath() + "?" + uri + "&_busy_timeout=5000&_error_rc=1"
+	dsn := "file://" + (&url.URL{Path: p}).EscapedPath() + "?" + uri + "&_error_rc=1"
 	for _, pragma := range pragmas {
 		dsn += "&_pragma=" + url.QueryEscape(pragma)
 	}
@@ -58,14 +63,17 @@ func openDB(path, uri string, pragmas ...string) (*sql.DB, error) {
 }
 
 func openReaders(path, uri string) (*sql.DB, error) {
-	return openDB(path, "mode=ro"+uri, fmt.Sprintf("cache_size=-%d", readerCache), "temp_store=memory")
+	return openDB(path, "mode=ro"+patient+uri, fmt.Sprintf("cache_size=-%d", readerCache), "temp_store=memory")
 }
 
 func openWriter(path string) (*sql.DB, error) {
-	return openDB(path, "mode=rw", "foreign_keys=on", "synchronous=full", "temp_store=memory",
+	return openDB(path, "mode=rw"+patient, "foreign_keys=on", "synchronous=full", "temp_store=memory",
 		"secure_delete=on", // what was taken back does not stay in unused pages
 		fmt.Sprintf("cache_size=-%d", writerCache), "journal_size_limit=4194304")
 }
+
+// openWiper is for [writer.wipe], which waits for nobody.
+func openWiper(path string) (*sql.DB, error) { return openDB(path, "mode=rw", "synchronous=full") }
 
 // state says what the file is.
 type state struct {
@@ -130,13 +138,18 @@ func (s *Store) openWriting(ctx context.Context, migrations []migration) error {
 	if err := s.tryWriting(ctx, c, len(migrations)); err != nil {
 		return errors.Join(err, c.close(), db.Close())
 	}
-	readers, err := openReaders(s.path(), "")
+	wiper, err := openWiper(s.path())
 	if err != nil {
 		return errors.Join(err, c.close(), db.Close())
 	}
+	wiper.SetMaxIdleConns(-1)
+	readers, err := openReaders(s.path(), "")
+	if err != nil {
+		return errors.Join(err, c.close(), db.Close(), wiper.Close())
+	}
 	s.readers = newPool(readers, s.dir, s.damaged)
 	s.recent = newRecent()
-	s.writer = newWriter(s.dir, s.log, db, s.recent, s.damaged)
+	s.writer = newWriter(s.dir, s.log, db, wiper, s.recent, s.damaged)
 	go s.writer.run(context.WithoutCancel(ctx), c) // ends in Close, which waits for it
 	return nil
 }

@@ -202,7 +202,7 @@ func (tx *Tx) Prune(conv event.Conversation, k event.LogKey, low uint64) error {
 	for seq := uint64(l.low); seq < low; seq++ {
 		tx.news.spoilt = append(tx.news.spoilt, place{conv, k, seq})
 	}
-	return errors.Join(tx.SetLowAt(conv, k, low, *below), tx.went(l.conv))
+	return tx.SetLowAt(conv, k, low, *below)
 }
 
 // vacuumPages is how many pages are given back in one commit.

@@ -47,6 +47,22 @@ func (r *Reader) Nick(conv event.Conversation) (string, error) {
 	return nick, err
 }
 
+// Nick is ours in a room, "" if conv is none that we have a part in.
+func (tx *Tx) Nick(conv event.Conversation) (string, error) {
+	if nick, known := tx.memo.nicks[conv]; known {
+		return nick, nil
+	}
+	defer tx.putOff()()
+	nick, err := tx.Reader.Nick(conv)
+	if err == nil {
+		if len(tx.memo.nicks) >= maxMemo {
+			clear(tx.memo.nicks)
+		}
+		tx.memo.nicks[conv] = nick
+	}
+	return nick, err
+}
+
 // SetRoomPresent notes when somebody was in the room.
 func (tx *Tx) SetRoomPresent(room event.Conversation, at time.Time) error {
 	_, err := tx.exec(`UPDATE room SET present = ? WHERE conv = (SELECT n FROM conversation WHERE id = ?)`, at.UnixMilli(), room[:])

@@ -43,14 +43,17 @@ func (s *salvage) owner(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, err = s.each(ctx, `SELECT time FROM clock`, func(scan func(...any) error) error {
-		var v int64
-		err := scan(&v)
-		if err == nil {
-			s.clock = clockOut(v)
-		}
-		return err
-	})
+	for _, query := range []string{`SELECT time FROM clock`, `SELECT max(clock) FROM log`} { // an older schema has but the first
+		_, e := s.each(ctx, query, func(scan func(...any) error) error {
+			var v sql.NullInt64
+			err := scan(&v)
+			if err == nil && v.Valid {
+				s.clock = max(s.clock, clockOut(v.Int64))
+			}
+			return err
+		})
+		err = errors.Join(err, e)
+	}
 	return errors.Join(err, s.to.Update(ctx, func(tx *Tx) error { return tx.SetAccount(s.account) }))
 }
 

@@ -93,7 +93,7 @@ func checkFrozen(t *testing.T, s *Store) {
 	if got := must(t, s.StaticAddrs); !slices.Equal(got, []string{"/ip4/10.0.0.9/tcp/1"}) {
 		t.Errorf("static addresses %v", got)
 	}
-	want := ConvSummary{Conv: conv1, Kind: KindDirect, Other: other, Last: dropped.Time, Active: start, Unread: 6}
+	want := ConvSummary{Conv: conv1, Kind: KindDirect, Other: other, Last: dropped.Time, Unread: 6}
 	people := slices.DeleteFunc(must(t, s.Conversations), func(c ConvSummary) bool { return c.Kind == KindRoom })
 	if !reflect.DeepEqual(people, []ConvSummary{want}) {
 		t.Errorf("conversations %+v", people)

@@ -185,7 +185,7 @@ func (r *Reader) stands(s *Stored, unblocked bool) (bool, error) {
 	}
 	*s = text
 	_, shown := s.Text()
-	return shown && s.Verdict.listed(false) && s.Amended.Edit != nil && s.Amended.Edit.ID == edit, err
+	return shown && s.Verdict.listed() && s.Amended.Edit != nil && s.Amended.Edit.ID == edit, err
 }
 
 // late is matches for what is not in the index yet. Its index goes with the

@@ -152,6 +152,17 @@ type Reader struct {
 	// err is the first failure of a statement; after it nothing runs, since
 	// SQLite may have ended the transaction.
 	err error
+	// due writes what a Tx has put off; nil: nothing. It comes before any other
+	// statement.
+	due func() error
+}
+
+// ready tells what keeps a statement from running.
+func (r *Reader) ready() error {
+	if r.err == nil && r.due != nil {
+		return r.due() // which keeps what goes wrong
+	}
+	return r.err
 }
 
 func (r *Reader) keep(err error) error {
@@ -162,15 +173,15 @@ func (r *Reader) keep(err error) error {
 }
 
 func (r *Reader) row(query string, args []any, dest ...any) error {
-	if r.err != nil {
-		return r.err
+	if err := r.ready(); err != nil {
+		return err
 	}
 	return r.keep(r.c.row(r.ctx, query, args, dest...))
 }
 
 func (r *Reader) rows(query string, args []any, fn func(scan func(...any) error) (bool, error)) error {
-	if r.err != nil {
-		return r.err
+	if err := r.ready(); err != nil {
+		return err
 	}
 	return r.keep(r.c.rows(r.ctx, query, args, fn))
 }

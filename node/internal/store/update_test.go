@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"p2pchat/protocol/event"
 )
@@ -98,6 +99,70 @@ func TestMembersOfAGroup(t *testing.T) {
 				t.Errorf("stored %v afterwards", got)
 			}
 		})
+	}
+}
+
+// TestUndone: what an Update did to a log and its conversation is forgotten with
+// it, wherever in its group it stood and whatever undid it.
+func TestUndone(t *testing.T) {
+	t.Parallel()
+	mine := errors.New("mine")
+	for name, undo := range map[string]func(*Tx) error{
+		"an error": func(*Tx) error { return mine },
+		"a failed statement": func(tx *Tx) error {
+			_, err := tx.exec(`INSERT INTO static_addr (addr) VALUES (NULL)`)
+			return err
+		},
+		"the commit": func(tx *Tx) error {
+			if _, err := tx.exec(`PRAGMA defer_foreign_keys = on`); err != nil {
+				return err
+			}
+			_, err := tx.exec(`INSERT INTO own_log (conv, log) VALUES (12345, x'01')`)
+			return err
+		},
+	} {
+		for _, before := range []int{0, 1} {
+			t.Run(fmt.Sprint(name, ", ", before, " before it"), func(t *testing.T) {
+				t.Parallel()
+				s := openStore(t, t.TempDir(), Options{})
+				k := testKey(t, 2)
+				said := func(seq uint64, what string) *event.Event {
+					return text(t, k, event.Header{Log: event.LogID{1}, Seq: seq}, what)
+				}
+				first := said(1, "first")
+				update(t, s, func(tx *Tx) error { return tx.PutConversation(first.Conversation, KindDirect, k.ID()) })
+				insert(t, s, first)
+				fns := []func(*Tx) error{}
+				for range before {
+					fns = append(fns, add("/first"))
+				}
+				fns = append(fns, func(tx *Tx) error {
+					if _, err := tx.Insert(said(2, "undone"), time.Now()); err != nil {
+						return err
+					}
+					if c, err := tx.Conversation(first.Conversation); err != nil || c.Unread != 2 {
+						t.Errorf("within: %d unread, %v", c.Unread, err)
+					}
+					return undo(tx)
+				})
+				if errs := inOneGroup(t, s, fns...); errs[before] == nil {
+					t.Fatal("nothing was undone")
+				}
+				second := said(2, "second")
+				insert(t, s, second)
+				c := must(t, func(ctx context.Context) (ConvSummary, error) { return s.Conversation(ctx, first.Conversation) })
+				if c.Unread != 2 || c.Last != second.Time {
+					t.Errorf("%d unread, the last of %v; want 2, %v", c.Unread, c.Last, second.Time)
+				}
+				f := must(t, func(ctx context.Context) (event.Frontier, error) { return s.Frontier(ctx, first.Conversation) })
+				if h := f[first.Key()]; h.ID != second.ID {
+					t.Errorf("the head is %v, not %s", h, second.ID)
+				}
+				if wrong := must(t, fullCheck(s)); len(wrong) > 0 {
+					t.Error(wrong)
+				}
+			})
+		}
 	}
 }
 

@@ -26,10 +26,9 @@ const (
 	VerdictRefused Verdict = 5
 )
 
-// listed tells whether a message is to be seen and not quiet: it may be the
-// latest of its conversation. The SQL of it is verdict IN (0, 2, 4) AND quiet = 0.
-func (v Verdict) listed(quiet bool) bool {
-	return !quiet && (v == VerdictNone || v == VerdictVisible || v == VerdictRetracted)
+// listed tells whether a message is to be seen: verdict IN (0, 2, 4).
+func (v Verdict) listed() bool {
+	return v == VerdictNone || v == VerdictVisible || v == VerdictRetracted
 }
 
 // counts tells whether a message may be unread: verdict IN (0, 2) AND quiet = 0.
@@ -58,26 +57,29 @@ func (tx *Tx) InsertRoom(e *event.Event, received time.Time, v Verdict, quiet bo
 	if err := v.check(); err != nil {
 		return false, err
 	}
-	l, err := tx.ensureLog(e.Conversation, e.Key())
+	defer tx.putOff()()
+	l, err := tx.log(e.Conversation, e.Key())
 	if err != nil {
 		return false, err
 	}
 	if e, err = tx.arriving(e); err != nil {
 		return false, err
 	}
-	if int64(e.Seq) > l.top {
+	above := int64(e.Seq) > l.top
+	fresh, err := tx.put(l, e, received, v, quiet)
+	switch {
+	case err != nil:
+	case above && fresh:
 		tx.news.added = append(tx.news.added, e)
-	} else {
+	default:
 		tx.news.spoilt = append(tx.news.spoilt, place{e.Conversation, e.Key(), e.Seq})
-		if known, err := tx.known(e); err != nil || known {
-			return false, err
-		}
-		if err := tx.breakLine(l.n, int64(e.Seq)); err != nil {
-			return false, err
+		if fresh {
+			err = tx.breakLineOf(l, int64(e.Seq))
+		} else {
+			_, err = tx.known(e)
 		}
 	}
-	err = tx.put(&l, e, received, v, quiet)
-	return err == nil, err
+	return fresh && err == nil, err
 }
 
 // InsertControl stores a verified event of a room's control lane and tells
@@ -124,7 +126,7 @@ func (tx *Tx) known(e *event.Event) (bool, error) {
 
 // heldMessage is what changes with a message that is in the database.
 type heldMessage struct {
-	n, seq, time, received int64
+	n, seq, time int64
 	verdict                Verdict
 	quiet                  bool
 	kind                   event.Kind
@@ -136,9 +138,9 @@ type heldMessage struct {
 func (tx *Tx) heldMessage(id event.ID) (heldMessage, error) {
 	var m heldMessage
 	var conv, author, log, target []byte
-	err := tx.row(`SELECT e.n, e.seq, e.time, e.received, e.verdict, e.quiet, e.kind, e.target, c.id, p.id, l.log
+	err := tx.row(`SELECT e.n, e.seq, e.time, e.verdict, e.quiet, e.kind, e.target, c.id, p.id, l.log
 		FROM event e JOIN log l ON l.n = e.log JOIN conversation c ON c.n = e.conv JOIN peer p ON p.n = e.author WHERE e.id = ?`,
-		[]any{id[:]}, &m.n, &m.seq, &m.time, &m.received, &m.verdict, &m.quiet, &m.kind, &target, &conv, &author, &log)
+		[]any{id[:]}, &m.n, &m.seq, &m.time, &m.verdict, &m.quiet, &m.kind, &target, &conv, &author, &log)
 	m.target = idOrNil(target)
 	copy(m.conv[:], conv)
 	m.log.Author = peer.ID(author)
@@ -183,15 +185,7 @@ func (tx *Tx) SetVerdict(id event.ID, v Verdict) error {
 		} else {
 			l.unread--
 		}
-		if err := tx.saveLog(&l); err != nil {
-			return err
-		}
-	}
-	switch was, is := m.verdict.listed(m.quiet), v.listed(m.quiet); {
-	case !was && is:
-		return tx.came(l.conv, m.time, m.received)
-	case was && !is:
-		return tx.went(l.conv)
+		return tx.saveLog(&l)
 	}
 	return nil
 }
@@ -228,10 +222,7 @@ func (tx *Tx) DropEvent(id event.ID) error {
 	}
 	tx.headMoved(m.conv, m.log, &l)
 	tx.news.spoilt = append(tx.news.spoilt, place{m.conv, m.log, uint64(m.seq)})
-	if !m.verdict.listed(m.quiet) {
-		return nil
-	}
-	return tx.went(l.conv)
+	return nil
 }
 
 // withdraw moves head and top of l to where they are without an event at seq

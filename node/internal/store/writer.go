@@ -24,15 +24,23 @@ const (
 // said in a lively hour shares the work.
 const indexAfter = 2 * time.Second
 
+// wipeAfter is how long what was taken out may still be in the write-ahead log.
+const wipeAfter = 5 * time.Second
+
 // Tx reads and writes within one [Store.Update].
 type Tx struct {
 	Reader
-	bytes int // of events inserted
+	tally tally
+	memo  *memo // the writer's
+	apart bool  // see putOff
+	bytes int   // of events inserted
 	after []func()
 	news  news
 	clock *clockReading // the writer's
 	// spoken are texts that were stored after something that is about them.
 	spoken map[event.ID]bool
+	// dropped: something was taken out that is not to stay on the disk.
+	dropped bool
 	// embodied are those that were here and got their body.
 	embodied map[event.ID]bool
 }
@@ -50,8 +58,11 @@ type clockReading struct {
 func (tx *Tx) OnCommit(f func()) { tx.after = append(tx.after, f) }
 
 func (tx *Tx) exec(query string, args ...any) (sql.Result, error) {
-	if tx.err != nil {
-		return nil, tx.err
+	if err := tx.ready(); err != nil {
+		return nil, err
+	}
+	if !tx.apart {
+		tx.memo.forget()
 	}
 	res, err := tx.c.exec(tx.ctx, query, args...)
 	return res, tx.keep(err)
@@ -78,20 +89,23 @@ type writer struct {
 	dir   string
 	log   *slog.Logger
 	db    *sql.DB
+	wiper *sql.DB
 	queue chan *job     // one group's worth; who finds it full waits for a commit anyway
 	stop  chan struct{} // closed by close
 	ended chan struct{} // closed when run returns
 	seen  *recent
 	clock clockReading // of run
+	memo  *memo        // likewise
 	due   bool         // run: something came that is not in the index
+	spent bool         // run: the log may hold what was taken out
 	err   error        // of closing the connection; read after ended
 
 	damaged func(error)
 }
 
-func newWriter(dir string, log *slog.Logger, db *sql.DB, seen *recent, damaged func(error)) *writer {
+func newWriter(dir string, log *slog.Logger, db, wiper *sql.DB, seen *recent, damaged func(error)) *writer {
 	return &writer{
-		dir: dir, log: log, db: db, seen: seen, damaged: damaged,
+		dir: dir, log: log, db: db, wiper: wiper, seen: seen, memo: newMemo(), damaged: damaged,
 		queue: make(chan *job, maxGroup), stop: make(chan struct{}), ended: make(chan struct{}),
 	}
 }
@@ -163,12 +177,19 @@ func (w *writer) run(ctx context.Context, c *conn) {
 	w.due = true // by whoever wrote before us
 	index := time.NewTimer(indexAfter)
 	defer index.Stop()
+	w.spent = true // as above
+	wipe := time.NewTimer(wipeAfter)
+	defer wipe.Stop()
 	for {
 		select {
 		case j := <-w.queue:
-			waiting := w.due
-			if c = w.group(ctx, c, j); w.due && !waiting {
+			waiting, spent := w.due, w.spent
+			c = w.group(ctx, c, j)
+			if w.due && !waiting {
 				index.Reset(indexAfter)
+			}
+			if w.spent && !spent {
+				wipe.Reset(wipeAfter)
 			}
 		case <-index.C:
 			w.due = false
@@ -180,6 +201,10 @@ func (w *writer) run(ctx context.Context, c *conn) {
 			if w.due {
 				index.Reset(0)
 			}
+		case <-wipe.C:
+			if w.spent = !w.wipe(ctx); w.spent {
+				wipe.Reset(wipeAfter)
+			}
 		case <-w.stop:
 			for len(w.queue) > 0 { // nobody else takes from it
 				c = w.group(ctx, c, <-w.queue)
@@ -187,7 +212,7 @@ func (w *writer) run(ctx context.Context, c *conn) {
 			if c != nil {
 				w.err = c.close()
 			}
-			w.err = errors.Join(w.err, w.db.Close())
+			w.err = errors.Join(w.err, w.db.Close(), w.wiper.Close())
 			return
 		}
 	}
@@ -211,11 +236,21 @@ func (w *writer) group(ctx context.Context, c *conn, first *job) *conn {
 		}
 		bytes := 0
 		for j := first; j != nil; j = w.next(&members, bytes) {
-			tx := &Tx{Reader: Reader{ctx: ctx, c: c}, clock: &w.clock}
-			if err := tx.run(j); err != nil {
+			tx := &Tx{Reader: Reader{ctx: ctx, c: c}, clock: &w.clock, memo: w.memo}
+			if j != first {
+				err = tx.runWithin(j)
+			} else if tx.run(j); j.err != nil {
+				// Nothing to keep it apart from: what is queued begins anew.
+				if _, err = c.exec(ctx, `ROLLBACK`); err != nil {
+					err = errors.Join(tx.err, err)
+				}
+				return err
+			}
+			if err != nil {
 				return err
 			}
 			bytes += tx.bytes
+			w.spent = w.spent || tx.dropped
 		}
 		w.due = w.due || bytes > 0
 		_, err = c.exec(ctx, `COMMIT`)
@@ -223,6 +258,7 @@ func (w *writer) group(ctx context.Context, c *conn, first *job) *conn {
 	}()
 	if err != nil {
 		w.clock.known = false
+		w.memo.forget()
 		err = fmt.Errorf("commit to the database: %w", err)
 		w.log.Warn("commit failed", "members", len(members), "err", err)
 		if c != nil {
@@ -253,6 +289,27 @@ func (w *writer) group(ctx context.Context, c *conn, first *job) *conn {
 	return c
 }
 
+// wipe folds the write-ahead log into the file and empties it, unless somebody
+// reads what was before, and tells whether that is done. It has a connection of its
+// own, since the writer's waits. What it has to write, a commit would have written
+// once the log is long enough.
+func (w *writer) wipe(ctx context.Context) bool {
+	c, err := openConn(ctx, w.wiper, w.dir)
+	busy, pages, folded := 1, 0, 0
+	if err == nil {
+		err = c.row(ctx, `PRAGMA wal_checkpoint(TRUNCATE)`, nil, &busy, &pages, &folded)
+		err = errors.Join(err, c.close())
+	}
+	switch {
+	case errors.Is(err, ErrDiskFull): // whoever has something to commit hears of it
+	case errors.Is(err, ErrDamaged):
+		w.damaged(err)
+	case err != nil:
+		w.log.Warn("the log was not emptied", "err", err)
+	}
+	return err == nil && busy == 0
+}
+
 // next takes another member from the queue, nil if the group is complete.
 func (w *writer) next(members *[]*job, bytes int) *job {
 	for len(*members) < maxGroup && bytes < maxGroupBytes {
@@ -269,19 +326,28 @@ func (w *writer) next(members *[]*job, bytes int) *job {
 	return nil
 }
 
-// run calls j's function within a savepoint. The error it returns is one of the
-// whole transaction; the function's own is left in j.
-func (tx *Tx) run(j *job) error {
-	if _, err := tx.c.exec(tx.ctx, `SAVEPOINT member`); err != nil {
-		return err
+// run calls j's function and leaves its error in j.
+func (tx *Tx) run(j *job) {
+	if j.err = j.fn(tx); j.err == nil {
+		j.err = tx.settle()
 	}
-	j.err = j.fn(tx)
 	if j.err == nil && tx.err != nil {
 		j.err = tx.err
 	}
 	j.after, j.news = tx.after, tx.news
 	if j.err != nil {
 		tx.clock.known = false
+		tx.memo.forget()
+	}
+}
+
+// runWithin is run in a transaction in which others have done something that is
+// to stay if this fails. The error it returns is one of the whole transaction.
+func (tx *Tx) runWithin(j *job) error {
+	if _, err := tx.c.exec(tx.ctx, `SAVEPOINT member`); err != nil {
+		return err
+	}
+	if tx.run(j); j.err != nil {
 		// Fails if SQLite has already undone the whole transaction.
 		if _, err := tx.c.exec(tx.ctx, `ROLLBACK TO member`); err != nil {
 			return errors.Join(tx.err, err)
