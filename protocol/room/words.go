@@ -213,13 +213,37 @@ func (r *Room) Lasting() []event.ID {
 			pick(picked, m)
 		}
 	}
-	if m := r.topic(); m != nil {
-		pick(picked, m)
-		pick(picked, m.log.joins...)
-		if word := r.presence(m.author); word != nil {
-			pick(picked, word)
-		}
+	r.pickTopic(picked)
+	return inOrder(picked)
+}
+
+// TopicWord gives the message that set the subject that stands: its log, seq and ID, and
+// all that [Room.Lasting] lists for it; nothing if none stands.
+func (r *Room) TopicWord() (k event.LogKey, h event.Head, all []event.ID) {
+	picked := map[*message]bool{}
+	m := r.pickTopic(picked)
+	if m == nil {
+		return k, h, nil
 	}
+	return m.log.key, event.Head{Seq: m.seq, ID: m.id}, inOrder(picked)
+}
+
+// pickTopic picks the subject and what its author needs, and returns the subject.
+func (r *Room) pickTopic(into map[*message]bool) *message {
+	m := r.topic()
+	if m == nil {
+		return nil
+	}
+	pick(into, m)
+	pick(into, m.log.joins...)
+	if word := r.presence(m.author); word != nil {
+		pick(into, word)
+	}
+	return m
+}
+
+// inOrder lists messages in the order of their logs.
+func inOrder(picked map[*message]bool) []event.ID {
 	all := slices.SortedFunc(maps.Keys(picked), func(a, b *message) int {
 		return cmp.Or(a.log.key.Compare(b.log.key), compareSlot(a, b))
 	})

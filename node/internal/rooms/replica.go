@@ -141,5 +141,57 @@ func (r *Room) Synced(p peer.ID, equal bool) {
 		}
 		r.lastSync = time.Now()
 		r.inStep[p] = true
+		r.tellTopic(p)
 	})
+}
+
+// tellTopic hands p the subject if it lies below what his join wants of the
+// history: whoever let him in told him what stood then, and what stands now may be
+// an older one, once a later one fell, or one that was not known there.
+func (r *Room) tellTopic(p peer.ID) {
+	k, h, words := r.rules.TopicWord()
+	if len(words) == 0 || r.toldTopic[p] == h.ID || !r.joined || !r.isOccupant(p) {
+		return
+	}
+	low, err := r.lowOf(p, k)
+	var events []*event.Event
+	if err == nil && h.Seq < low {
+		events, err = r.svc.cfg.Store.EventsByID(r.svc.ctx, words, maxBatch)
+	}
+	if err != nil {
+		r.log.Warn("tell of the subject", "peer", p, "err", err)
+		return
+	}
+	if len(r.toldTopic) >= maxAsked {
+		clear(r.toldTopic)
+	}
+	r.toldTopic[p] = h.ID
+	if len(events) > 0 {
+		r.push(p, events, nil)
+	}
+}
+
+// lowOf is the first seq of log k that any join of p wants, 0 if they want all.
+func (r *Room) lowOf(p peer.ID, k event.LogKey) (low uint64, err error) {
+	his := func(yield func(event.LogKey) bool) {
+		for l := range r.opened {
+			if l.Author == p && !yield(l) {
+				return
+			}
+		}
+	}
+	joins, err := r.svc.cfg.Store.EventsByID(r.svc.ctx, r.rules.JoinsOf(his), maxBatch)
+	for _, e := range joins {
+		body, err := room.DecodeBody(e.Kind, e.Body)
+		j, ok := body.(*room.Join)
+		if err != nil || !ok {
+			continue
+		}
+		for _, l := range j.Low {
+			if l.LogKey == k {
+				low = max(low, l.Seq)
+			}
+		}
+	}
+	return low, err
 }

@@ -10,7 +10,7 @@
 //   - Room: the canonical state is the same on all members, byte for byte, and so
 //     are the logs: ID, author, log, seq, kind, nick and text. Who came late to a
 //     room whose history is limited has the end of them, and need not know the
-//     subject and nicks taken before.
+//     nicks taken before.
 //   - Two people: both show the same.
 //   - Every message that was acknowledged, by Send's return, is on the disk of
 //     everybody it is for exactly once, and shown by all unless the room's rules

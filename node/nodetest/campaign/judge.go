@@ -36,7 +36,7 @@ func (r *run) judge(ctx context.Context, v *Verdict) error {
 	for i, x := range all[1:] {
 		want, state := all[0].lines, all[0].state
 		if limited && i+1 == last {
-			want, state, x.state = common(want, x.lines), unsaid(state), unsaid(x.state)
+			want = common(want, x.lines)
 		} else if d := diff(all[0].nicks, x.nicks); d != "" {
 			v.Diverged = append(v.Diverged, fmt.Sprintf("who is who for %s and %s:\n%s", all[0].name, x.name, d))
 		}
@@ -221,13 +221,6 @@ func (r *run) judgeDirect(ctx context.Context, v *Verdict) error {
 		}
 	}
 	return nil
-}
-
-// unsaid is a state without the subject. It is handed to who comes late to a room
-// with a limited history, by somebody who need not have heard of it himself.
-func unsaid(state string) string {
-	lines := strings.Split(state, "\n")
-	return strings.Join(slices.DeleteFunc(lines, func(l string) bool { return strings.HasPrefix(l, "subject ") }), "\n")
 }
 
 // common is what of all is in some, too.

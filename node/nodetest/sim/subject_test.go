@@ -1,0 +1,49 @@
+package sim
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"p2pchat/node/api"
+)
+
+// TestSubjectThatStandsAgain: whoever comes late to a room with a limited history is
+// told the subject by who lets him in. If that falls, an older one stands, which he
+// was not told and which lies below what he wants of the history.
+func TestSubjectThatStandsAgain(t *testing.T) {
+	inBubble(t, 3, func(t *testing.T, n *Net) {
+		f := fewIn(t, n, 3)
+		owner, mod, other := f.all[0], f.all[1], f.all[2]
+		must(owner.Configure(t.Context(), api.ConfigureRequest{Room: f.room, Set: []api.Setting{{Key: "history", Value: "none"}}}))(t)
+		must(owner.Govern(t.Context(), api.GovernRequest{Room: f.room, Act: api.ActGrant, Who: mod.ID, Standing: api.StandingModerator}))(t)
+		must(owner.SetSubject(t.Context(), f.room, "the first"))(t)
+		for i := range 6 {
+			f.say(f.all[i%3], fmt.Sprint("line ", i))
+		}
+		f.same(time.Minute)
+		n.Lan.Cut([]*Node{owner})
+		must(mod.SetSubject(t.Context(), f.room, "the second"))(t)
+		late := must(n.Account(t.Context(), "late"))(t)
+		check(t, late.enter(t.Context(), f.room, []*Node{mod, other}))
+		subject := func(x *Node) string { return must(x.RoomState(t.Context(), f.room))(t).Subject }
+		if s := subject(late); s != "the second" {
+			t.Errorf("he was told %q", s)
+		}
+		must(owner.Govern(t.Context(), api.GovernRequest{Room: f.room, Act: api.ActBan, Who: mod.ID}))(t)
+		n.Lan.Heal()
+		check(t, Until(2*time.Minute, func() error {
+			subjects := []string{subject(owner), subject(other), subject(late)}
+			if !slices.Equal(subjects, slices.Repeat([]string{"the first"}, 3)) {
+				return fmt.Errorf("the subjects are %q", subjects)
+			}
+			return nil
+		}))
+		check(t, late.Stop())
+		check(t, late.Start(t.Context(), owner))
+		if s := subject(late); s != "the first" {
+			t.Errorf("after a restart it is %q", s)
+		}
+	})
+}
