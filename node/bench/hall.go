@@ -57,7 +57,9 @@ type hall struct {
 func openHall(ctx context.Context, open crowded, n int) (*hall, error) {
 	h := &hall{tally: &tally{}}
 	var err error
-	h.crowd, err = open(ctx, n, h.hear)
+	if h.crowd, err = open(ctx, n, h.hear); err == nil {
+		h.close = sync.OnceFunc(h.close) // it ends where it is done, or where something fails
+	}
 	return h, err
 }
 
