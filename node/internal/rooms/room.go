@@ -82,7 +82,7 @@ type Room struct {
 	told       map[peer.ID]time.Time // what put them out
 	lastSync   time.Time
 	inStep     map[peer.ID]bool
-	toldTopic  map[peer.ID]event.ID // the subject that somebody was told last, see tellTopic
+	toldTopic  map[peer.ID]event.ID  // the subject that somebody was told last, see tellTopic
 	letIn      map[peer.ID]bool      // who passed the password step here, or was in before there was one
 	letInAt    map[peer.ID]time.Time // when, since this node started
 	atDoor     map[peer.ID]bool      // let in before there is a password, until one comes

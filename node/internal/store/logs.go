@@ -110,12 +110,12 @@ type logRow struct {
 	n, conv, author      int64
 	low, head, top, seen int64
 	unread               int64
-	headID               *event.ID // nil if no ID at head is known
-	below                *event.ID // at low-1, as told; nil if nobody did
+	headID               *event.ID   // nil if no ID at head is known
+	below                *event.ID   // at low-1, as told; nil if nobody did
 	clock                *event.Time // ours, if it is to be written with the row
-	moved                bool      // something of it is to be written
-	closed               bool      // a gap was: the head may be further on than it says
-	lines                *bool     // whether it has any, see Line; nil: nobody looked
+	moved                bool        // something of it is to be written
+	closed               bool        // a gap was: the head may be further on than it says
+	lines                *bool       // whether it has any, see Line; nil: nobody looked
 }
 
 func (r *Reader) logRow(conv event.Conversation, k event.LogKey) (logRow, error) {

@@ -127,12 +127,12 @@ func (tx *Tx) known(e *event.Event) (bool, error) {
 // heldMessage is what changes with a message that is in the database.
 type heldMessage struct {
 	n, seq, time int64
-	verdict                Verdict
-	quiet                  bool
-	kind                   event.Kind
-	target                 *event.ID // of what it is about, nil if of nothing
-	conv                   event.Conversation
-	log                    event.LogKey
+	verdict      Verdict
+	quiet        bool
+	kind         event.Kind
+	target       *event.ID // of what it is about, nil if of nothing
+	conv         event.Conversation
+	log          event.LogKey
 }
 
 func (tx *Tx) heldMessage(id event.ID) (heldMessage, error) {
