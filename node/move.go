@@ -235,5 +235,8 @@ func fileError(file string, err error) error {
 	case errors.Is(err, fs.ErrPermission):
 		return api.Errorf(api.CodeNoPermission, "the operating system forbids it: %w; name a file that you may read and write", err)
 	}
+	if info, e := os.Stat(file); e == nil && info.IsDir() {
+		return api.Errorf(api.CodeUsage, "%s is a directory: name the file that account export wrote", file)
+	}
 	return apiError(err)
 }

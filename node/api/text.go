@@ -27,8 +27,8 @@ func CheckText(text string) error {
 	return nil
 }
 
-// CheckReaction tells whether text can be a reaction: one line of valid UTF-8, 1 to
-// [MaxReaction] bytes. Errors: too-long, bad-text.
+// CheckReaction tells whether text can be a reaction: one line of valid UTF-8 with
+// something to be seen, 1 to [MaxReaction] bytes. Errors: too-long, bad-text.
 func CheckReaction(text string) error {
 	switch {
 	case len(text) > MaxReaction:
@@ -39,6 +39,8 @@ func CheckReaction(text string) error {
 		return Errorf(CodeBadText, "the reaction is empty")
 	case strings.ContainsFunc(text, func(r rune) bool { return unicode.In(r, unicode.Cc, unicode.Zl, unicode.Zp) }):
 		return Errorf(CodeBadText, "a reaction is one line without control characters")
+	case !strings.ContainsFunc(text, func(r rune) bool { return unicode.In(r, unicode.L, unicode.N, unicode.P, unicode.S) }):
+		return Errorf(CodeBadText, "of the reaction %q nothing would be seen", text)
 	}
 	return nil
 }

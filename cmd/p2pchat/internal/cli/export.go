@@ -69,6 +69,9 @@ with exit code 1 and says where.`,
 					return usagef("%w", err)
 				}
 				defer f.Close()
+				if info, err := f.Stat(); err == nil && info.IsDir() {
+					return usagef("%s is a directory, not an exported conversation", args[0])
+				}
 				file = f
 			}
 			t, err := a.deps.Backend.VerifyTranscript(file)

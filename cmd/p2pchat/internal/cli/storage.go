@@ -18,6 +18,7 @@ const noLimit = "none"
 
 func (a *app) storageCmd() *cobra.Command {
 	var age, size string
+	var given func(flag string) bool
 	cmd := &cobra.Command{
 		Use:   "storage [--max-age AGE] [--max-size SIZE]",
 		Short: "Show what the history takes, and limit it",
@@ -36,7 +37,7 @@ AGE is a duration such as 720h or 30d, SIZE bytes, or such as 500M or 2G.`,
   p2pchat storage --max-size none --json`,
 		Args: none,
 		RunE: a.run(func(ctx context.Context, _ []string) error {
-			if age == "" && size == "" {
+			if !given("max-age") && !given("max-size") {
 				return a.withReader(ctx, func(ctx context.Context, r api.Reader) error {
 					s, err := r.Storage(ctx)
 					return first(err, a.printStorage(s, err))
@@ -48,7 +49,13 @@ AGE is a duration such as 720h or 30d, SIZE bytes, or such as 500M or 2G.`,
 					return err
 				}
 				limits := s.Retention
-				if err := first(parseAge(age, &limits), parseSize(size, &limits)); err != nil {
+				if given("max-age") {
+					err = parseAge(age, &limits)
+				}
+				if given("max-size") {
+					err = first(err, parseSize(size, &limits))
+				}
+				if err != nil {
 					return err
 				}
 				s, err = svc.SetRetention(ctx, limits)
@@ -56,17 +63,16 @@ AGE is a duration such as 720h or 30d, SIZE bytes, or such as 500M or 2G.`,
 			})
 		}),
 	}
+	given = cmd.Flags().Changed
 	cmd.Flags().StringVar(&age, "max-age", "", "keep no message older than `AGE`, or none for no limit")
 	cmd.Flags().StringVar(&size, "max-size", "", "keep the database below `SIZE`, or none for no limit")
 	return cmd
 }
 
-// parseAge reads --max-age into r, which stays as it is for "".
+// parseAge reads --max-age into r.
 func parseAge(s string, r *api.Retention) error {
-	if s == "" || s == noLimit {
-		if s != "" {
-			r.MaxAge = nil
-		}
+	if s == noLimit {
+		r.MaxAge = nil
 		return nil
 	}
 	d, err := time.ParseDuration(s)
@@ -82,12 +88,10 @@ func parseAge(s string, r *api.Retention) error {
 	return nil
 }
 
-// parseSize reads --max-size into r, which stays as it is for "".
+// parseSize reads --max-size into r.
 func parseSize(s string, r *api.Retention) error {
-	if s == "" || s == noLimit {
-		if s != "" {
-			r.MaxSize = nil
-		}
+	if s == noLimit {
+		r.MaxSize = nil
 		return nil
 	}
 	digits, shift := strings.TrimRight(s, "KMGkmg"), 0
