@@ -210,10 +210,10 @@ func (tx *Tx) amends(n int64, kind event.Kind, target event.ID, v Verdict) error
 	}
 	tx.dropped = tx.dropped || len(due) > 0
 	for _, s := range due {
-		if _, err := tx.exec(`UPDATE event SET body = NULL WHERE n = ?`, s.n); err != nil {
+		if err := tx.unindex(s.n); err != nil {
 			return err
 		}
-		if err := tx.reindex(s.n); err != nil {
+		if _, err := tx.exec(`UPDATE event SET body = NULL WHERE n = ?`, s.n); err != nil {
 			return err
 		}
 		tx.news.spoilt = append(tx.news.spoilt, s.place)

@@ -147,31 +147,39 @@ func (tx *Tx) index() (indexed, last int64, err error) {
 	return indexed, last, err
 }
 
-// reindex has event n, whose body came or went, found by what it has now.
+// unindex takes event n out of the index, before its body goes or it is deleted:
+// what stands there has to be told again to be taken out.
+func (tx *Tx) unindex(n int64) error {
+	return tx.indexed(n, `INSERT INTO search (search, rowid, text) VALUES ('delete', ?, ?)`)
+}
+
+// reindex puts event n into the index, which was there without its body.
 func (tx *Tx) reindex(n int64) error {
+	return tx.indexed(n, `INSERT INTO search (rowid, text) VALUES (?, ?)`)
+}
+
+// indexed has query do something with the row and text of event n, if the index
+// has come to it and it says something.
+func (tx *Tx) indexed(n int64, query string) error {
 	indexed, _, err := tx.indexedTo()
 	if err != nil || n > indexed {
 		return err
 	}
-	return tx.rows(`SELECT `+documentColumns+` FROM event e WHERE e.n = ?`, []any{n}, func(scan func(...any) error) (bool, error) {
-		d, _, err := scanDocument(scan)
-		if err != nil {
-			return false, err
-		}
-		if _, err := tx.exec(`DELETE FROM search WHERE rowid = ?`, d.row); err != nil || d.text == "" {
-			return false, err
-		}
-		_, err = tx.exec(`INSERT INTO search (rowid, text) VALUES (?, ?)`, d.row, d.text)
+	var d document
+	err = tx.rows(`SELECT `+documentColumns+` FROM event e WHERE e.n = ?`, []any{n}, func(scan func(...any) error) (_ bool, err error) {
+		d, _, err = scanDocument(scan)
 		return false, err
 	})
-}
-
-// unindex takes event n, which has just been deleted, out of the index. SQLite
-// may give its number to the next event.
-func (tx *Tx) unindex(n, time int64) error {
-	if _, err := tx.exec(`DELETE FROM search WHERE rowid = ?`, row(time, n)); err != nil {
+	if err != nil || d.text == "" {
 		return err
 	}
+	_, err = tx.exec(query, d.row, d.text)
+	return err
+}
+
+// unnumbered notes that an event was deleted: SQLite may give its number to the
+// next one.
+func (tx *Tx) unnumbered() error {
 	_, err := tx.exec(`UPDATE indexed SET n = min(n, ifnull((SELECT max(n) FROM event), 0))`)
 	return err
 }

@@ -89,15 +89,15 @@ var twice bool
 // place is full. known: e is there, or has no claim to the place.
 func (tx *Tx) makeRoom(l *logRow, e *event.Event) (known bool, err error) {
 	type held struct {
-		n, time     int64
+		n           int64
 		id          []byte
 		body, quiet bool
 	}
 	var here []held
-	err = tx.rows(`SELECT n, time, id, body IS NOT NULL, quiet FROM event WHERE log = ? AND seq = ?`, []any{l.n, int64(e.Seq)},
+	err = tx.rows(`SELECT n, id, body IS NOT NULL, quiet FROM event WHERE log = ? AND seq = ?`, []any{l.n, int64(e.Seq)},
 		func(scan func(...any) error) (bool, error) {
 			var h held
-			err := scan(&h.n, &h.time, &h.id, &h.body, &h.quiet)
+			err := scan(&h.n, &h.id, &h.body, &h.quiet)
 			here = append(here, h)
 			return true, err
 		})
@@ -125,16 +125,18 @@ func (tx *Tx) makeRoom(l *logRow, e *event.Event) (known bool, err error) {
 	if int64(e.Seq) > l.seen && !here[worst].quiet {
 		l.unread, l.moved = l.unread-1, true
 	}
-	return false, tx.deleteEvent(here[worst].n, here[worst].time)
+	return false, tx.deleteEvent(here[worst].n)
 }
 
-// deleteEvent deletes event n, whose time is as in the file.
-func (tx *Tx) deleteEvent(n, time int64) error {
+func (tx *Tx) deleteEvent(n int64) error {
 	tx.dropped = true
+	if err := tx.unindex(n); err != nil {
+		return err
+	}
 	if _, err := tx.exec(`DELETE FROM event WHERE n = ?`, n); err != nil {
 		return err
 	}
-	return tx.unindex(n, time)
+	return tx.unnumbered()
 }
 
 // embody gives the event in row n, which is here without it, its body.

@@ -126,21 +126,21 @@ func (tx *Tx) known(e *event.Event) (bool, error) {
 
 // heldMessage is what changes with a message that is in the database.
 type heldMessage struct {
-	n, seq, time int64
-	verdict      Verdict
-	quiet        bool
-	kind         event.Kind
-	target       *event.ID // of what it is about, nil if of nothing
-	conv         event.Conversation
-	log          event.LogKey
+	n, seq  int64
+	verdict Verdict
+	quiet   bool
+	kind    event.Kind
+	target  *event.ID // of what it is about, nil if of nothing
+	conv    event.Conversation
+	log     event.LogKey
 }
 
 func (tx *Tx) heldMessage(id event.ID) (heldMessage, error) {
 	var m heldMessage
 	var conv, author, log, target []byte
-	err := tx.row(`SELECT e.n, e.seq, e.time, e.verdict, e.quiet, e.kind, e.target, c.id, p.id, l.log
+	err := tx.row(`SELECT e.n, e.seq, e.verdict, e.quiet, e.kind, e.target, c.id, p.id, l.log
 		FROM event e JOIN log l ON l.n = e.log JOIN conversation c ON c.n = e.conv JOIN peer p ON p.n = e.author WHERE e.id = ?`,
-		[]any{id[:]}, &m.n, &m.seq, &m.time, &m.verdict, &m.quiet, &m.kind, &target, &conv, &author, &log)
+		[]any{id[:]}, &m.n, &m.seq, &m.verdict, &m.quiet, &m.kind, &target, &conv, &author, &log)
 	m.target = idOrNil(target)
 	copy(m.conv[:], conv)
 	m.log.Author = peer.ID(author)
@@ -201,7 +201,7 @@ func (tx *Tx) DropEvent(id event.ID) error {
 	if err != nil {
 		return err
 	}
-	if err := tx.deleteEvent(m.n, m.time); err != nil {
+	if err := tx.deleteEvent(m.n); err != nil {
 		return err
 	}
 	l, err := tx.logRow(m.conv, m.log)
