@@ -75,6 +75,6 @@ func VerifyTranscript(file io.Reader) (api.Transcript, error) {
 	}
 	return api.Transcript{
 		Format: string(r.Format), Conversation: r.Header.Conversation, Name: r.Header.Name, Exported: api.Time{Time: r.Header.Exported}, By: r.Header.By,
-		Events: r.Events, Authors: r.Authors, Missing: r.Missing, Forks: r.Forks, Bare: r.Bare,
+		Events: r.Events, Authors: r.Authors, Missing: r.Missing, Forks: r.Forks, Bare: r.Bare, BareEdits: r.BareEdits,
 	}, err
 }

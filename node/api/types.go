@@ -323,8 +323,10 @@ type Transcript struct {
 	Missing uint64 `json:"missing"`
 	Forks   int    `json:"forks"` // places with more than one event of an author
 	// Bare is how many messages are in the file without their text though nothing
-	// in it took them back.
-	Bare int `json:"bare"`
+	// in it took them back, BareEdits how many edits are: those of a text that was
+	// taken back go with it, and nobody can tell any more whose they were.
+	Bare      int `json:"bare"`
+	BareEdits int `json:"bare_edits"`
 }
 
 // Receipt is what became of a message that was sent.

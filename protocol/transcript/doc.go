@@ -20,5 +20,7 @@
 //
 // What was taken back is an event without its body, which shows that something was
 // said, and not what. A signature is good without the body too: one that lacks it
-// though nothing in the document takes it back is shown as missing, and counted.
+// though nothing in the document takes it back is shown as missing, and counted. What
+// a moderator takes back is asked of the room's rules, so the document has the whole
+// of its control lane.
 package transcript

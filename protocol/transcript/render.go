@@ -31,7 +31,7 @@ type line struct {
 	Name      string `json:"name"`
 	Log       string `json:"log"`
 	Seq       uint64 `json:"seq"`
-	Kind      string `json:"kind"` // text, action, edit, retraction, reaction, join, leave, nick, subject, govern, epoch, invite, missing or other
+	Kind      string `json:"kind"` // text, action, edit, retraction, reaction, join, leave, nick, subject, govern, epoch, invite, missing, missing-edit or other
 	Text      string `json:"text"` // with what was edited
 	Retracted bool   `json:"retracted"`
 	// Edited is when, "" if never; About is the ID of what an edit, a retraction or a
@@ -64,7 +64,7 @@ func (d *Document) all() ([]line, error) {
 	gone := d.takenBack()
 	for i, e := range d.Events {
 		var err error
-		if out[i], err = d.line(e, event.Amend(e, about[e.ID]), gone.explains(e)); err != nil {
+		if out[i], err = d.line(e, event.Amend(e, about[e.ID]), gone[text{e.ID, e.Author}]); err != nil {
 			return nil, err
 		}
 		l := &out[i]
@@ -75,16 +75,15 @@ func (d *Document) all() ([]line, error) {
 	return out, nil
 }
 
-// line is what is shown of e, of which now came; mayLack: its body may rightly be
-// missing.
-func (d *Document) line(e *event.Event, now event.Amended, mayLack bool) (line, error) {
+// line is what is shown of e, of which now came; gone: it was taken back.
+func (d *Document) line(e *event.Event, now event.Amended, gone bool) (line, error) {
 	raw, err := encode(e)
 	if err != nil {
 		return line{}, err
 	}
 	l := line{
 		ID: e.ID.String(), Time: e.Time.Wall().Format(stamp), Author: e.Author.String(), Name: d.name(e.Author),
-		Seq: e.Seq, Retracted: !e.HasBody() && mayLack || now.Retracted, Reactions: []reaction{}, Event: base64.StdEncoding.EncodeToString(raw),
+		Seq: e.Seq, Retracted: !e.HasBody() && gone || now.Retracted, Reactions: []reaction{}, Event: base64.StdEncoding.EncodeToString(raw),
 	}
 	if e.Lane == event.LaneMessage {
 		l.Log = e.Log.String()
@@ -93,7 +92,9 @@ func (d *Document) line(e *event.Event, now event.Amended, mayLack bool) (line, 
 		return l, nil
 	}
 	if !e.HasBody() {
-		l.Kind = "missing"
+		if l.Kind = "missing"; e.Kind == event.KindEdit {
+			l.Kind = "missing-edit"
+		}
 		return l, nil
 	}
 	l.Kind, l.Text = d.says(e)
@@ -186,6 +187,8 @@ func (l line) sentence() string {
 		return l.Name + ": [retracted]"
 	case l.Kind == "missing":
 		return l.Name + ": [what was said is not in this file]"
+	case l.Kind == "missing-edit":
+		return "* " + l.Name + " edited a text: [what was said is not in this file]"
 	case l.Kind == "text":
 		return l.Name + ": " + l.answer() + l.Text + l.since()
 	case l.Kind == "action":

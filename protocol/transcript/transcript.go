@@ -66,6 +66,9 @@ type Report struct {
 	// in it took that back: it was not at hand when the file was made, or somebody
 	// took it out since.
 	Bare int
+	// BareEdits counts edits without what they say: which text they were of stood in
+	// that, so it cannot be told whether that was taken back, and they with it.
+	BareEdits int
 }
 
 // New makes a document, which keeps events.
@@ -156,7 +159,11 @@ func (d *Document) Verify() (Report, error) {
 	r.Authors = len(authors)
 	gone := d.takenBack()
 	for _, e := range d.Events {
-		if !e.HasBody() && !gone.explains(e) {
+		switch {
+		case e.HasBody() || gone[text{e.ID, e.Author}]:
+		case e.Kind == event.KindEdit:
+			r.BareEdits++
+		default:
 			r.Bare++
 		}
 	}
@@ -182,40 +189,61 @@ func (d *Document) Verify() (Report, error) {
 	return r, nil
 }
 
-// takenBack is what the events of a document take back: texts, by their authors or
-// by a moderator, and with them their edits.
-type takenBack struct {
-	texts   map[event.ID]bool
-	authors map[peer.ID]bool // of such texts
+// text names a text of somebody.
+type text struct {
+	id event.ID
+	by peer.ID
 }
 
-// takenBack does not ask whether who retracted something was entitled to: that is
-// for the rules of the room to say, when the file is made.
-func (d *Document) takenBack() takenBack {
-	out := takenBack{map[event.ID]bool{}, map[peer.ID]bool{}}
-	own, governed := map[event.ID]peer.ID{}, map[event.ID]bool{}
+// takenBack gives the texts that the document takes back: their authors did, or
+// somebody whose retraction has effect by the rules of the room, as far as its
+// control lane is here.
+func (d *Document) takenBack() map[text]bool {
+	out := map[text]bool{}
 	for _, e := range d.Events {
 		if a, ok := e.Amendment(); ok && e.Kind == event.KindRetract {
-			own[a.Target] = e.Author
-		}
-		if e.Lane == event.LaneControl && e.Kind == room.KindRetract {
-			if op, ok, err := room.DecodeOp(e.Kind, e.Body); ok && err == nil {
-				governed[op.Message] = true
-			}
+			out[text{a.Target, e.Author}] = true
 		}
 	}
-	for _, e := range d.Events {
-		if e.Lane == event.LaneMessage && (governed[e.ID] || e.Kind.Amendable() && own[e.ID] == e.Author) {
-			out.texts[e.ID], out.authors[e.Author] = true, true
+	rules := d.rules()
+	if rules == nil {
+		return out
+	}
+	for _, x := range rules.Audit(d.name) {
+		if x.Op.Kind == room.KindRetract && x.Effective {
+			out[text{x.Op.Message, x.Op.Target}] = true
 		}
 	}
 	return out
 }
 
-// explains tells whether e may rightly lack its body. Which text an edit was of
-// stood in that.
-func (t takenBack) explains(e *event.Event) bool {
-	return t.texts[e.ID] || e.Kind == event.KindEdit && t.authors[e.Author]
+// rules are those of the room, nil if its genesis is not here.
+func (d *Document) rules() *room.Room {
+	var rules *room.Room
+	var lane []*event.Event
+	for _, e := range d.Events {
+		switch {
+		case e.Lane != event.LaneControl:
+		case e.Kind != room.KindGenesis:
+			lane = append(lane, e)
+		case e.ID.String() == d.Header.Conversation:
+			rules, _ = room.New(e)
+		}
+	}
+	// In the order of time one may come before another that it cites.
+	for before := -1; rules != nil && len(lane) != before; {
+		before = len(lane)
+		var missing *room.MissingError
+		results := rules.AddControl(lane...).Results
+		left := lane[:0:0]
+		for i, res := range results {
+			if errors.As(res.Err, &missing) {
+				left = append(left, lane[i])
+			}
+		}
+		lane = left
+	}
+	return rules
 }
 
 func encode(e *event.Event) ([]byte, error) { return proto.Marshal(e.Wire()) }

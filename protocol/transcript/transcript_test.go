@@ -213,35 +213,102 @@ func TestBare(t *testing.T) {
 	}
 }
 
-// TestModerated: a moderator's word takes back a text and nothing else.
+// TestModerated: a text is taken back by who may by the rules of the room, and by
+// nobody else, whatever stands in the file.
 func TestModerated(t *testing.T) {
 	t.Parallel()
-	conv := event.Conversation{7}
-	alice := &author{t: t, key: testKey(t, 1), conv: conv, at: time.UnixMilli(1_800_000_000_000)}
+	owner := testKey(t, 2)
+	at := time.UnixMilli(1_800_000_000_000)
+	sign := func(k identity.Key, h event.Header, body []byte) *event.Event {
+		at = at.Add(time.Second)
+		h.Time = event.At(at)
+		e, err := event.Sign(k, h, body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e
+	}
+	g := room.Genesis{Epoch: room.EpochCommitment([32]byte{1}), Nonce: [32]byte{1}}
+	body, err := g.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	genesis := sign(owner, event.Header{Lane: event.LaneControl, Kind: room.KindGenesis}, body)
+	conv := event.Conversation(genesis.ID)
+	rules, err := room.New(genesis)
+	if err != nil {
+		t.Fatal(err)
+	}
+	alice := &author{t: t, key: testKey(t, 1), conv: conv, at: at}
 	rude, fine := alice.says("a rude word"), alice.says("a fine word")
-	mod := testKey(t, 2)
-	op := room.Op{Kind: room.KindRetract, Target: rude.Author, Message: rude.ID, Auth: event.ID{1}}
-	body, err := op.Encode()
-	if err != nil {
-		t.Fatal(err)
+	at = alice.at
+	retracts := func(by identity.Key) *event.Event {
+		op := room.Op{Kind: room.KindRetract, Target: rude.Author, Message: rude.ID, Auth: genesis.ID}
+		body, err := op.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return sign(by, event.Header{Conversation: conv, Lane: event.LaneControl, Kind: room.KindRetract, Ctl: []event.ID{genesis.ID}}, body)
 	}
-	word, err := event.Sign(mod, event.Header{
-		Conversation: conv, Lane: event.LaneControl, Kind: room.KindRetract, Ctl: []event.ID{{1}}, Time: event.At(alice.at.Add(time.Second)),
-	}, body)
-	if err != nil {
-		t.Fatal(err)
+	drafts, err := rules.Draft(owner.ID(), room.Op{Kind: room.KindRetract, Target: rude.Author, Message: rude.ID})
+	if err != nil || len(drafts) != 1 {
+		t.Fatal(drafts, err)
 	}
+	word := sign(owner, event.Header{Conversation: conv, Lane: event.LaneControl, Kind: room.KindRetract, Ctl: drafts[0].Ctl}, drafts[0].Body)
 	h := Header{Conversation: conv.String(), Kind: "room", Exported: time.UnixMilli(1_800_000_009_123)}
 	for _, c := range []struct {
+		what   string
 		events []*event.Event
 		bare   int
 	}{
-		{[]*event.Event{Retracted(rude), fine, word}, 0},
-		{[]*event.Event{rude, Retracted(fine), word}, 1},
-		{[]*event.Event{Retracted(rude), fine}, 1},
+		{"the owner", []*event.Event{genesis, Retracted(rude), fine, word}, 0},
+		{"of another", []*event.Event{genesis, rude, Retracted(fine), word}, 1},
+		{"nobody", []*event.Event{genesis, Retracted(rude), fine}, 1},
+		{"a stranger", []*event.Event{genesis, Retracted(rude), fine, retracts(testKey(t, 9))}, 1},
+		{"a room that is not here", []*event.Event{Retracted(rude), fine, word}, 1},
 	} {
 		if r, err := Check(bytes.NewReader(render(t, New(h, c.events), Lines))); err != nil || r.Bare != c.bare {
-			t.Errorf("%d bare, not %d: %v", r.Bare, c.bare, err)
+			t.Errorf("%s: %d bare, not %d: %v", c.what, r.Bare, c.bare, err)
+		}
+	}
+}
+
+// TestOwnWord: one takes back what one said, and nothing of others; what an edit
+// said is missed, whatever else its author took back.
+func TestOwnWord(t *testing.T) {
+	t.Parallel()
+	conv := event.Conversation{7}
+	alice := &author{t: t, key: testKey(t, 1), conv: conv, at: time.UnixMilli(1_800_000_000_000)}
+	amend := func(by *author, kind event.Kind, a event.Amendment) *event.Event {
+		b, err := event.EncodeAmendment(kind, a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return by.writes(kind, b)
+	}
+	deal, oops := alice.says("I owe you 100"), alice.says("oops")
+	back := amend(alice, event.KindRetract, event.Amendment{Target: oops.ID})
+	edit := amend(alice, event.KindEdit, event.Amendment{Target: deal.ID, Text: "I owe you 1000"})
+	mallory := &author{t: t, key: testKey(t, 9), conv: conv, at: alice.at}
+	vain := amend(mallory, event.KindRetract, event.Amendment{Target: oops.ID})
+	others := amend(mallory, event.KindRetract, event.Amendment{Target: deal.ID})
+	h := Header{Conversation: conv.String(), Kind: "direct", Exported: time.UnixMilli(1_800_000_009_123)}
+	for _, c := range []struct {
+		what        string
+		events      []*event.Event
+		bare, edits int
+	}{
+		{"whole", []*event.Event{deal, Retracted(oops), back, edit}, 0, 0},
+		{"another wants it gone, too", []*event.Event{deal, Retracted(oops), back, edit, vain}, 0, 0},
+		{"only another does", []*event.Event{Retracted(deal), Retracted(oops), back, vain, others}, 1, 0},
+		{"an edit cut", []*event.Event{deal, Retracted(oops), back, Retracted(edit)}, 0, 1},
+	} {
+		file := render(t, New(h, c.events), Text)
+		if r, err := Check(bytes.NewReader(file)); err != nil || r.Bare != c.bare || r.BareEdits != c.edits {
+			t.Errorf("%s: %d bare, %d edits, not %d and %d: %v", c.what, r.Bare, r.BareEdits, c.bare, c.edits, err)
+		}
+		if bytes.Contains(file, []byte(" edited a text: [what")) != (c.edits > 0) {
+			t.Errorf("%s:\n%s", c.what, file)
 		}
 	}
 }

@@ -92,6 +92,9 @@ with exit code 1 and says where.`,
 			if t.Bare > 0 {
 				s += fmt.Sprintf(" Of %d only that they were said is in the file, and nothing in it took them back.", t.Bare)
 			}
+			if t.BareEdits > 0 {
+				s += fmt.Sprintf(" Of %d edits what they say is not in the file, as when the text they were of was taken back.", t.BareEdits)
+			}
 			return a.printf("%s\n", term.Clean(s))
 		}),
 	}
