@@ -87,6 +87,7 @@ func (tx *Tx) Clock() (event.Time, error) {
 // a log that is to be written anyway, if there is one.
 func (tx *Tx) SetClock(t event.Time) error {
 	defer tx.putOff()()
+	tx.timed = true
 	for _, l := range tx.tally {
 		if l.moved {
 			l.clock, *tx.clock = &t, clockReading{t, true}

@@ -425,3 +425,33 @@ func TestRetractedIsGone(t *testing.T) {
 		}
 	})
 }
+
+// TestRetractedBehindTheIndex: a retraction that is committed with a slice of the
+// index is wiped like any other. Whether it is, is chance, hence the tries.
+func TestRetractedBehindTheIndex(t *testing.T) {
+	t.Parallel()
+	for range 12 {
+		synctest.Test(t, func(t *testing.T) {
+			dir := t.TempDir()
+			s := openStore(t, dir, Options{})
+			time.Sleep(wipeAfter + time.Second) // what came with the start is done
+			synctest.Wait()
+			e := text(t, testKey(t, 2), event.Header{Log: event.LogID{1}, Seq: 1}, "regretted")
+			insert(t, s, e)
+			// The writer is busy when the index is due, and the retraction waits.
+			s.writer.queue <- &job{done: make(chan error, 1), fn: func(tx *Tx) error {
+				tx.OnCommit(func() { time.Sleep(2 * indexAfter) })
+				return nil
+			}}
+			time.Sleep(indexAfter / 2)
+			insert(t, s, amendment(t, 2, 1, 2, event.KindRetract, event.Amendment{Target: e.ID}))
+			time.Sleep(2 * wipeAfter)
+			synctest.Wait()
+			for _, suffix := range []string{"", "-wal"} {
+				if bytes.Contains(readFile(t, filepath.Join(dir, FileName+suffix)), []byte("regretted")) {
+					t.Errorf("the text is still in %s", FileName+suffix)
+				}
+			}
+		})
+	}
+}

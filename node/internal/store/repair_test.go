@@ -230,3 +230,45 @@ func TestRepairReferences(t *testing.T) {
 		}
 	}
 }
+
+// TestRepairKeepsTheClock: where one page of the logs is damaged, the clock is what
+// the others say, and does not go back to what we said last.
+func TestRepairKeepsTheClock(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	me := testKey(t, 1)
+	s := openStore(t, dir, Options{})
+	update(t, s, func(tx *Tx) error { return tx.SetAccount(Account{Peer: me.ID(), Name: "me", Created: start}) })
+	var clock event.Time
+	for i := range 600 {
+		other := testKey(t, byte(2+i/event.MaxLogs)) // one author has so many in a conversation
+		e := text(t, other, event.Header{Conversation: event.Direct(me.ID(), other.ID()), Log: event.LogID{1, byte(i), byte(i >> 8)}, Seq: 1}, "x")
+		clock = e.Time + 1<<40
+		update(t, s, func(tx *Tx) error {
+			if _, err := tx.Insert(e, start); err != nil {
+				return err
+			}
+			return tx.SetClock(clock)
+		})
+	}
+	var page int64
+	err := s.readers.with(t.Context(), func(c *conn) error {
+		return c.row(t.Context(), `SELECT pageno FROM dbstat WHERE name = 'log' AND pagetype = 'leaf' ORDER BY pageno LIMIT 1 OFFSET 2`, nil, &page)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, FileName)
+	b := readFile(t, path)
+	copy(b[(page-1)*4096:page*4096], bytes.Repeat([]byte{0xff}, 4096))
+	write(t, path, b)
+	if _, err := Repair(t.Context(), dir, me.ID(), "me", Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if got := must(t, openStore(t, dir, Options{}).Clock); got != clock {
+		t.Errorf("the clock was at %v and is at %v", clock.Wall(), got.Wall())
+	}
+}

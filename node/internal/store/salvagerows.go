@@ -43,7 +43,9 @@ func (s *salvage) owner(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, query := range []string{`SELECT time FROM clock`, `SELECT max(clock) FROM log`} { // an older schema has but the first
+	for _, query := range []string{ // an older schema has but the first; what is damaged is come to from both sides
+		`SELECT time FROM clock`, `SELECT clock FROM log ORDER BY n`, `SELECT clock FROM log ORDER BY n DESC`,
+	} {
 		_, e := s.each(ctx, query, func(scan func(...any) error) error {
 			var v sql.NullInt64
 			err := scan(&v)

@@ -33,6 +33,7 @@ type Tx struct {
 	tally tally
 	memo  *memo // the writer's
 	apart bool  // see putOff
+	timed bool  // the clock was set
 	bytes int   // of events inserted
 	after []func()
 	news  news
@@ -98,7 +99,9 @@ type writer struct {
 	memo  *memo        // likewise
 	due   bool         // run: something came that is not in the index
 	spent bool         // run: the log may hold what was taken out
-	err   error        // of closing the connection; read after ended
+	// warned: it was said that the log could not be emptied.
+	warned bool
+	err    error // of closing the connection; read after ended
 
 	damaged func(error)
 }
@@ -180,20 +183,22 @@ func (w *writer) run(ctx context.Context, c *conn) {
 	w.spent = true // as above
 	wipe := time.NewTimer(wipeAfter)
 	defer wipe.Stop()
+	group := func(first *job) {
+		spent := w.spent
+		if c = w.group(ctx, c, first); w.spent && !spent {
+			wipe.Reset(wipeAfter)
+		}
+	}
 	for {
 		select {
 		case j := <-w.queue:
-			waiting, spent := w.due, w.spent
-			c = w.group(ctx, c, j)
-			if w.due && !waiting {
+			waiting := w.due
+			if group(j); w.due && !waiting {
 				index.Reset(indexAfter)
-			}
-			if w.spent && !spent {
-				wipe.Reset(wipeAfter)
 			}
 		case <-index.C:
 			w.due = false
-			c = w.group(ctx, c, &job{done: make(chan error, 1), fn: func(tx *Tx) error {
+			group(&job{done: make(chan error, 1), fn: func(tx *Tx) error {
 				indexed, last, err := tx.index()
 				w.due = indexed < last
 				return err
@@ -304,9 +309,10 @@ func (w *writer) wipe(ctx context.Context) bool {
 	case errors.Is(err, ErrDiskFull): // whoever has something to commit hears of it
 	case errors.Is(err, ErrDamaged):
 		w.damaged(err)
-	case err != nil:
+	case err != nil && !w.warned:
 		w.log.Warn("the log was not emptied", "err", err)
 	}
+	w.warned = err != nil
 	return err == nil && busy == 0
 }
 
@@ -336,7 +342,9 @@ func (tx *Tx) run(j *job) {
 	}
 	j.after, j.news = tx.after, tx.news
 	if j.err != nil {
-		tx.clock.known = false
+		if tx.timed {
+			tx.clock.known = false
+		}
 		tx.memo.forget()
 	}
 }
