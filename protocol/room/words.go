@@ -213,33 +213,34 @@ func (r *Room) Lasting() []event.ID {
 			pick(picked, m)
 		}
 	}
-	r.pickTopic(picked)
+	if m := r.topic(); m != nil {
+		pick(picked, m)
+		pick(picked, m.log.joins...)
+		if word := r.presence(m.author); word != nil {
+			pick(picked, word)
+		}
+	}
 	return inOrder(picked)
 }
 
 // TopicWord gives the message that set the subject that stands: its log, seq and ID, and
-// all that [Room.Lasting] lists for it; nothing if none stands.
+// what shows it, itself included: the joins before it, at most [MaxTips], and the
+// last that is known of whether its author is in. Nothing if none stands.
 func (r *Room) TopicWord() (k event.LogKey, h event.Head, all []event.ID) {
-	picked := map[*message]bool{}
-	m := r.pickTopic(picked)
+	m := r.topic()
 	if m == nil {
 		return k, h, nil
 	}
-	return m.log.key, event.Head{Seq: m.seq, ID: m.id}, inOrder(picked)
-}
-
-// pickTopic picks the subject and what its author needs, and returns the subject.
-func (r *Room) pickTopic(into map[*message]bool) *message {
-	m := r.topic()
-	if m == nil {
-		return nil
+	picked := map[*message]bool{m: true}
+	n := 0
+	for n < len(m.log.joins) && m.log.joins[n].seq < m.seq {
+		n++
 	}
-	pick(into, m)
-	pick(into, m.log.joins...)
+	pick(picked, m.log.joins[max(0, n-MaxTips):n]...)
 	if word := r.presence(m.author); word != nil {
-		pick(into, word)
+		pick(picked, word)
 	}
-	return m
+	return m.log.key, event.Head{Seq: m.seq, ID: m.id}, inOrder(picked)
 }
 
 // inOrder lists messages in the order of their logs.
@@ -268,6 +269,17 @@ func (r *Room) JoinsOf(logs iter.Seq[event.LogKey]) []event.ID {
 			for _, j := range l.joins[max(0, len(l.joins)-MaxTips):] {
 				out = append(out, j.id)
 			}
+		}
+	}
+	return out
+}
+
+// FirstJoins lists the first join in each of some logs.
+func (r *Room) FirstJoins(logs iter.Seq[event.LogKey]) []event.ID {
+	var out []event.ID
+	for k := range logs {
+		if l := r.logs[k]; l != nil && len(l.joins) > 0 {
+			out = append(out, l.joins[0].id)
 		}
 	}
 	return out

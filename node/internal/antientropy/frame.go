@@ -23,7 +23,8 @@ const (
 	// frameFill is where an honest sender begins the next frame; an event goes
 	// with what is there already, so a frame stays well below maxFrame.
 	frameFill   = 256 << 10
-	maxPerFrame = 4096 // positions, low marks, events: of each
+	slowest     = 64 << 10 // bytes in frameWithin, at least
+	maxPerFrame = 4096     // positions, low marks, events: of each
 	// Of a whole turn. An ID counts 32 bytes, a position about 100.
 	maxIDs       = 1 << 16
 	maxHeads     = 1 << 16
@@ -102,8 +103,9 @@ func newLink(st network.Stream) *link {
 	return &link{stream: st, r: bufio.NewReader(st), w: pbio.NewDelimitedWriter(st)}
 }
 
-// read takes the next frame, which has to be complete within the time given.
-// What is set aside for it grows with what arrives.
+// read takes the next frame, which has to begin within the time given and to be
+// complete in as much again for each [slowest] of it. What is set aside for it grows
+// with what arrives.
 func (l *link) read(within time.Duration) (*pb.SyncFrame, error) {
 	_ = l.stream.SetReadDeadline(time.Now().Add(within))
 	size, err := binary.ReadUvarint(l.r)
@@ -113,6 +115,7 @@ func (l *link) read(within time.Duration) (*pb.SyncFrame, error) {
 	if size > maxFrame {
 		return nil, refused("frame of %d bytes, at most %d", size, maxFrame)
 	}
+	_ = l.stream.SetReadDeadline(time.Now().Add(forFrame(within, int(size))))
 	l.buf.Reset()
 	if _, err := l.buf.ReadFrom(io.LimitReader(l.r, int64(size))); err != nil {
 		return nil, fmt.Errorf("read: %w", err)
@@ -124,11 +127,16 @@ func (l *link) read(within time.Duration) (*pb.SyncFrame, error) {
 }
 
 func (l *link) write(f *pb.SyncFrame) error {
-	_ = l.stream.SetWriteDeadline(time.Now().Add(frameWithin))
+	_ = l.stream.SetWriteDeadline(time.Now().Add(forFrame(frameWithin, proto.Size(f))))
 	if err := l.w.WriteMsg(f); err != nil {
 		return fmt.Errorf("write: %w", err)
 	}
 	return nil
+}
+
+// forFrame is how long a frame of size bytes may take.
+func forFrame(within time.Duration, size int) time.Duration {
+	return within * time.Duration(1+size/slowest)
 }
 
 // turn is what one side said before it passed the turn on, but for the events,

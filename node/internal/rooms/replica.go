@@ -10,6 +10,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"p2pchat/protocol/event"
+	"p2pchat/protocol/pb"
 	"p2pchat/protocol/room"
 )
 
@@ -162,16 +163,24 @@ func (r *Room) tellTopic(p peer.ID) {
 		r.log.Warn("tell of the subject", "peer", p, "err", err)
 		return
 	}
-	if len(r.toldTopic) >= maxAsked {
+	if _, here := r.toldTopic[p]; !here && len(r.toldTopic) >= maxAsked {
 		clear(r.toldTopic)
 	}
 	r.toldTopic[p] = h.ID
-	if len(events) > 0 {
-		r.push(p, events, nil)
+	if len(events) == 0 {
+		return
 	}
+	msg := &pb.JoinAsk{Room: r.id[:], Push: &pb.JoinPush{Events: batch(events)}}
+	r.svc.wg.Go(func() { // ends with the stream
+		if err := r.svc.tell(r.svc.ctx, p, msg); err != nil {
+			r.log.Debug("push the subject", "peer", p, "err", err)
+			r.post(func() { delete(r.toldTopic, p) }) // after the next run
+		}
+	})
 }
 
-// lowOf is the first seq of log k that any join of p wants, 0 if they want all.
+// lowOf is the first seq of log k that p wants, 0 if he wants all: that is said by
+// the first join of his in a log.
 func (r *Room) lowOf(p peer.ID, k event.LogKey) (low uint64, err error) {
 	his := func(yield func(event.LogKey) bool) {
 		for l := range r.opened {
@@ -180,7 +189,7 @@ func (r *Room) lowOf(p peer.ID, k event.LogKey) (low uint64, err error) {
 			}
 		}
 	}
-	joins, err := r.svc.cfg.Store.EventsByID(r.svc.ctx, r.rules.JoinsOf(his), maxBatch)
+	joins, err := r.svc.cfg.Store.EventsByID(r.svc.ctx, r.rules.FirstJoins(his), maxBatch)
 	for _, e := range joins {
 		body, err := room.DecodeBody(e.Kind, e.Body)
 		j, ok := body.(*room.Join)
