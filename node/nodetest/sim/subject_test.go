@@ -31,6 +31,10 @@ func TestSubjectThatStandsAgain(t *testing.T) {
 		if s := subject(late); s != "the second" {
 			t.Errorf("he was told %q", s)
 		}
+		for range 5 { // what he wants of the history he said when he first came
+			_ = must(late.LeaveRoom(t.Context(), f.room))(t)
+			_ = must(late.JoinRoom(t.Context(), api.JoinRoomRequest{Room: f.room, Wait: api.DefaultWait}))(t)
+		}
 		must(owner.Govern(t.Context(), api.GovernRequest{Room: f.room, Act: api.ActBan, Who: mod.ID}))(t)
 		n.Lan.Heal()
 		check(t, Until(2*time.Minute, func() error {
