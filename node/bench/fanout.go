@@ -36,7 +36,8 @@ func (o *heard) price(h *hall, t turn) {
 	o.all = append(o.all, (now.all-t.before.all)/t.deliveries)
 }
 
-// contest has halls take turns.
+// contest has halls take turns, each time another one first: who speaks after a
+// pause finds the machine asleep.
 func contest(ctx context.Context, runs int, p pace, halls ...*hall) ([]*heard, error) {
 	out := make([]*heard, len(halls))
 	for i, h := range halls {
@@ -45,11 +46,12 @@ func contest(ctx context.Context, runs int, p pace, halls ...*hall) ([]*heard, e
 		}
 		out[i] = &heard{}
 	}
-	for range runs {
+	for run := range runs {
 		turns := make([]turn, len(halls))
-		for i, h := range halls {
+		for n := range halls {
+			i := (run + n) % len(halls)
 			var err error
-			if turns[i], err = out[i].calm(ctx, h, p); err != nil {
+			if turns[i], err = out[i].calm(ctx, halls[i], p); err != nil {
 				return nil, err
 			}
 		}
