@@ -56,6 +56,16 @@ func (a *author) says(text string) *event.Event {
 	return a.writes(event.KindText, b)
 }
 
+// amends says something of a text.
+func (a *author) amends(kind event.Kind, of event.Amendment) *event.Event {
+	a.t.Helper()
+	b, err := event.EncodeAmendment(kind, of)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return a.writes(kind, b)
+}
+
 // sample is a conversation with everything in it that could go wrong in a file.
 func sample(t testing.TB) *Document {
 	t.Helper()
@@ -67,13 +77,9 @@ func sample(t testing.TB) *Document {
 		t.Fatal(err)
 	}
 	gone := bob.says("taken back")
-	retraction, err := event.EncodeAmendment(event.KindRetract, event.Amendment{Target: gone.ID})
-	if err != nil {
-		t.Fatal(err)
-	}
 	events := []*event.Event{
 		alice.says("hello"), bob.says("two\nlines\n  ~ AAAA"), alice.says("/me waves"),
-		Retracted(gone), bob.writes(event.KindRetract, retraction), alice.says("\x1b[2J\u202Eevil\u009b <script>alert(1)</script> </template> &amp; \u2028"),
+		Retracted(gone), bob.amends(event.KindRetract, event.Amendment{Target: gone.ID}), alice.says("\x1b[2J\u202Eevil\u009b <script>alert(1)</script> </template> &amp; \u2028"),
 		bob.writes(9999, unknown), alice.writes(room.KindLeave, nil),
 	}
 	events = append(events, alice.says("skipped")) // and then left out
@@ -143,13 +149,6 @@ func TestAmended(t *testing.T) {
 	conv := event.Conversation{7}
 	alice := &author{t: t, key: testKey(t, 1), conv: conv, at: time.UnixMilli(1_800_000_000_000)}
 	bob := &author{t: t, key: testKey(t, 2), conv: conv, at: time.UnixMilli(1_800_000_000_500)}
-	amend := func(by *author, kind event.Kind, a event.Amendment) *event.Event {
-		b, err := event.EncodeAmendment(kind, a)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return by.writes(kind, b)
-	}
 	typo, gone := alice.says("helo"), alice.says("a secret")
 	reply, err := event.EncodeReply("hi", typo.ID)
 	if err != nil {
@@ -157,10 +156,10 @@ func TestAmended(t *testing.T) {
 	}
 	events := []*event.Event{
 		typo, gone, bob.writes(event.KindText, reply),
-		amend(alice, event.KindEdit, event.Amendment{Target: typo.ID, Text: "hello"}),
-		amend(alice, event.KindRetract, event.Amendment{Target: gone.ID}),
-		amend(bob, event.KindReact, event.Amendment{Target: typo.ID, Text: "👍"}),
-		amend(bob, event.KindRetract, event.Amendment{Target: event.ID{9}}),
+		alice.amends(event.KindEdit, event.Amendment{Target: typo.ID, Text: "hello"}),
+		alice.amends(event.KindRetract, event.Amendment{Target: gone.ID}),
+		bob.amends(event.KindReact, event.Amendment{Target: typo.ID, Text: "👍"}),
+		bob.amends(event.KindRetract, event.Amendment{Target: event.ID{9}}),
 	}
 	events[1] = Retracted(gone) // as the store keeps it
 	slices.SortFunc(events, func(a, b *event.Event) int { return int(int64(a.Time) - int64(b.Time)) })
@@ -279,19 +278,12 @@ func TestOwnWord(t *testing.T) {
 	t.Parallel()
 	conv := event.Conversation{7}
 	alice := &author{t: t, key: testKey(t, 1), conv: conv, at: time.UnixMilli(1_800_000_000_000)}
-	amend := func(by *author, kind event.Kind, a event.Amendment) *event.Event {
-		b, err := event.EncodeAmendment(kind, a)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return by.writes(kind, b)
-	}
 	deal, oops := alice.says("I owe you 100"), alice.says("oops")
-	back := amend(alice, event.KindRetract, event.Amendment{Target: oops.ID})
-	edit := amend(alice, event.KindEdit, event.Amendment{Target: deal.ID, Text: "I owe you 1000"})
+	back := alice.amends(event.KindRetract, event.Amendment{Target: oops.ID})
+	edit := alice.amends(event.KindEdit, event.Amendment{Target: deal.ID, Text: "I owe you 1000"})
 	mallory := &author{t: t, key: testKey(t, 9), conv: conv, at: alice.at}
-	vain := amend(mallory, event.KindRetract, event.Amendment{Target: oops.ID})
-	others := amend(mallory, event.KindRetract, event.Amendment{Target: deal.ID})
+	vain := mallory.amends(event.KindRetract, event.Amendment{Target: oops.ID})
+	others := mallory.amends(event.KindRetract, event.Amendment{Target: deal.ID})
 	h := Header{Conversation: conv.String(), Kind: "direct", Exported: time.UnixMilli(1_800_000_009_123)}
 	for _, c := range []struct {
 		what        string

@@ -434,7 +434,7 @@ func TestRetractedBehindTheIndex(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			dir := t.TempDir()
 			s := openStore(t, dir, Options{})
-			time.Sleep(wipeAfter + time.Second) // what came with the start is done
+			time.Sleep(wipeAfter + time.Second) // of the bubble, as all here: what came with the start is done
 			synctest.Wait()
 			e := text(t, testKey(t, 2), event.Header{Log: event.LogID{1}, Seq: 1}, "regretted")
 			insert(t, s, e)
