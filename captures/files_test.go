@@ -312,7 +312,7 @@ func TestParseRing(t *testing.T) {
 			t.Errorf("%q: %+v, %v", in, got, err)
 		}
 	}
-	for _, in := range []string{"", "10MB", "10MB,", "10MB,1", "10MB,x", "10XB,2", ",2", "-1,2", "64000,2", "9999999999GB,2", "MB,2", "1.5MB,2"} {
+	for _, in := range []string{"", "10MB", "10MB,", "10MB,1", "10MB,x", "10XB,2", ",2", "-1,2", "64000,2", "9999999999GB,2", "MB,2", "1.5MB,2", "0,0", "0MB,0"} {
 		var usage *UsageError
 		if got, err := ParseRing(in); !errors.As(err, &usage) {
 			t.Errorf("%q: %+v, %v", in, got, err)

@@ -44,6 +44,9 @@ func ParseRing(s string) (Ring, error) {
 		return Ring{}, usagef("%q is not a size such as 10MB", size)
 	}
 	r := Ring{Size: bytes * unit, Files: n}
+	if r == (Ring{}) { // which stands for none
+		return r, usagef("a ring of no files holds nothing")
+	}
 	return r, r.validate()
 }
 

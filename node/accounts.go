@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"syscall"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -137,6 +138,9 @@ func Repair(ctx context.Context, dir string, password []byte, name string) (api.
 		name, _ = identity.NormalizeName(name) // it was checked
 	}
 	lock, key, err := Unlock(dir, password)
+	if errors.Is(err, account.ErrInUse) {
+		return api.Repair{}, api.Errorf(api.CodeInUse, "%w: %s: stop it first", account.ErrInUse, dir)
+	}
 	if err != nil {
 		return api.Repair{}, err
 	}
@@ -148,10 +152,17 @@ func Repair(ctx context.Context, dir string, password []byte, name string) (api.
 	if others := (store.OthersError{}); errors.As(err, &others) {
 		return api.Repair{}, othersDatabase(dir, others.Key, others.Owner)
 	}
+	if space := (store.SpaceError{}); errors.As(err, &space) {
+		return api.Repair{}, api.Errorf(api.CodeDiskFull, "too little space for a repair: about %d MiB must be free where the data directory is, and %d are; nothing was changed",
+			space.Need>>20+1, space.Free>>20).Because(err)
+	}
 	if err != nil {
 		return api.Repair{}, dirError(dir, err)
 	}
-	out := api.Repair{Repaired: !r.Sound, Events: r.Events, Dropped: r.Dropped, Contacts: r.Contacts, Rooms: r.Rooms}
+	out := api.Repair{
+		Repaired: !r.Sound, Events: r.Events, Dropped: r.Dropped, Contacts: r.Contacts, Rooms: r.Rooms,
+		UnreadablePages: r.Unread, RoomsLost: r.RoomsLost,
+	}
 	if r.Kept != "" {
 		out.Kept = &r.Kept
 	}
@@ -215,16 +226,21 @@ func dirError(dir string, err error) error {
 	return apiError(err)
 }
 
-// apiError gives err the code a face acts on.
+// apiError gives err the code a face acts on. Its words have what was being done only
+// where that tells a person something, such as which file it is about.
 func apiError(err error) error {
 	var known *api.Error
 	switch {
 	case err == nil, errors.As(err, &known):
 		return err
 	case errors.Is(err, store.ErrDiskFull):
-		return api.Errorf(api.CodeDiskFull, "the disk is full: free some space; nothing acknowledged is lost (%w)", err)
+		return api.Errorf(api.CodeDiskFull, "the disk is full: free some space; nothing acknowledged is lost").Because(err)
+	case errors.Is(err, store.ErrMoved):
+		return api.Errorf(api.CodeInternal, "the data directory was moved, removed or replaced, and nothing is kept until it is back: put it back, or end p2pchat").Because(err)
 	case errors.Is(err, store.ErrNewer):
 		return api.Errorf(api.CodeNewerDatabase, "the database was written by a newer p2pchat: use that one, or another directory with --data (%w)", err)
+	case errors.Is(err, store.ErrOlder):
+		return api.Errorf(api.CodeInternal, "%w: start p2pchat or `p2pchat serve` once where it can be written, which brings it up to date", err)
 	case errors.Is(err, store.ErrForeign):
 		return api.Errorf(api.CodeDamaged, "the database is another program's and was not touched: use another directory with --data (%w)", err)
 	case errors.Is(err, store.ErrDamaged):
@@ -232,11 +248,13 @@ func apiError(err error) error {
 	case errors.Is(err, account.ErrDamaged):
 		return api.Errorf(api.CodeDamaged, "%w: restore it from a backup, or start anew in another directory with --data", err)
 	case errors.Is(err, store.ErrTooManyLogs):
-		return api.Errorf(api.CodeFull, "this account was moved, restored or repaired %d times in this conversation, and can say no more there (%w): use another room, or another account", event.MaxLogs, err)
+		return api.Errorf(api.CodeFull, "this account was moved, restored or repaired %d times in this conversation, and can say no more there: use another room, or another account", event.MaxLogs).Because(err)
+	case errors.Is(err, syscall.EROFS):
+		return api.Errorf(api.CodeNoPermission, "the data directory is on a read-only file system: what is there can be read, but nothing new be kept: name another with --data").Because(err)
 	case errors.Is(err, fs.ErrPermission):
 		return api.Errorf(api.CodeNoPermission, "the operating system forbids it: %w; the data directory must belong to you, or name another with --data", err)
 	case errors.Is(err, account.ErrWrongPassword):
-		return api.Errorf(api.CodeWrongPassword, "%w; nothing was changed", err)
+		return api.Errorf(api.CodeWrongPassword, "%w", err)
 	}
 	return fmt.Errorf("%w", err)
 }

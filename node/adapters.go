@@ -89,10 +89,26 @@ func (l directLedger) Ingest(ctx context.Context, from peer.ID, events []*event.
 	if errors.Is(err, history.ErrInvalid) || errors.Is(err, store.ErrTooManyLogs) {
 		return fmt.Errorf("%w: %w", direct.ErrRefused, err)
 	}
-	if errors.Is(err, store.ErrDiskFull) {
-		l.n.diskFull()
+	if err == nil {
+		l.n.broughtBack(from, events)
 	}
 	return err
+}
+
+// broughtBack counts our own messages as delivered to who brought them: our data was
+// put back from an older copy, and when he said what he holds they were not here yet.
+func (n *Node) broughtBack(from peer.ID, events []*event.Event) {
+	ours := event.Frontier{}
+	for _, e := range events {
+		if k := e.Key(); e.Author == n.key.ID() && e.Seq > ours[k].Seq {
+			ours[k] = event.Head{Seq: e.Seq, ID: e.ID}
+		}
+	}
+	if len(ours) > 0 {
+		_, err := n.delivery.acked(n.ctx, from, ours)
+		n.note("acked", from, err)
+		n.persistSoon()
+	}
 }
 
 // directHandler hears from direct chat.
@@ -144,7 +160,7 @@ func (h directHandler) Typing(p peer.ID) {
 // note logs what went wrong with bookkeeping that is made up for later.
 func (n *Node) note(what string, p peer.ID, err error) {
 	if err != nil && n.ctx.Err() == nil {
-		n.log.Warn("delivery state", "of", what, "peer", p, "err", err)
+		n.uncommitted("delivery state", err, "of", what, "peer", p)
 	}
 }
 
@@ -174,6 +190,7 @@ func (h helloHandler) PeerDown(p peer.ID, leaving bool) {
 		h.n.discovery.Left(p)
 	}
 	h.n.people.left(p, time.Now())
+	h.n.sync.Gone(p)
 	h.n.delivery.lost(p)
 	h.n.persistSoon()
 	h.n.rosterChanged(p)

@@ -23,7 +23,13 @@ func (n *Node) Edit(ctx context.Context, r api.AmendRequest) (api.Receipt, error
 		return api.Receipt{}, err
 	}
 	return n.amend(ctx, r, event.KindEdit, func(m store.Stored) (event.Amendment, error) {
-		return event.Amendment{Text: r.Text}, n.ours(m, "edit")
+		if err := n.ours(m, "edit"); err != nil {
+			return event.Amendment{}, err
+		}
+		if text, _ := m.Text(); text == r.Text {
+			return event.Amendment{}, api.Errorf(api.CodeUsage, "the message says that already")
+		}
+		return event.Amendment{Text: r.Text}, nil
 	})
 }
 
@@ -130,7 +136,7 @@ func (n *Node) findMessage(ctx context.Context, to conversationRef, id string) (
 	}
 	switch len(ids) {
 	case 0:
-		return store.Stored{}, api.Errorf(api.CodeNotFound, "there is no message %s in this conversation; `p2pchat log --json` lists their IDs", id)
+		return store.Stored{}, api.Errorf(api.CodeNotFound, "there is no message %s in this conversation; `p2pchat log --ids` lists their IDs", id)
 	case 1:
 		m, err := n.store.Shown(ctx, ids[0], to.room != nil)
 		return m, apiError(err)

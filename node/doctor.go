@@ -17,13 +17,25 @@ import (
 // others.
 func (n *Node) Diagnose(ctx context.Context) ([]api.Finding, error) {
 	r := n.discovery.Diagnose(ctx)
-	out := interfaceFindings(r)
+	out := n.noticeFindings()
+	out = append(out, interfaceFindings(r)...)
 	out = append(out, multicastFindings(r)...)
 	if slices.ContainsFunc(r.Interfaces, func(i discovery.InterfaceReport) bool { return i.Used }) {
 		out = append(out, n.heardFindings(r)...) // else there is one cause, told above
 	}
 	out = append(out, n.portFinding(), n.clockFinding())
 	return append(out, n.databaseFinding(ctx)), ctx.Err()
+}
+
+// noticeFindings are what the node tells of itself while it stands; of
+// clocks another finding does.
+func (n *Node) noticeFindings() []api.Finding {
+	n.outOfPlace(n.store.InPlace())
+	var out []api.Finding
+	for _, text := range n.notices.list(causeClock) {
+		out = append(out, api.Finding{Check: "notice", Level: api.LevelFail, Seen: text})
+	}
+	return out
 }
 
 func interfaceFindings(r discovery.Report) []api.Finding {

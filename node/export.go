@@ -66,11 +66,11 @@ func (r *Reader) Export(ctx context.Context, target, format string, w io.Writer)
 	return transcript.New(h, events).Render(w, transcript.Format(format))
 }
 
-// VerifyTranscript checks an exported conversation. Errors: damaged if it is not
-// as it was signed and exported; those of file.
+// VerifyTranscript checks an exported conversation. Errors: damaged if it is none, or
+// not as it was signed and exported; those of file.
 func VerifyTranscript(file io.Reader) (api.Transcript, error) {
 	r, err := transcript.Check(file)
-	if errors.Is(err, transcript.ErrAltered) {
+	if errors.Is(err, transcript.ErrAltered) || errors.Is(err, transcript.ErrForeign) {
 		return api.Transcript{}, api.Errorf(api.CodeDamaged, "%w", err)
 	}
 	return api.Transcript{

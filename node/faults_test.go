@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -65,6 +66,16 @@ func TestRestoredSnapshot(t *testing.T) {
 			t.Errorf("%s: the line after the restore is %d of log %s", who, log[3].Seq, log[3].Log)
 		}
 	}
+	// What alice brought back she has.
+	for _, m := range logOf(t, bob, "alice") {
+		if m.State != api.Delivered {
+			t.Errorf("%q is %s", m.Text, m.State)
+		}
+	}
+	wait(t, "nothing counts as queued", func() bool {
+		s, err := bob.Status(t.Context())
+		return err == nil && s.Queued != nil && *s.Queued == 0
+	})
 }
 
 // TestSnapshotThatWentOn: an account put back from an older copy talks before
@@ -152,6 +163,12 @@ func TestTwin(t *testing.T) {
 	settle()
 	if err := alice.mayWrite(); !api.IsCode(err, api.CodeInUse) {
 		t.Fatalf("a real twin: %v", err)
+	}
+	findings, err := alice.Diagnose(t.Context())
+	if err != nil || !slices.ContainsFunc(findings, func(f api.Finding) bool {
+		return f.Check == "notice" && f.Level == api.LevelFail && strings.Contains(f.Seen, "another node with this account's key")
+	}) {
+		t.Errorf("doctor knows nothing of the twin: %+v, %v", findings, err)
 	}
 	alice.twins.parted() // a goodbye anybody can forge
 	settle()
@@ -272,5 +289,90 @@ func TestDamagedWhileRunning(t *testing.T) {
 	say("carol", "it goes on")
 	if log := logOf(t, alice, "carol"); len(log) != 2 {
 		t.Errorf("the log that is not damaged: %+v", log)
+	}
+}
+
+// TestStatusOfDamaged: a status tells all but what stands in the damaged part.
+func TestStatusOfDamaged(t *testing.T) {
+	t.Parallel()
+	dir := newAccount(t, "alice")
+	bob := start(t, newAccount(t, "bob"))
+	alice := start(t, dir, bob)
+	says(t, alice, "bob", "before")
+	alice.halt() // which leaves all in one file
+	alice = start(t, dir, bob)
+	f, err := os.OpenFile(filepath.Join(dir, "p2pchat.db"), os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const first = 4096 // which says whose the file is
+	if _, err := f.WriteAt(bytes.Repeat([]byte{0xff}, int(info.Size())-first), first); err != nil {
+		t.Fatal(err)
+	}
+	s, err := alice.Status(t.Context())
+	if err != nil || s.Queued != nil || s.Name != "alice" || len(s.Addrs) == 0 || s.Storage == 0 || !strings.Contains(strings.Join(s.Notices, "\n"), "doctor --repair") {
+		t.Errorf("status %+v, %v", s, err)
+	}
+}
+
+// TestDirectoryTakenAway: a node whose data directory is moved acknowledges nothing
+// and says why; when it is back, what came meanwhile comes again.
+func TestDirectoryTakenAway(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("Windows does not let go of a directory in which files are open")
+	}
+	dir := newAccount(t, "bob")
+	alice := start(t, newAccount(t, "alice"))
+	bob := start(t, dir, alice)
+	says(t, alice, "bob", "before")
+	moves := func(from, to string) {
+		t.Helper()
+		if err := os.Rename(from, to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	notices := func() int {
+		t.Helper()
+		s, err := bob.Status(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(s.Notices)
+	}
+	moves(dir, dir+".away")
+	if n := notices(); n != 1 {
+		t.Errorf("%d notices before anything is to be written", n)
+	}
+	moves(dir+".away", dir)
+	if n := notices(); n != 0 {
+		t.Errorf("%d notices when it is back", n)
+	}
+	moves(dir, dir+".away")
+	if _, err := bob.Send(t.Context(), api.SendRequest{Target: "alice", Text: "into nothing"}); err == nil || !strings.Contains(err.Error(), "put it back") {
+		t.Errorf("sent: %v", err)
+	}
+	r, err := alice.Send(t.Context(), api.SendRequest{Target: "bob", Text: "meanwhile", Wait: 100 * time.Millisecond})
+	if err != nil || r.State == api.Delivered {
+		t.Errorf("meanwhile: %+v, %v", r, err)
+	}
+	if got := bob.notices.list(); len(got) != 1 || !strings.Contains(got[0], "moved") {
+		t.Errorf("notices %q", got)
+	}
+	moves(dir+".away", dir)
+	until(t, alice, func(api.Change) bool {
+		log := logOf(t, alice, "bob")
+		return log[len(log)-1].State == api.Delivered
+	})
+	if got := textsOf(t, bob, "alice"); !slices.Equal(got, []string{"before", "meanwhile"}) {
+		t.Errorf("bob has %q", got)
+	}
+	if n := notices(); n != 0 {
+		t.Errorf("%d notices when it is back for good", n)
 	}
 }

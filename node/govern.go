@@ -14,7 +14,6 @@ import (
 
 	"p2pchat/node/api"
 	"p2pchat/node/internal/rooms"
-	"p2pchat/node/internal/store"
 	"p2pchat/protocol/event"
 	"p2pchat/protocol/identity"
 	"p2pchat/protocol/room"
@@ -41,10 +40,7 @@ func (n *Node) inRoom(ctx context.Context, target string, f func(*rooms.Room) er
 		return api.Entry{}, err
 	}
 	if err := f(r); err != nil {
-		if errors.Is(err, store.ErrDiskFull) {
-			n.diskFull()
-		}
-		return api.Entry{}, roomError(err)
+		return api.Entry{}, errorIn(ctx, r, err)
 	}
 	return n.entry(ctx, r)
 }
@@ -329,7 +325,7 @@ func (n *Node) SendPrivate(ctx context.Context, target, who, text string, wait t
 		return api.Receipt{}, errSelf
 	}
 	if err := r.MayWrite(ctx, p); err != nil {
-		return api.Receipt{}, roomError(err)
+		return api.Receipt{}, errorIn(ctx, r, err)
 	}
 	body, err := room.EncodeBody(&room.Private{Room: r.ID(), Text: text})
 	if err != nil {

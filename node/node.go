@@ -111,7 +111,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 // open builds the parts, from the store up.
 func (n *Node) open(ctx context.Context) error {
 	var err error
-	if n.store, err = store.Open(ctx, n.cfg.Dir, store.Options{Logger: n.cfg.Logger, Existing: true, Damaged: n.damaged}); err != nil {
+	if n.store, err = store.Open(ctx, n.cfg.Dir, store.Options{Logger: n.cfg.Logger, Existing: true, Damaged: n.damaged, Hindered: n.hindered}); err != nil {
 		if errors.Is(err, store.ErrNotFound) {
 			err = noDatabase(n.cfg.Dir)
 		}
@@ -183,7 +183,7 @@ func (n *Node) openRooms(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	n.sync = antientropy.New(antientropy.Config{Host: n.streams(), Rooms: syncRooms{n}, Talking: n.talk.underWay, Logger: n.cfg.Logger})
+	n.sync = antientropy.New(antientropy.Config{Host: n.streams(), Rooms: syncRooms{n}, Talking: n.talk.underWay, Hindered: func() bool { return n.store.Hindered() != nil }, Logger: n.cfg.Logger})
 	n.rooms, err = rooms.New(ctx, rooms.Config{
 		Host: n.streams(), Key: n.key, Rand: rand.Reader, Store: roomStore{n.store}, Ledger: roomLedger{n.ledger},
 		Gossip: roomGossip{n.gossip, &n.talk}, Sync: n.sync, Handler: roomHandler{n}, Receipt: n.hello.Receipt,
@@ -329,10 +329,7 @@ func (n *Node) persist(ctx context.Context) error {
 		}
 		if err := n.writeBehind(ctx); err != nil && ctx.Err() == nil {
 			// Still due; the next change tries again.
-			n.log.Warn("write behind", "err", err)
-			if errors.Is(err, store.ErrDiskFull) {
-				n.diskFull()
-			}
+			n.uncommitted("write behind", err)
 		}
 	}
 }

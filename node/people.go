@@ -222,7 +222,7 @@ func (r *people) mark(id peer.ID, f func(*store.Contact)) (before, after store.C
 	defer r.mu.Unlock()
 	e := r.entries[id]
 	if e == nil {
-		e = &entry{Contact: store.Contact{Peer: id, Via: api.ViaIncoming, FirstSeen: time.Now()}, looks: identity.Looks("")}
+		e = &entry{Contact: store.Contact{Peer: id, FirstSeen: time.Now()}, looks: identity.Looks("")}
 		if m, ok := r.strangers[id]; ok {
 			e.found(m)
 			delete(r.strangers, id)

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
@@ -35,6 +36,12 @@ func OpenReader(ctx context.Context, dir, version string) (*Reader, error) {
 		return nil, dirError(dir, err)
 	}
 	st, err := store.Open(ctx, dir, store.Options{ReadOnly: true})
+	if errors.Is(err, store.ErrOlder) {
+		if upgradeErr := upgrade(ctx, dir); upgradeErr != nil {
+			return nil, apiError(fmt.Errorf("%w (%w)", err, upgradeErr))
+		}
+		st, err = store.Open(ctx, dir, store.Options{ReadOnly: true})
+	}
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, noDatabase(dir)
 	}
@@ -46,6 +53,20 @@ func OpenReader(ctx context.Context, dir, version string) (*Reader, error) {
 		return nil, errors.Join(dirError(dir, err), st.Close())
 	}
 	return r, nil
+}
+
+// upgrade brings the database in dir up to date if nobody uses it.
+func upgrade(ctx context.Context, dir string) error {
+	lock, err := account.Lock(dir)
+	if err != nil {
+		return err
+	}
+	defer lock.Unlock() //nolint:errcheck // the process holds it no longer either way
+	st, err := store.Open(ctx, dir, store.Options{Existing: true})
+	if err != nil {
+		return err
+	}
+	return st.Close()
 }
 
 func (r *Reader) load(ctx context.Context, dir string) error {
@@ -191,12 +212,12 @@ func (r *Reader) viewOf(ctx context.Context, conv event.Conversation) (view, err
 
 func (r *Reader) directView(ctx context.Context, p peer.ID) (view, error) {
 	state, err := newDelivery(r.acc.Peer, r.store, func(api.Change) {}).states(ctx, p)
-	return view{conv: event.Direct(r.acc.Peer, p), state: state}, apiError(err)
+	return view{event.Direct(r.acc.Peer, p), with(p, r.people), state, nil}, apiError(err)
 }
 
 func (r *Reader) roomView(ctx context.Context, s *rooms.StoredRoom) (view, error) {
 	acks, err := r.store.Acks(ctx, s.ID())
-	return view{s.ID(), roomStates(r.acc.Peer, func() event.Frontier { return rooms.Reached(acks) }), func(events []*event.Event) ([]rooms.Aside, error) {
+	return view{s.ID(), inRoom(s.Info()), roomStates(r.acc.Peer, func() event.Frontier { return rooms.Reached(acks) }), func(events []*event.Event) ([]rooms.Aside, error) {
 		return s.Asides(events), nil
 	}}, apiError(err)
 }

@@ -120,7 +120,7 @@ func (n *Node) retain(ctx context.Context) error {
 	for {
 		now, err := n.sureNow(ctx)
 		if err := errors.Join(err, n.prune(ctx, now)); err != nil && ctx.Err() == nil {
-			n.log.Warn("keep the history within its limits", "err", err)
+			n.uncommitted("keep the history within its limits", err)
 		}
 		select {
 		case <-ctx.Done():

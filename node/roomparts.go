@@ -247,9 +247,9 @@ func flooded(payload []byte) bool {
 // syncRooms is what sync moves.
 type syncRooms struct{ n *Node }
 
-func (s syncRooms) Replica(id event.Conversation, p peer.ID) (antientropy.Replica, bool) {
+func (s syncRooms) Replica(id event.Conversation, p peer.ID, named bool) (antientropy.Replica, bool) {
 	r, err := s.n.rooms.Room(id)
-	if err != nil || !r.Entitled(p) {
+	if err != nil || !r.Entitled(p, named) {
 		return nil, false
 	}
 	return replica{s.n, r}, true
@@ -286,7 +286,7 @@ func (r replica) Committed(from peer.ID, f event.Frontier) {
 	r.n.persistSoon()
 }
 
-func (r replica) Synced(from peer.ID, equal bool) {
-	r.Room.Synced(from, equal)
+func (r replica) Synced(from peer.ID, equal, ended bool) {
+	r.Room.Synced(from, equal, ended)
 	r.n.roomsDue.put(r.ID()) // nothing more is being fetched
 }

@@ -13,7 +13,6 @@ import (
 
 	"p2pchat/node/api"
 	"p2pchat/node/internal/rooms"
-	"p2pchat/node/internal/store"
 	"p2pchat/protocol/event"
 	"p2pchat/protocol/identity"
 	"p2pchat/protocol/room"
@@ -39,6 +38,21 @@ func roomError(err error) error {
 		return api.Errorf(api.CodeNoNode, "%w", err)
 	}
 	return apiError(err)
+}
+
+// errorIn is roomError for what went wrong in room r, which it names to who is not in it.
+func errorIn(ctx context.Context, r *rooms.Room, err error) error {
+	if errors.Is(err, rooms.ErrNotJoined) {
+		if info, failed := r.Info(ctx); failed == nil {
+			name := info.Config.Name()
+			target := "#" + name
+			if strings.Contains(name, "'") { // which would end the quotes
+				target = r.ID().String()
+			}
+			return api.Errorf(api.CodeNotJoined, "you are not in the room %q; `p2pchat room join '%s'` enters it", name, target)
+		}
+	}
+	return roomError(err)
 }
 
 // Rooms implements [api.Reader].
@@ -144,9 +158,6 @@ func (n *Node) CreateRoom(ctx context.Context, r api.CreateRoomRequest) (api.Ent
 	}
 	made, err := n.rooms.Create(ctx, nick, config, r.Password)
 	if err != nil {
-		if errors.Is(err, store.ErrDiskFull) {
-			n.diskFull()
-		}
 		return api.Entry{}, roomError(err)
 	}
 	return n.entry(ctx, made)
@@ -501,7 +512,7 @@ func (n *Node) PingRoom(ctx context.Context, target string, wait time.Duration) 
 		return api.Entry{}, roomError(err)
 	}
 	if !info.In {
-		return api.Entry{}, roomError(rooms.ErrNotJoined)
+		return api.Entry{}, errorIn(ctx, r, rooms.ErrNotJoined)
 	}
 	waitCtx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()

@@ -11,7 +11,6 @@ import (
 
 	"p2pchat/node/api"
 	"p2pchat/node/internal/rooms"
-	"p2pchat/node/internal/store"
 	"p2pchat/protocol/envelope"
 	"p2pchat/protocol/event"
 	"p2pchat/protocol/room"
@@ -22,14 +21,19 @@ import (
 func (n *Node) sendToRoom(ctx, wait context.Context, r *rooms.Room, kind event.Kind, body []byte) (api.Receipt, error) {
 	e, err := r.Say(ctx, kind, body)
 	if err != nil {
-		if err = roomError(err); api.IsCode(err, api.CodeDestroyed) {
+		if err = errorIn(ctx, r, err); api.IsCode(err, api.CodeDestroyed) {
 			err = gone(ctx, r)
 		}
 		return api.Receipt{}, err
 	}
+	return n.roomReceipt(ctx, wait, r, e)
+}
+
+// roomReceipt says who of a room has e, once somebody has or wait ends.
+func (n *Node) roomReceipt(ctx, wait context.Context, r *rooms.Room, e *event.Event) (rec api.Receipt, err error) {
 	// Running out of time is no error: the state says how far it came.
 	_ = r.WaitAcked(wait, e)
-	rec := api.Receipt{ID: e.ID.String(), Conversation: r.ID().String(), State: api.Queued}
+	rec = api.Receipt{ID: e.ID.String(), Conversation: r.ID().String(), State: api.Queued}
 	// Whatever became of the caller, the message is kept.
 	rec.Acked, rec.Members, err = r.Acked(context.WithoutCancel(ctx), e)
 	if err != nil && !errors.Is(err, rooms.ErrClosed) {
@@ -61,7 +65,6 @@ type roomHandler struct{ n *Node }
 
 func (h roomHandler) Messages(id event.Conversation, scene rooms.Scene, ms []rooms.Message) {
 	n := h.n
-	n.notices.set(causeDisk, "") // something was written
 	r, err := n.rooms.Room(id)
 	if err != nil {
 		return // it is being entered; a face reads the log when it opens
@@ -160,10 +163,7 @@ func (h roomHandler) Keyed(id event.Conversation, s rooms.Scene, keys map[event.
 }
 
 func (h roomHandler) Failed(id event.Conversation, err error) {
-	h.n.log.Warn("commit to a room", "room", id.String(), "err", err)
-	if errors.Is(err, store.ErrDiskFull) {
-		h.n.diskFull()
-	}
+	h.n.uncommitted("commit to a room", err, "room", id.String())
 }
 
 // tellGather is how long a changed row waits for further changes.

@@ -70,6 +70,9 @@ func search(ctx context.Context, st *store.Store, who *people, resolve func(stri
 		if err != nil {
 			return nil, err
 		}
+		for i := range ms {
+			ms[i].Place = &v.place
+		}
 		out = append(out, ms...)
 	}
 	return out, nil

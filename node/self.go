@@ -2,6 +2,9 @@ package node
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"log/slog"
 	"slices"
 	"sync"
 	"time"
@@ -95,12 +98,15 @@ func (x *notices) set(cause, text string) bool {
 	return true
 }
 
-func (x *notices) list() []string {
+// list gives all that stand but those for the causes without.
+func (x *notices) list(without ...string) []string {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	out := make([]string, 0, len(x.all))
-	for _, t := range x.all {
-		out = append(out, t)
+	for cause, t := range x.all {
+		if !slices.Contains(without, cause) {
+			out = append(out, t)
+		}
 	}
 	slices.Sort(out)
 	return out
@@ -114,9 +120,38 @@ func (n *Node) notice(cause, text string) {
 	}
 }
 
-// diskFull tells the person; what is said now is refused until there is space.
-func (n *Node) diskFull() {
-	n.notice(causeDisk, "the disk is full: messages cannot be kept until there is space; those not kept are not acknowledged and will come again")
+// hindered tells the person why the store keeps nothing, about which he can do
+// something, and with nil that it does again. The store alone knows; until then what
+// is said is refused.
+func (n *Node) hindered(err error) {
+	full := ""
+	if errors.Is(err, store.ErrDiskFull) {
+		full = "the disk is full: messages cannot be kept until there is space" + unkept
+	}
+	n.notice(causeDisk, full)
+	n.outOfPlace(err)
+}
+
+const unkept = "; those not kept are not acknowledged and will come again"
+
+// outOfPlace has the notice of that stand if err says that the data directory is not
+// in its place.
+func (n *Node) outOfPlace(err error) {
+	text := ""
+	if errors.Is(err, store.ErrMoved) {
+		text = fmt.Sprintf("the data directory %s was moved, removed or replaced: messages cannot be kept until it is back"+unkept, n.cfg.Dir)
+	}
+	n.notice(causeMoved, text)
+}
+
+// uncommitted logs what could not be written; why nothing can be is said once, by
+// the store.
+func (n *Node) uncommitted(what string, err error, args ...any) {
+	level := slog.LevelWarn
+	if errors.Is(err, store.ErrDiskFull) || errors.Is(err, store.ErrMoved) {
+		level = slog.LevelDebug
+	}
+	n.log.Log(n.ctx, level, what, append(args, "err", err)...)
 }
 
 // damaged tells the person; it stands as long as the node runs.
@@ -129,6 +164,7 @@ func (n *Node) damaged(error) {
 const (
 	causeTwin   = "twin"   // another live node has our key
 	causeDisk   = "disk"   // the disk is full
+	causeMoved  = "moved"  // the data directory is not in its place
 	causeDamage = "damage" // the database is damaged
 	causeClock  = "clock"  // somebody's clock, or ours, is wrong
 

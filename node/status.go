@@ -30,9 +30,10 @@ func whoami(acc store.Account) api.Identity {
 
 // Status implements [api.Service].
 func (n *Node) Status(ctx context.Context) (api.Status, error) {
+	n.outOfPlace(n.store.InPlace()) // also before anything is to be written
 	// What was acknowledged a moment ago counts.
 	if err := n.writeBehind(ctx); err != nil {
-		n.log.Warn("write behind", "err", err)
+		n.uncommitted("write behind", err)
 	}
 	id, err := n.Whoami(ctx)
 	if err != nil {
@@ -60,28 +61,43 @@ func (n *Node) Status(ctx context.Context) (api.Status, error) {
 
 // storedStatus is the part of a status that needs no running node.
 func storedStatus(ctx context.Context, st *store.Store, id api.Identity, version string) (api.Status, error) {
-	queued, err := st.QueuedCount(ctx)
-	if err != nil {
-		return api.Status{}, apiError(err)
-	}
 	size, err := st.Size(ctx)
 	if err != nil {
 		return api.Status{}, apiError(err)
 	}
-	mine, err := st.Rooms(ctx)
-	if err != nil {
-		return api.Status{}, apiError(err)
-	}
-	joined := 0
-	for _, r := range mine {
-		if r.Joined {
-			joined++
+	joined, err := counted(ctx, func(ctx context.Context) (n int, err error) {
+		mine, err := st.Rooms(ctx)
+		for _, r := range mine {
+			if r.Joined {
+				n++
+			}
 		}
+		return n, err
+	})
+	if err != nil {
+		return api.Status{}, err
+	}
+	queued, err := counted(ctx, st.QueuedCount)
+	if err != nil {
+		return api.Status{}, err
 	}
 	return api.Status{
 		Rooms: joined, PeerID: id.PeerID, Name: id.Name, Addrs: []string{}, Connections: []api.Connection{}, Queued: queued, Storage: size,
 		Version: version, Notices: []string{},
 	}, nil
+}
+
+// counted is what count gives, or nil where the database is damaged there: all
+// else can be told.
+func counted(ctx context.Context, count func(context.Context) (int, error)) (*int, error) {
+	n, err := count(ctx)
+	if errors.Is(err, store.ErrDamaged) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, apiError(err)
+	}
+	return &n, nil
 }
 
 // Peers implements [api.Reader].

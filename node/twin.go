@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -53,8 +54,23 @@ func (t *twins) heard(addrs []ma.Multiaddr) {
 		t.at = addrs
 		t.mu.Unlock()
 		t.gone.Reset(twinSilence)
-		t.n.notice(causeTwin, fmt.Sprintf("another node with this account's key runs at %v: nothing can be sent until one of the two stops", addrs))
+		t.n.notice(causeTwin, fmt.Sprintf("another node with this account's key runs at %s: nothing can be sent until one of the two stops", hosts(addrs)))
 	})
+}
+
+// hosts names the machines of addresses.
+func hosts(addrs []ma.Multiaddr) string {
+	var all []string
+	for _, a := range addrs {
+		host := a.String()
+		if at, _, ok := endpoint(a); ok {
+			host = at.Addr().String()
+		}
+		if !slices.Contains(all, host) {
+			all = append(all, host)
+		}
+	}
+	return strings.Join(all, " and ")
 }
 
 // parted looks whether the twin is really gone.

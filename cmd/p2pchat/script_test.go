@@ -5,14 +5,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
-	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"p2pchat/cmd/p2pchat/internal/scripttest"
 	"p2pchat/node/api"
 )
 
@@ -42,49 +40,11 @@ func TestScript(t *testing.T) {
 			}
 			return false, fmt.Errorf("unknown condition %q", name)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exit":  exitCode,
-			"until": until,
-			"addr":  address,
-			"id":    messageID,
-		},
+		Cmds: scripttest.Commands(map[string]func(*testscript.TestScript, bool, []string){
+			"addr": address,
+			"id":   messageID,
+		}),
 	})
-}
-
-// exitCode runs a program and checks its exit code: exit CODE PROGRAM ARGS…
-func exitCode(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 2 {
-		ts.Fatalf("usage: exit code program args...")
-	}
-	want, err := strconv.Atoi(args[0])
-	ts.Check(err)
-	err = ts.Exec(args[1], args[2:]...)
-	got := 0
-	if e, ok := err.(interface{ ExitCode() int }); ok {
-		got = e.ExitCode()
-	} else if err != nil {
-		ts.Fatalf("%v", err)
-	}
-	if got != want {
-		ts.Fatalf("exit code %d, want %d", got, want)
-	}
-}
-
-// until runs a program again and again until its standard output matches a
-// regular expression: until REGEXP PROGRAM ARGS…
-func until(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 2 {
-		ts.Fatalf("usage: until regexp program args...")
-	}
-	want, err := regexp.Compile(args[0])
-	ts.Check(err)
-	// Generous: the machine may be busy with everything else.
-	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
-		if err := ts.Exec(args[1], args[2:]...); err == nil && want.MatchString(ts.ReadFile("stdout")) {
-			return
-		}
-	}
-	ts.Fatalf("%s never printed %q", args[1], args[0])
 }
 
 // address waits for the node of a data directory and sets $VAR to its address,
@@ -94,7 +54,7 @@ func address(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: addr var dir")
 	}
-	until(ts, false, []string{`"running":true`, "p2pchat", "status", "--json", "--data", args[1]})
+	scripttest.Until(ts, false, []string{`"running":true`, "p2pchat", "status", "--json", "--data", args[1]})
 	var status api.Status
 	ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &status))
 	if len(status.Addrs) == 0 {

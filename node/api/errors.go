@@ -88,6 +88,13 @@ func Errorf(code Code, format string, args ...any) *Error {
 	return &Error{Code: code, Message: err.Error(), cause: errors.Unwrap(err)}
 }
 
+// Because makes cause what is behind e, for programs and logs: a person is told
+// e's message, which says what to do.
+func (e *Error) Because(cause error) *Error {
+	e.cause = cause
+	return e
+}
+
 // AsError returns err as an [Error], wrapped as [CodeInternal] if it is none.
 // It returns nil for nil.
 func AsError(err error) *Error {

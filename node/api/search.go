@@ -71,7 +71,7 @@ func ParseSearch(words string, now time.Time) (Search, error) {
 		return s, Errorf(CodeTooLong, "%d words are searched for, the limit is %d", len(s.Terms), maxSearchTerms)
 	}
 	if len(s.Terms) == 0 && s.From == "" && s.In == "" {
-		return s, Errorf(CodeUsage, `nothing is searched for: give a word, from:NAME or in:TARGET`)
+		return s, Errorf(CodeUsage, "nothing is searched for: give a word, from:NAME or in:TARGET (pictures and punctuation are no words)")
 	}
 	return s, nil
 }
@@ -100,7 +100,7 @@ func (s *Search) take(words string, now time.Time) (rest string, err error) {
 			t.Prefix = true
 		}
 	}
-	if len(tokens(t.Text)) > 0 { // of a dash or a quotation mark nothing can be found
+	if len(tokens(t.Text)) > 0 { // of a dash or a picture nothing can be found
 		s.Terms = append(s.Terms, t)
 	}
 	return rest, nil
@@ -214,14 +214,15 @@ func tokens(text string) []token {
 			end += size
 		}
 		r, _ := utf8.DecodeRuneInString(norm.NFKC.String(text[i:end]))
-		alone := r > 0xffff || unicode.In(r, unspaced...)
+		word := unicode.IsLetter(r) || unicode.IsNumber(r)
+		alone := word && r > 0xffff || unicode.In(r, unspaced...)
 		switch {
-		case !alone && !unicode.IsLetter(r) && !unicode.IsNumber(r):
+		case !alone && !word:
 			open = false
 		case open && !alone:
 			out[len(out)-1].text += fold(text[i:end])
 			out[len(out)-1].to = end
-		default: // beyond 0xffff pictures are words too
+		default:
 			out = append(out, token{fold(text[i:end]), i, end, alone})
 			open = !alone
 		}

@@ -3,9 +3,25 @@ package api
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 )
+
+// TestNothing: of what the index does not have nothing can be found, which is said.
+func TestNothing(t *testing.T) {
+	t.Parallel()
+	for _, words := range []string{"...", "😀", "☺ 🏠", "\"🇩🇪\"", "€", "after:24h 😀"} {
+		if s, err := ParseSearch(words, time.Now()); !IsCode(err, CodeUsage) {
+			t.Errorf("%q: %+v, %v", words, s, err)
+		}
+	}
+	for _, words := range []string{"𠀀", "𝔸", "½", "ok 😀"} {
+		if s, err := ParseSearch(words, time.Now()); err != nil || len(s.Terms) != 1 {
+			t.Errorf("%q: %+v, %v", words, s, err)
+		}
+	}
+}
 
 // The quick way to take a text apart gives what the general one gives, which a
 // letter beyond ASCII at its end has it take.

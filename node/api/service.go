@@ -84,12 +84,15 @@ type Service interface {
 	// Errors: not-found, ambiguous, too-long, bad-text, disk-full; not-joined
 	// for a room one has left; forbidden to somebody one has blocked.
 	Send(ctx context.Context, r SendRequest) (Receipt, error)
+	// Await waits up to wait for the receipt of a message of ours that is stored: sent
+	// is what was returned for it. Error: not-found.
+	Await(ctx context.Context, sent Receipt, wait time.Duration) (Receipt, error)
 	// Edit puts a text in place of that of one of our own messages, Retract takes one
 	// back, and React reacts to anybody's, or takes that away. They wait for the
 	// receipt like Send. Watchers get the message anew, as [ChangeMessage].
 	// Errors: those of Send; not-found and ambiguous also for the message, which is
 	// not-found too if it was taken back or is none that can be changed; forbidden
-	// if it is not ours.
+	// if it is not ours; usage for an edit that changes nothing.
 	Edit(ctx context.Context, r AmendRequest) (Receipt, error)
 	Retract(ctx context.Context, r AmendRequest) (Receipt, error)
 	React(ctx context.Context, r AmendRequest) (Receipt, error)

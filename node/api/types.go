@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -55,8 +56,8 @@ type Status struct {
 	Name        string       `json:"name"`
 	Addrs       []string     `json:"addrs"`
 	Connections []Connection `json:"connections"`
-	Rooms       int          `json:"rooms"`   // joined
-	Queued      int          `json:"queued"`  // messages not yet delivered
+	Rooms       *int         `json:"rooms"`   // joined; null: the database is damaged there
+	Queued      *int         `json:"queued"`  // messages not yet delivered; null likewise
 	Storage     int64        `json:"storage"` // bytes
 	Version     string       `json:"version"`
 	Running     bool         `json:"running"`
@@ -93,7 +94,7 @@ type Peer struct {
 	PeerID      string   `json:"peer_id"`
 	Fingerprint string   `json:"fingerprint"`
 	Addrs       []string `json:"addrs"`
-	Via         string   `json:"via"`
+	Via         string   `json:"via"` // empty: never found
 	State       string   `json:"state"`
 	RTT         *float64 `json:"rtt_ms"`
 	LastSeen    Time     `json:"last_seen"`
@@ -148,16 +149,20 @@ func (v Verification) MarshalJSON() ([]byte, error) {
 }
 
 // MarshalJSON implements json.Marshaler: the name of somebody who never
-// introduced himself is null.
+// introduced himself is null, and so is how somebody was found who never was.
 func (p Peer) MarshalJSON() ([]byte, error) {
 	type plain Peer
 	if p.Addrs == nil {
 		p.Addrs = []string{}
 	}
 	return marshal(struct {
-		Name *string `json:"name"`
+		Name        *string  `json:"name"` // these, for their place
+		PeerID      string   `json:"peer_id"`
+		Fingerprint string   `json:"fingerprint"`
+		Addrs       []string `json:"addrs"`
+		Via         *string  `json:"via"`
 		plain
-	}{known(p.Name), plain(p)})
+	}{known(p.Name), p.PeerID, p.Fingerprint, p.Addrs, known(p.Via), plain(p)})
 }
 
 // marshal leaves <, > and & to whoever encodes the whole: an encoder that does
@@ -284,6 +289,25 @@ type Message struct {
 	ReplyTo   string     `json:"reply_to"`
 	About     string     `json:"about"`
 	Reactions []Reaction `json:"reactions"`
+	// Place is the conversation of a message that was searched for; absent elsewhere.
+	Place *Place `json:"place,omitempty"`
+}
+
+// Place names a conversation.
+type Place struct {
+	Kind   string `json:"kind"`   // direct or room
+	Target string `json:"target"` // peer ID or room ID
+	Name   string `json:"name"`   // of the other person or the room
+}
+
+// MarshalJSON implements json.Marshaler: the name of somebody who was forgotten is
+// null.
+func (p Place) MarshalJSON() ([]byte, error) {
+	return marshal(struct {
+		Kind   string  `json:"kind"`
+		Target string  `json:"target"`
+		Name   *string `json:"name"`
+	}{p.Kind, p.Target, known(p.Name)})
 }
 
 // Reaction is one to a message.
@@ -368,7 +392,7 @@ const (
 // Check refuses limits that are none.
 func (r Retention) Check() error {
 	if r.MaxAge != nil && r.MaxAge.Duration < MinAge {
-		return Errorf(CodeUsage, "a limit of %s is too little: at least %s", r.MaxAge.Duration, MinAge)
+		return Errorf(CodeUsage, "a limit of %s is too little: at least %s", r.MaxAge.Short(), Duration{MinAge}.Short())
 	}
 	if r.MaxSize != nil && *r.MaxSize < MinSize {
 		return Errorf(CodeUsage, "a limit of %d bytes is too little: at least %d (1M)", *r.MaxSize, MinSize)
@@ -397,6 +421,18 @@ type StoredConversation struct {
 // Duration is written as Go prints it.
 type Duration struct{ time.Duration }
 
+// Short is d as a person writes it, without minutes and seconds that are none.
+func (d Duration) Short() string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
+
 // MarshalText implements [encoding.TextMarshaler].
 func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
 
@@ -416,6 +452,10 @@ type Repair struct {
 	Dropped  int     `json:"dropped"`  // events that were read and not saved: not as they were signed, or their base is missing
 	Contacts int     `json:"contacts"` // of people
 	Rooms    int     `json:"rooms"`    // that we are or were in
+	// UnreadablePages counts the parts of the file of which something could not be
+	// read, as far as they are known: what they led to may be missing as well.
+	UnreadablePages int `json:"unreadable_pages"`
+	RoomsLost       int `json:"rooms_lost"` // known to have been there and not saved: to be joined again
 }
 
 // AccountFile is an account that was exported.

@@ -37,9 +37,11 @@ func lateJoin(ctx context.Context, b *bench) (t table, err error) {
 		"the newest %d messages. *All of it* is until both hold the same; yardstick: the same bytes over a stream of\n"+
 		"bare go-libp2p, inserted into the same table, a transaction for each frame, nothing verified. *Line seen*\n"+
 		"is from one's `Send` to the other's `Watch`, in turns, 20 a second; yardstick: the same once all is there.\n"+
-		"*Reconnect* is bytes of the sync streams in both directions after the newcomer was started again. A million\n"+
-		"messages are fetched once, however many runs there are.",
-		authors, screen)}
+		"*Reconnect* is bytes of the sync streams in both directions after the newcomer was started again; its CPU is\n"+
+		"what both take from the end of one connection until they are in step on the next, the mean of %d, handshakes\n"+
+		"and all; yardstick: in a room in which nothing was said. A million messages are fetched once, however many\n"+
+		"runs there are.",
+		authors, screen, reconnections)}
 	return t, nil
 }
 
@@ -58,6 +60,7 @@ func lateJoinOf(ctx context.Context, b *bench, n int) ([]row, error) {
 	whole := row{What: what("all of it"), Unit: "s", Aim: 3}
 	talk := row{What: what("line seen meanwhile (idle)"), Unit: "ms", Aim: 2}
 	again := row{What: what("reconnect with nothing new"), Unit: "bytes", Limit: 500}
+	price := row{What: what("reconnect with nothing new, CPU of both"), Unit: "ms"}
 	talking := row{What: what("all of it while two talk"), Unit: "s"}
 	runs := b.runs
 	if n > 100_000 {
@@ -76,13 +79,18 @@ func lateJoinOf(ctx context.Context, b *bench, n int) ([]row, error) {
 		talking.Subject = append(talking.Subject, e.whole.Seconds())
 		talk.Subject, talk.Yardstick = append(talk.Subject, median(e.busy)), append(talk.Yardstick, median(e.idle))
 		again.Subject = append(again.Subject, e.again)
+		empty, err := emptyReconnecting(ctx, b)
+		if err != nil {
+			return nil, err
+		}
+		price.Subject, price.Yardstick = append(price.Subject, e.cpu), append(price.Yardstick, empty)
 		raw, err := l.rawly(ctx, filepath.Join(dir, "raw"))
 		if err != nil {
 			return nil, err
 		}
 		whole.Yardstick = append(whole.Yardstick, raw.Seconds())
 	}
-	return []row{first, whole, talking, talk, again}, nil
+	return []row{first, whole, talking, talk, again, price}, nil
 }
 
 // entry is how one newcomer came in.
@@ -90,6 +98,7 @@ type entry struct {
 	screen, whole time.Duration // since he asked to enter
 	busy, idle    []float64     // milliseconds from one's Send to the other's Watch, while he fetched and after
 	again         float64       // bytes of the sync streams after a reconnection
+	cpu           float64       // milliseconds of both for one
 }
 
 // entry has somebody enter and fetch all of it, while he and a member talk or
@@ -192,7 +201,10 @@ func (l library) entry(ctx context.Context, dir string, talk bool) (e entry, err
 	time.Sleep(counted)
 	after := traffic.GetBandwidthForProtocol(antientropy.Protocol)
 	e.again = float64(after.TotalIn - before.TotalIn)
-	return e, nil
+	if talk {
+		e.cpu, err = reconnecting(ctx, old, comer, l.room)
+	}
+	return e, err
 }
 
 // conversation is two members who talk in turns.

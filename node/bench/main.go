@@ -160,9 +160,12 @@ func command(dir, name string, args ...string) *exec.Cmd {
 
 func moduleRoot() (string, error) {
 	out, err := exec.Command("go", "env", "GOMOD").Output()
+	if err != nil {
+		return "", fmt.Errorf("ask go where its module is: %w", err)
+	}
 	mod := strings.TrimSpace(string(out))
-	if err != nil || filepath.Base(mod) != "go.mod" {
-		return "", fmt.Errorf("run it in the checkout: no go.mod (%w)", err)
+	if filepath.Base(mod) != "go.mod" {
+		return "", errors.New("run it in the checkout: here is no go.mod")
 	}
 	return filepath.Dir(mod), nil
 }

@@ -43,6 +43,10 @@
 //	storage         {}                          → api.Storage
 //	storage/limit   api.Retention               → api.Storage
 //	send            api.SendRequest             → api.Receipt
+//	await           {"sent","wait"}             → api.Receipt
+//	edit            api.AmendRequest            → api.Receipt
+//	retract         api.AmendRequest            → api.Receipt
+//	react           api.AmendRequest            → api.Receipt
 //	read            {"target","id"}             → {}
 //	typing          {"target"}                  → {}
 //	away            {"away","text"}             → {}

@@ -38,6 +38,11 @@ func (e *echo) Send(_ context.Context, r api.SendRequest) (api.Receipt, error) {
 	return api.Receipt{}, nil
 }
 
+func (e *echo) Await(_ context.Context, sent api.Receipt, wait time.Duration) (api.Receipt, error) {
+	e.asked = await{Sent: sent, Wait: wait}
+	return api.Receipt{}, nil
+}
+
 func (e *echo) Edit(_ context.Context, r api.AmendRequest) (api.Receipt, error) {
 	e.asked = r
 	return api.Receipt{}, nil
@@ -90,6 +95,7 @@ func (e *echo) Watch(_ context.Context, since uint64) iter.Seq2[api.Change, erro
 // nothing at all, and the answer is JSON that says which.
 func FuzzRequest(f *testing.F) {
 	f.Add("send", []byte(`{"target":"bob","text":"hi","wait":10000000000}`))
+	f.Add("await", []byte(`{"sent":{"id":"00","state":"queued","members":1},"wait":10000000000}`))
 	f.Add("edit", []byte(`{"target":"bob","id":"01234567","text":"hi","wait":1}`))
 	f.Add("react", []byte(`{"target":"bob","id":"01234567","text":"+1","undo":true}`))
 	f.Add("log", []byte(`{"target":"bob","last":50,"since":"2026-01-02T03:04:05.006Z","before":"00","all":true}`))
@@ -132,6 +138,8 @@ func FuzzRequest(f *testing.F) {
 		switch method {
 		case "send":
 			decode(new(api.SendRequest))
+		case "await":
+			decode(new(await))
 		case "edit", "retract", "react":
 			decode(new(api.AmendRequest))
 		case "log":

@@ -37,6 +37,7 @@ func (s *Server) handler() http.Handler {
 	handle("storage", call(func(ctx context.Context, _ none) (api.Storage, error) { return svc.Storage(ctx) }))
 	handle("storage/limit", call(svc.SetRetention))
 	handle("send", call(s.send))
+	handle("await", call(func(ctx context.Context, r await) (api.Receipt, error) { return stored(svc.Await(ctx, r.Sent, r.Wait)) }))
 	handle("edit", call(func(ctx context.Context, r api.AmendRequest) (api.Receipt, error) { return stored(s.svc.Edit(ctx, r)) }))
 	handle("retract", call(func(ctx context.Context, r api.AmendRequest) (api.Receipt, error) {
 		return stored(s.svc.Retract(ctx, r))

@@ -87,6 +87,11 @@ func (c *Client) Send(ctx context.Context, r api.SendRequest) (api.Receipt, erro
 	return ask[api.Receipt](ctx, c, "send", r)
 }
 
+// Await implements [api.Service].
+func (c *Client) Await(ctx context.Context, sent api.Receipt, wait time.Duration) (api.Receipt, error) {
+	return ask[api.Receipt](ctx, c, "await", await{Sent: sent, Wait: wait})
+}
+
 // Edit implements [api.Service]. As for [Client.Send], nothing is sent again; so
 // for the next two.
 func (c *Client) Edit(ctx context.Context, r api.AmendRequest) (api.Receipt, error) {

@@ -45,6 +45,10 @@ type (
 		Who  string `json:"who"`
 		Undo bool   `json:"undo"`
 	}
+	await struct {
+		Sent api.Receipt   `json:"sent"`
+		Wait time.Duration `json:"wait"`
+	}
 	markRead struct {
 		Target string `json:"target"`
 		ID     string `json:"id"`

@@ -132,7 +132,7 @@ func (r *Room) outranks(c *control, stood power, target int) bool {
 // room's end, a setting, a devoice, a switch, in this order.
 func (r *Room) narrowed(m *message, on climate, stood power) *control {
 	unheard := func(i int) bool {
-		return !r.knows(m.past, i) && r.all.eff.has(i) && !r.inside(r.controls[i], m)
+		return i >= m.settled && !r.knows(m.past, i) && r.all.eff.has(i) && !r.inside(r.controls[i], m)
 	}
 	him := r.people[m.author]
 	for _, hiding := range [][]int{him.kicks, r.destroys} {

@@ -17,8 +17,8 @@ type log struct {
 	messages []*message // ascending by seq, then ID
 	joins    []*message // the same of the joins among them
 	low      uint64     // nothing below is held, but for what lasts
+	base     event.ID   // of a message right below low, if one is known
 	linked   bool       // before and run are right
-	forked   bool       // at some place two stand, or stood
 }
 
 // compareSlot orders the messages of a log.
@@ -111,7 +111,8 @@ type tip struct {
 	id event.ID
 }
 
-// inside tells whether the cut of c contains m.
+// inside tells whether the cut of c contains m. What led to a subject below what is kept
+// of its log is not here: then a cut of something above, or right below, is enough.
 func (r *Room) inside(c *control, m *message) bool {
 	if uncut {
 		return true
@@ -121,11 +122,24 @@ func (r *Room) inside(c *control, m *message) bool {
 		return false
 	}
 	for _, id := range c.Cuts[i].Tips {
-		if x := r.messages[id]; x != nil && x.log == m.log && reaches(x, m) {
+		x, l := r.messages[id], m.log
+		if x != nil && x.log != l {
+			continue
+		}
+		if m.afar() && (l.stands(id) || x != nil && l.low <= x.seq) || x != nil && reaches(x, m) {
 			return true
 		}
 	}
 	return false
+}
+
+// afar tells whether m is a subject below what is kept of its log: one that stands, and
+// that all show, though it cannot be seen here from where it is reached.
+func (m *message) afar() bool { return m.kind == KindSubject && m.seq < m.log.low }
+
+// stands tells whether a message is known to be right below low.
+func (l *log) stands(id event.ID) bool {
+	return id == l.base || slices.ContainsFunc(l.slot(l.low), func(m *message) bool { return m.first == l.low && m.prev == id })
 }
 
 // protected tells whether a stored cut reaches m.
@@ -182,7 +196,6 @@ func (r *Room) place(m *message, t *touched) error {
 	}
 	i, _ := slices.BinarySearchFunc(l.messages, m, compareSlot)
 	l.messages = slices.Insert(l.messages, i, m)
-	l.forked = l.forked || len(l.slot(m.seq)) > 1
 	over := crowded(l.slot(m.seq))
 	if slices.Contains(over, m) && !r.protected(m) {
 		l.messages = slices.Delete(l.messages, i, i+1)
@@ -259,16 +272,38 @@ func (r *Room) Prune(k event.LogKey, low uint64) {
 	if low <= l.low {
 		return
 	}
-	l.low = low
+	l.low, l.base = low, event.ID{}
 	for _, m := range slices.Clone(l.messages[:l.at(low)]) {
-		if !lasts(m.kind) {
+		switch {
+		case !lasts(m.kind):
 			r.drop(m)
+		case m.verdict.Status == Visible && m.afar():
+			m.settled = len(r.controls)
 		}
 	}
 	if line := l.lineAt(low); line != nil && line.first < low {
 		line.first, line.prev = low, event.ID{} // what stands before it is not held
 	}
 	l.linked = false
+}
+
+// Under says which message is right below the low mark of a log, of which nothing above
+// need be held.
+func (r *Room) Under(k event.LogKey, id event.ID) { r.logOf(k, r.person(k.Author)).base = id }
+
+// Keep has subjects below low marks be visible that are hidden only because what led
+// from a cut to them is not here: as they were stored, or stand by the word of whoever
+// handed them over. By the word of their author nothing does.
+func (r *Room) Keep(ids ...event.ID) Effects {
+	t := r.touch()
+	for _, id := range ids {
+		if m := r.messages[id]; m != nil && m.afar() {
+			m.settled = len(r.controls)
+			t.logs[m.log] = true
+		}
+	}
+	r.settle(t)
+	return t.Effects
 }
 
 // lasts tells the kinds of messages that something rests on for as long as the

@@ -23,6 +23,10 @@ type message struct {
 	past     *past
 	kicks    []int // those a join of its log must have seen
 	verdict  Verdict
+	// settled counts the control events that no longer narrow it: it lies below
+	// what is kept of its log, and stood when that was given up, or for a member who
+	// handed it over. Whether their cuts contain it cannot be seen here.
+	settled int
 	// before is the message prev names, if it is held and directly precedes.
 	// Of the messages before one, each run follows one line of these links.
 	before *message

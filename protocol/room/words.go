@@ -28,11 +28,16 @@ func (r *Room) LastWord(p peer.ID) (w Word, ok bool) {
 	if i < 0 {
 		return Word{}, false
 	}
-	last := newest(r.people[i].said, func(m *message) bool { return m.kind != KindNick })
+	last := r.lastWord(i)
 	if last == nil {
 		return Word{}, false
 	}
 	return Word{last.log.key, event.Head{Seq: last.seq, ID: last.id}, last.kind}, true
+}
+
+// lastWord is that of person i, nil if there is none.
+func (r *Room) lastWord(i int) *message {
+	return newest(r.people[i].said, func(m *message) bool { return m.kind != KindNick })
 }
 
 // Nick is what p calls himself: his newest visible word about it, empty if there
@@ -152,7 +157,7 @@ func (r *Room) Tops() map[event.LogKey]uint64 {
 
 // Against lists the effective control events that may have put p out, with
 // their ancestors, each after those it cites: what he needs to see that they
-// count.
+// count. Of somebody the room knows nothing of it lists none.
 func (r *Room) Against(p peer.ID) []event.ID {
 	i := r.find(p)
 	if i < 0 {
@@ -198,19 +203,25 @@ func (r *Room) NextPassword() uint64 {
 
 // Lasting lists, in the order of their logs, what somebody needs to know who is in
 // the room under which name, what the room is about, and to show what they say: the
-// joins of those who are in it and what gave them the nick they have now, and the
-// subject with what tells of its author whether he joined and left.
+// joins of those who are in it and what gave them the nick they have now, also of
+// those who were put out, since what did that may fall; and the subject with what
+// tells of its author whether he joined and left.
 func (r *Room) Lasting() []event.ID {
 	picked := map[*message]bool{}
 	for i, p := range r.people {
-		if _, in := r.occupant(i); !in {
+		last := r.lastWord(i)
+		if _, in := r.occupant(i); !in && (last == nil || last.kind != KindJoin) {
 			continue
 		}
 		for _, l := range p.logs {
 			pick(picked, l.joins...)
 		}
-		if m := r.naming(i); m != nil {
-			pick(picked, m)
+		naming := r.naming(i)
+		if naming == nil { // hidden, as long as he is out
+			naming = newest(p.said, func(m *message) bool { return m.kind != KindLeave })
+		}
+		if naming != nil {
+			pick(picked, naming)
 		}
 	}
 	if m := r.topic(); m != nil {
@@ -288,7 +299,8 @@ func (r *Room) FirstJoins(logs iter.Seq[event.LogKey]) []event.ID {
 const forksDomain = "p2pchat forks v1\x00"
 
 // Forks gives, for each log in which its author signed several events for one
-// place, or of which something is held above a place where nothing is, SHA-256(domain ‖
+// place, also if only what follows shows that, or of which something is held above a
+// place where nothing is, SHA-256(domain ‖
 // the IDs kept of each such place, ascending, by seq ‖ for each piece that lies
 // above such a gap: first and last seq in 8 bytes each, big-endian, and the lowest
 // ID at the last): two who hold the same head need not hold the same branches, of
@@ -313,16 +325,34 @@ func (r *Room) Forks() (forks map[event.LogKey][32]byte, scattered map[event.Log
 }
 
 func (l *log) hashBranches(h hash.Hash) (some bool) {
-	if !l.forked {
-		return false
-	}
-	for i, m := range l.messages {
-		if i > 0 && l.messages[i-1].seq == m.seq || i+1 < len(l.messages) && l.messages[i+1].seq == m.seq {
-			some = true
-			h.Write(m.id[:])
+	for rest := l.messages; len(rest) > 0; {
+		n := 1
+		for n < len(rest) && rest[n].seq == rest[0].seq {
+			n++
 		}
+		if n > 1 || l.severed(rest[:n], rest[n:]) {
+			some = true
+			for _, m := range rest[:n] {
+				h.Write(m.id[:])
+			}
+		}
+		rest = rest[n:]
 	}
 	return some
+}
+
+// severed tells whether one of those that directly follow slot names none in it.
+func (l *log) severed(slot, after []*message) bool {
+	seq := slot[0].seq
+	for _, m := range after {
+		if m.first != seq+1 || seq < l.low {
+			break
+		}
+		if !slices.ContainsFunc(slot, func(x *message) bool { return x.id == m.prev }) {
+			return true
+		}
+	}
+	return false
 }
 
 func (l *log) hashPieces(h hash.Hash) (some bool) {

@@ -1,10 +1,8 @@
 package transcript
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"time"
 
@@ -84,44 +82,6 @@ func Retracted(e *event.Event) *event.Event {
 	return &bare
 }
 
-// Check reads a file and tells what is in it, if every signature is good, no log
-// contradicts itself, and everything that can be read in it is what was signed.
-// Errors wrap [ErrAltered], but for those of r.
-func Check(r io.Reader) (Report, error) {
-	file, err := io.ReadAll(r)
-	if err != nil {
-		return Report{}, err
-	}
-	d, format, err := Parse(file)
-	if err != nil {
-		return Report{}, fmt.Errorf("%w: %w", ErrAltered, err)
-	}
-	report, err := d.Verify()
-	if err != nil {
-		return Report{}, fmt.Errorf("%w: %w", ErrAltered, err)
-	}
-	report.Format = format
-	var again bytes.Buffer
-	if err := d.Render(&again, format); err != nil {
-		return Report{}, fmt.Errorf("%w: %w", ErrAltered, err)
-	}
-	if line, same := difference(file, again.Bytes()); !same {
-		return Report{}, fmt.Errorf("%w: line %d is not what was signed, or not as it was exported", ErrAltered, line)
-	}
-	return report, nil
-}
-
-// difference gives the first line, from 1, in which two files differ.
-func difference(a, b []byte) (line int, same bool) {
-	la, lb := bytes.Split(a, []byte("\n")), bytes.Split(b, []byte("\n"))
-	for i := range min(len(la), len(lb)) {
-		if !bytes.Equal(la[i], lb[i]) {
-			return i + 1, false
-		}
-	}
-	return min(len(la), len(lb)) + 1, len(la) == len(lb)
-}
-
 // Verify checks the events: signatures, that they are of this conversation and in
 // order, and that within a log each names the one before as its predecessor where
 // that is here. What it cannot know: whether something was left out at either end,
@@ -130,6 +90,9 @@ func (d *Document) Verify() (Report, error) {
 	h := d.Header
 	if h.Version != Version {
 		return Report{}, fmt.Errorf("version %d of the format is not known", h.Version)
+	}
+	if _, err := peer.Decode(h.By); err != nil {
+		return Report{}, fmt.Errorf("who exported it, %q, is no peer ID", h.By)
 	}
 	r := Report{Header: h, Events: len(d.Events)}
 	authors := map[peer.ID]bool{}
@@ -174,14 +137,18 @@ func (d *Document) Verify() (Report, error) {
 			}
 			return a.ID.Compare(b.ID)
 		})
+		same := 0 // where those with the seq of the one before begin
 		for i, e := range log[1:] {
 			before := log[i]
+			if before.Seq != log[same].Seq {
+				same = i
+			}
 			switch {
 			case e.Seq == before.Seq:
 				r.Forks++
 			case e.Seq > before.Seq+1:
 				r.Missing += e.Seq - before.Seq - 1
-			case !slices.ContainsFunc(log[:i+1], func(p *event.Event) bool { return p.Seq == before.Seq && p.ID == e.Prev }):
+			case !slices.ContainsFunc(log[same:i+1], func(p *event.Event) bool { return p.ID == e.Prev }):
 				return Report{}, fmt.Errorf("event %s does not follow the one before it in its log", e.ID)
 			}
 		}

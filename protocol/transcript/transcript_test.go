@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"encoding/base64"
 	"errors"
+	"io"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/text/encoding/unicode"
 
 	"p2pchat/protocol/event"
 	"p2pchat/protocol/identity"
@@ -163,7 +166,7 @@ func TestAmended(t *testing.T) {
 	}
 	events[1] = Retracted(gone) // as the store keeps it
 	slices.SortFunc(events, func(a, b *event.Event) int { return int(int64(a.Time) - int64(b.Time)) })
-	d := New(Header{Conversation: conv.String(), Kind: "direct", Exported: time.UnixMilli(1_800_000_009_123)}, events)
+	d := New(Header{Conversation: conv.String(), Kind: "direct", Exported: time.UnixMilli(1_800_000_009_123), By: testKey(t, 1).ID().String()}, events)
 	for f, want := range map[Format][]string{
 		Text:  {": hello (edited) [👍 1]\n", ": [retracted]\n", ": (to the text of 08:00:01) hi\n", " edited the text of 08:00:01: hello\n", " took back the text of 08:00:02\n", " reacted to the text of 08:00:01: 👍\n", " took back a text that is not here\n"},
 		Lines: {`"edited":"2027-01-15T08:00:03.000Z"`, `"reply_to":"` + typo.ID.String(), `"reactions":[{"text":"👍","by":["` + bob.key.ID().String(), `"about":"` + gone.ID.String()},
@@ -254,7 +257,7 @@ func TestModerated(t *testing.T) {
 		t.Fatal(drafts, err)
 	}
 	word := sign(owner, event.Header{Conversation: conv, Lane: event.LaneControl, Kind: room.KindRetract, Ctl: drafts[0].Ctl}, drafts[0].Body)
-	h := Header{Conversation: conv.String(), Kind: "room", Exported: time.UnixMilli(1_800_000_009_123)}
+	h := Header{Conversation: conv.String(), Kind: "room", Exported: time.UnixMilli(1_800_000_009_123), By: testKey(t, 1).ID().String()}
 	for _, c := range []struct {
 		what   string
 		events []*event.Event
@@ -284,7 +287,7 @@ func TestOwnWord(t *testing.T) {
 	mallory := &author{t: t, key: testKey(t, 9), conv: conv, at: alice.at}
 	vain := mallory.amends(event.KindRetract, event.Amendment{Target: oops.ID})
 	others := mallory.amends(event.KindRetract, event.Amendment{Target: deal.ID})
-	h := Header{Conversation: conv.String(), Kind: "direct", Exported: time.UnixMilli(1_800_000_009_123)}
+	h := Header{Conversation: conv.String(), Kind: "direct", Exported: time.UnixMilli(1_800_000_009_123), By: testKey(t, 1).ID().String()}
 	for _, c := range []struct {
 		what        string
 		events      []*event.Event
@@ -327,11 +330,106 @@ func TestAltered(t *testing.T) {
 				t.Fatalf("%s, byte %d, %q for %q: %v", f, i, altered[i], file[i], err)
 			}
 		}
-		for _, altered := range [][]byte{file[:len(file)-1], append(bytes.Clone(file), '\n'), file[:from], nil, []byte("hello")} {
+		for _, altered := range [][]byte{file[:len(file)-1], append(bytes.Clone(file), '\n'), file[:from]} {
 			if _, err := Check(bytes.NewReader(altered)); !errors.Is(err, ErrAltered) {
 				t.Errorf("%s, cut or longer: %v", f, err)
 			}
 		}
+	}
+}
+
+// TestWindows: what a way through Windows does to a file is no change of what it says.
+func TestWindows(t *testing.T) {
+	t.Parallel()
+	d := sample(t)
+	for _, f := range Formats {
+		file := render(t, d, f)
+		if bytes.Contains(file, []byte("\r")) {
+			t.Fatalf("%s has a carriage return of its own", f)
+		}
+		crlf := bytes.ReplaceAll(file, []byte("\n"), []byte("\r\n"))
+		ways := map[string][]byte{"CRLF": crlf, "UTF-8 with a mark": append([]byte("\xef\xbb\xbf"), file...)}
+		for name, order := range map[string]unicode.Endianness{"UTF-16LE": unicode.LittleEndian, "UTF-16BE": unicode.BigEndian} {
+			wide, err := unicode.UTF16(order, unicode.UseBOM).NewEncoder().Bytes(crlf)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ways[name] = wide
+		}
+		for name, way := range ways {
+			if r, err := Check(bytes.NewReader(way)); err != nil || r.Format != f || r.Events != 9 {
+				t.Errorf("%s, %s: %+v, %v", f, name, r, err)
+			}
+		}
+		if _, err := Check(bytes.NewReader(bytes.Replace(file, []byte("\n"), []byte("\r"), 1))); err == nil {
+			t.Errorf("%s: a carriage return alone is taken for the end of a line", f)
+		}
+		wide := ways["UTF-16LE"]
+		at := bytes.Index(wide, []byte("h\x00e\x00l\x00l\x00o"))
+		if f == HTML {
+			at = bytes.LastIndex(wide, []byte("h\x00e\x00l\x00l\x00o"))
+		}
+		wide[at] = '?'
+		if _, err := Check(bytes.NewReader(wide)); !errors.Is(err, ErrAltered) || !strings.Contains(err.Error(), "UTF-16") {
+			t.Errorf("%s, letters changed on the way to UTF-16: %v", f, err)
+		}
+	}
+}
+
+// TestExporter: who exported a file is in his word, but he is somebody.
+func TestExporter(t *testing.T) {
+	t.Parallel()
+	d := sample(t)
+	for _, by := range []string{"", "alice", d.Header.By[1:], d.Header.By + "x"} {
+		d.Header.By = by
+		if _, err := Check(bytes.NewReader(render(t, d, Lines))); !errors.Is(err, ErrAltered) || !strings.Contains(err.Error(), "no peer ID") {
+			t.Errorf("exported by %q: %v", by, err)
+		}
+	}
+}
+
+// endless gives what it is over and over.
+type endless struct {
+	what string
+	read int
+}
+
+func (e *endless) Read(p []byte) (int, error) {
+	n := copy(p, strings.Repeat(e.what, len(p)/len(e.what)+1))
+	e.read += n
+	return n, nil
+}
+
+// TestForeign: what is no export is not called altered, and is not read to an end
+// that may never come.
+func TestForeign(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		begin, more string
+		most        int // bytes that may be read
+	}{
+		"nothing":      {},
+		"a word":       {begin: "hello"},
+		"zeros":        {more: "\x00", most: 1 << 16},
+		"text":         {begin: title + "\n", more: "x", most: 2 * maxLine},
+		"JSON":         {more: "{", most: 2 * maxLine},
+		"a page":       {begin: page + "\n<p>", more: "x", most: 2 * maxLine},
+		"another page": {more: "<html>\n", most: 1 << 16},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var in io.Reader = strings.NewReader(c.begin)
+			more := &endless{what: c.more}
+			if c.more != "" {
+				in = io.MultiReader(in, more)
+			}
+			if _, err := Check(in); !errors.Is(err, ErrForeign) || errors.Is(err, ErrAltered) {
+				t.Errorf("got %v", err)
+			}
+			if more.read > c.most {
+				t.Errorf("%d bytes were read", more.read)
+			}
+		})
 	}
 }
 

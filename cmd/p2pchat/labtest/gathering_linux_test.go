@@ -282,6 +282,21 @@ func (g *gathering) inStep(ctx context.Context) error {
 	return nil
 }
 
+// without checks that what p says in a room does not go to other any more.
+func (p *person) without(room string, other *person) func(context.Context) error {
+	return func(ctx context.Context) error {
+		c, err := p.attach(ctx)
+		if err != nil {
+			return err
+		}
+		s, err := c.RoomStatus(ctx, room)
+		if err == nil && slices.Contains(s.Peers, other.who.PeerID) {
+			err = fmt.Errorf("%s is on %s's topic", other.who.Name, p.who.Name)
+		}
+		return err
+	}
+}
+
 // speech is `send ROOM --lines` under way.
 type speech struct {
 	p    *person

@@ -92,6 +92,7 @@ func TestRoomLeaveUnheard(t *testing.T) {
 			up := time.Now()
 			for _, p := range []*person{alice, carol} {
 				l.Within(5*time.Second, up, p.who.Name+" hears that bob left", p.lists(g.id, []*person{alice, carol}))
+				l.Within(5*time.Second, up, "bob knows that "+p.who.Name+" heard it", p.without(g.id, bob))
 			}
 			// Now that he was heard he takes no part any more.
 			say(alice, "still without bob")

@@ -144,7 +144,13 @@ func (n *FakeNode) Edit(ctx context.Context, r api.AmendRequest) (api.Receipt, e
 		return api.Receipt{}, err
 	}
 	return n.amend(ctx, r, func(m api.Message) (api.Message, error) {
-		return api.Message{Kind: api.MessageEdit, Text: r.Text}, n.ours(m)
+		if err := n.ours(m); err != nil {
+			return api.Message{}, err
+		}
+		if kind, text := api.SplitAction(r.Text); text == m.Text && (kind == m.Kind || m.Kind == api.MessagePrivate) {
+			return api.Message{}, api.Errorf(api.CodeUsage, "the message says that already")
+		}
+		return api.Message{Kind: api.MessageEdit, Text: r.Text}, nil
 	})
 }
 

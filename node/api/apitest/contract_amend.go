@@ -168,6 +168,15 @@ func amendRefused(p *party, alices, bobs, first, gone string) {
 		_, err := tt.call(tt.r)
 		p.refused(what, err, tt.want)
 	}
+	for _, m := range p.log(p.Alice, api.LogQuery{Target: alices}) {
+		if m.ID == first {
+			if m.Kind == api.MessageAction {
+				m.Text = "/me " + m.Text
+			}
+			_, err := p.Alice.Edit(p.ctx, api.AmendRequest{Target: alices, ID: first, Text: m.Text})
+			p.refused("an edit to the same", err, api.CodeUsage)
+		}
+	}
 	_, err := p.Alice.Send(p.ctx, api.SendRequest{Target: alices, Text: "x", ReplyTo: strings.Repeat("0", 64)})
 	p.refused("an answer to nothing", err, api.CodeNotFound)
 }

@@ -29,7 +29,7 @@ func testIdentities(p *party) {
 func testStatus(p *party) {
 	s, err := p.Alice.Status(p.ctx)
 	p.must(err)
-	if s.PeerID != p.aliceID || s.Name != "alice" || !s.Running || s.Version == "" || s.Queued != 0 {
+	if s.PeerID != p.aliceID || s.Name != "alice" || !s.Running || s.Version == "" || *s.Queued != 0 {
 		p.Errorf("status is %+v", s)
 	}
 	if s.Notices == nil || s.Connections == nil || len(s.Addrs) == 0 {

@@ -114,8 +114,8 @@ func testRoomsFound(p *party) {
 	if row != want {
 		p.Errorf("the room of who made it is %+v, want %+v", row, want)
 	}
-	if s, err := p.Alice.Status(p.ctx); err != nil || s.Rooms != 1 {
-		p.Errorf("status counts %d rooms, want 1 (%v)", s.Rooms, err)
+	if s, err := p.Alice.Status(p.ctx); err != nil || s.Rooms == nil || *s.Rooms != 1 {
+		p.Errorf("status is %+v, want 1 room (%v)", s, err)
 	}
 	p.eventually("bob finds the room", func() bool {
 		row, found := p.room(p.Bob, true, room)

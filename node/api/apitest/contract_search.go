@@ -115,6 +115,14 @@ func testSearch(p *party) {
 	p.must(err)
 	log := append(p.log(p.Bob, api.LogQuery{Target: "alice"}), p.log(p.Bob, api.LogQuery{Target: room})...)
 	for _, m := range rows {
+		want := api.Place{Kind: api.KindRoom, Target: m.Conversation, Name: "dev"}
+		if m.Text == hello {
+			want = api.Place{Kind: api.KindDirect, Target: p.aliceID, Name: "alice"}
+		}
+		if m.Place == nil || *m.Place != want {
+			p.Errorf("%q was found in %+v, want %+v", m.Text, m.Place, want)
+		}
+		m.Place = nil
 		if !slices.ContainsFunc(log, func(l api.Message) bool { return reflect.DeepEqual(l, m) }) {
 			p.Errorf("found %+v, which is not in the log", m)
 		}

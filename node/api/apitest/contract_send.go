@@ -46,6 +46,42 @@ func testSendAndWait(p *party) {
 	}
 }
 
+func testAwait(p *party) {
+	sent, err := p.Alice.Send(p.ctx, api.SendRequest{Target: "bob", Text: "hi"})
+	p.must(err)
+	r, err := p.Alice.Await(p.ctx, sent, patience)
+	if want := (api.Receipt{ID: sent.ID, Conversation: sent.Conversation, State: api.Delivered, Acked: 1, Members: 1}); err != nil || r != want {
+		p.Errorf("after the wait: %+v, %v, want %+v", r, err, want)
+	}
+	for _, id := range []string{"", "hi", strings.Repeat("0", 64)} {
+		_, err := p.Alice.Await(p.ctx, api.Receipt{ID: id}, patience)
+		p.refused("await "+id, err, api.CodeNotFound)
+	}
+	_, err = p.Bob.Await(p.ctx, sent, patience)
+	p.refused("await what another said", err, api.CodeNotFound)
+
+	room := p.create(api.CreateRoomRequest{Name: "dev"})
+	p.enter(p.Bob, room, room, "")
+	sent, err = p.Alice.Send(p.ctx, api.SendRequest{Target: room, Text: "hi"})
+	p.must(err)
+	if r, err = p.Alice.Await(p.ctx, sent, patience); err != nil || r.ID != sent.ID || r.State != api.Delivered || r.Acked != 1 || r.Members != 1 {
+		p.Errorf("after the wait in a room: %+v, %v", r, err)
+	}
+
+	p.BobLeaves()
+	p.waitState(p.Alice, p.bobID, api.Offline)
+	sent, err = p.Alice.Send(p.ctx, api.SendRequest{Target: "bob", Text: "are you there?"})
+	p.must(err)
+	if r, err = p.Alice.Await(p.ctx, sent, time.Millisecond); err != nil || r != sent {
+		p.Errorf("after a wait in vain: %+v, %v, want %+v", r, err, sent)
+	}
+	edited, err := p.Alice.Edit(p.ctx, api.AmendRequest{Target: "bob", ID: sent.ID, Text: "there?"})
+	p.must(err)
+	if r, err = p.Alice.Await(p.ctx, edited, time.Millisecond); err != nil || r != edited {
+		p.Errorf("after a wait in vain for an edit: %+v, %v, want %+v", r, err, edited)
+	}
+}
+
 func testSendToTheAbsent(p *party) {
 	p.say(p.Alice, "bob", "0")
 	p.BobLeaves()
@@ -60,8 +96,8 @@ func testSendToTheAbsent(p *party) {
 	}
 	s, err := p.Alice.Status(p.ctx)
 	p.must(err)
-	if s.Queued != 3 {
-		p.Errorf("status counts %d queued, want 3", s.Queued)
+	if *s.Queued != 3 {
+		p.Errorf("status counts %d queued, want 3", *s.Queued)
 	}
 
 	bob := p.BobReturns()
@@ -73,8 +109,10 @@ func testSendToTheAbsent(p *party) {
 		}
 		return len(w.messages) == 3
 	})
-	if s, err = p.Alice.Status(p.ctx); err != nil || s.Queued != 0 {
-		p.Errorf("status counts %d queued afterwards, want 0 (%v)", s.Queued, err)
+	s, err = p.Alice.Status(p.ctx)
+	p.must(err)
+	if *s.Queued != 0 {
+		p.Errorf("status counts %d queued afterwards, want 0", *s.Queued)
 	}
 	var got []string
 	for _, m := range p.log(bob, api.LogQuery{Target: "alice"}) {

@@ -219,24 +219,24 @@ func (n *FakeNode) Status(ctx context.Context) (api.Status, error) {
 	}
 	defer n.leave()
 	s := api.Status{
-		PeerID: n.self.PeerID, Name: n.self.Name, Addrs: slices.Clone(n.addrs),
+		PeerID: n.self.PeerID, Name: n.self.Name, Addrs: slices.Clone(n.addrs), Rooms: new(0), Queued: new(0),
 		Connections: []api.Connection{}, Storage: 4096, Version: "fake", Running: true,
 		Notices: slices.Clone(n.notices),
 	}
 	for _, p := range n.places {
 		if p.joined {
-			s.Rooms++
+			*s.Rooms++
 		}
 		for _, e := range p.own() {
 			if p.others() > 0 && api.Listed(e.Kind) && ranks[e.State] < ranks[api.Delivered] {
-				s.Queued++
+				*s.Queued++
 			}
 		}
 	}
 	for _, c := range n.contacts {
 		for _, e := range c.own() {
 			if ranks[e.State] < ranks[api.Delivered] {
-				s.Queued++
+				*s.Queued++
 			}
 		}
 		if c.connected {
@@ -352,7 +352,7 @@ func (n *FakeNode) Block(ctx context.Context, who string, undo bool) (api.Blocki
 // stranger is the contact for somebody who was never seen.
 func (n *FakeNode) stranger(peerID string) *contact {
 	nobody := &FakeNode{lan: n.lan, self: api.Identity{PeerID: peerID}, addrs: []string{}, contacts: make(map[string]*contact)}
-	c := n.meet(nobody, api.ViaIncoming)
+	c := n.meet(nobody, "")
 	c.lastSeen = time.Time{}
 	return c
 }

@@ -75,6 +75,43 @@ func (n *FakeNode) commit(ctx context.Context, timeout *time.Timer, to talk, m a
 	return n.receipt(ctx, timeout, to, e, receipt)
 }
 
+// Await implements [api.Service].
+func (n *FakeNode) Await(ctx context.Context, sent api.Receipt, wait time.Duration) (api.Receipt, error) {
+	timeout := time.NewTimer(max(wait, 0))
+	defer timeout.Stop()
+	if err := n.enter(ctx); err != nil {
+		return api.Receipt{}, err
+	}
+	to, e := n.said(sent.ID)
+	receipt := api.Receipt{Members: 1}
+	if to.place != nil {
+		receipt.Members = to.place.others()
+	}
+	n.leave()
+	if e == nil {
+		return api.Receipt{}, api.Errorf(api.CodeNotFound, "message %s is none of yours", sent.ID)
+	}
+	receipt.ID, receipt.Conversation = e.ID, e.Conversation
+	return n.receipt(ctx, timeout, to, e, receipt)
+}
+
+// said is a message of ours, and where it was said; nil if there is none.
+func (n *FakeNode) said(id string) (talk, *entry) {
+	var all []talk
+	for _, c := range n.contacts {
+		all = append(all, talk{contact: c})
+	}
+	for _, p := range n.places {
+		all = append(all, talk{place: p})
+	}
+	for _, t := range all {
+		if e := t.history().find(id); e != nil && e.Author == n.self.PeerID {
+			return t, e
+		}
+	}
+	return talk{}, nil
+}
+
 // receipt waits until somebody else has e.
 func (n *FakeNode) receipt(ctx context.Context, timeout *time.Timer, to talk, e *entry, receipt api.Receipt) (api.Receipt, error) {
 	for {

@@ -34,9 +34,10 @@ func (n *FakeNode) Search(ctx context.Context, q api.SearchQuery) ([]api.Message
 	type hit struct {
 		api.Message
 		order uint64
+		place api.Place
 	}
 	var found []hit
-	look := func(t talk) {
+	look := func(t talk, at api.Place) {
 		for _, e := range t.history().log {
 			m := t.view(e)
 			c := n.contacts[e.Author]
@@ -44,14 +45,14 @@ func (n *FakeNode) Search(ctx context.Context, q api.SearchQuery) ([]api.Message
 			if s.In != "" && t != in || author != "" && e.Author != author || blocked || m.Retracted || !findable(s, m) {
 				continue
 			}
-			found = append(found, hit{m, e.order})
+			found = append(found, hit{m, e.order, at})
 		}
 	}
 	for _, c := range n.contacts {
-		look(talk{contact: c})
+		look(talk{contact: c}, api.Place{Kind: api.KindDirect, Target: c.peer.self.PeerID, Name: c.peer.self.Name})
 	}
 	for _, p := range n.places {
-		look(talk{place: p})
+		look(talk{place: p}, api.Place{Kind: api.KindRoom, Target: p.room.id, Name: p.listing().Name})
 	}
 	slices.SortFunc(found, func(a, b hit) int { return cmp.Compare(a.order, b.order) })
 	if q.Last > 0 && len(found) > q.Last {
@@ -62,6 +63,7 @@ func (n *FakeNode) Search(ctx context.Context, q api.SearchQuery) ([]api.Message
 		m := h.Message
 		c := n.contacts[m.Author]
 		m.Verified = c != nil && c.verified
+		m.Place = &h.place
 		rows = append(rows, m)
 	}
 	return rows, nil

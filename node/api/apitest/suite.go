@@ -51,6 +51,7 @@ func Run(t *testing.T, make func(t *testing.T) Fixture) {
 		{"send at once", testSendAtOnce},
 		{"send and wait", testSendAndWait},
 		{"send to the absent", testSendToTheAbsent},
+		{"await", testAwait},
 		{"texts are exact", testTextsAreExact},
 		{"texts refused", testTextsRefused},
 		{"logs agree", testLogsAgree},

@@ -15,8 +15,12 @@ import (
 	"filippo.io/age"
 )
 
-// ErrArchive: a file is no archive of an account, or not a whole one.
-var ErrArchive = errors.New("it is no whole export of an account")
+var (
+	// ErrArchive: a file is no archive of an account, or not a whole one.
+	ErrArchive = errors.New("it is no whole export of an account")
+	// ErrIrregular: it is a directory, a pipe or a device.
+	ErrIrregular = errors.New("it is not a regular file")
+)
 
 // ageIntro begins every age file; nothing else that is read here does.
 const ageIntro = "age-encryption.org/"
@@ -110,9 +114,21 @@ type Archive struct {
 	key  []byte
 }
 
+// openArchive opens the file at path, which is read more than once.
+func openArchive(path string) (*os.File, error) {
+	info, err := os.Stat(path)
+	if err == nil && !info.Mode().IsRegular() {
+		err = ErrIrregular
+	}
+	if err != nil {
+		return nil, err
+	}
+	return os.Open(path)
+}
+
 // ArchiveLocked tells whether the archive at path is encrypted.
 func ArchiveLocked(path string) (bool, error) {
-	f, err := os.Open(path)
+	f, err := openArchive(path)
 	if err != nil {
 		return false, err
 	}
@@ -131,7 +147,7 @@ func OpenArchive(path string, password []byte) (*Archive, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := os.Open(path)
+	f, err := openArchive(path)
 	if err != nil {
 		return nil, err
 	}

@@ -80,6 +80,72 @@ func TestBodies(t *testing.T) {
 	}
 }
 
+// TestBodiesInVain: what nobody has the body of keeps nobody from being equal, also one
+// who begins above it, is asked for now and then, and hides nothing that can be had.
+func TestBodiesInVain(t *testing.T) {
+	t.Parallel()
+	c, genesis := newRoom(t, 9)
+	all := append([]*event.Event{genesis}, c.say(1, 3*bodiesAsked)...)
+	byID := slices.SortedFunc(slices.Values(all[1:]), func(a, b *event.Event) int { return a.ID.Compare(b.ID) })
+	had := map[event.ID]bool{} // the last of those that are asked for
+	for _, e := range byID[len(byID)-10:] {
+		had[e.ID] = true
+	}
+	without := func(but map[event.ID]bool) []*event.Event {
+		out := slices.Clone(all)
+		for i, e := range out[1:] {
+			if !but[e.ID] {
+				out[i+1] = bare(e)
+			}
+		}
+		return out
+	}
+	a, b := newNode(t, 1, c.room, without(nil)...), newNode(t, 2, c.room, without(had)...)
+	late := newNode(t, 3, c.room, genesis)
+	late.low[all[1].Key()] = uint64(len(all))
+	late.put(c.say(1, 1)...)
+	a.put(c.logs[1][len(c.logs[1])-1])
+	a.connect(t, b)
+	a.connect(t, late)
+	// round has as many runs as it takes to ask for all in vain.
+	round := func() {
+		t.Helper()
+		for range 9 {
+			a.sync(t, c.room, b)
+			a.Service.mu.Lock()
+			ask := a.asking[pairKey{c.room, b.id()}]
+			done := ask.rest > 0
+			if !done {
+				ask.next = time.Time{} // it has come
+				a.asking[pairKey{c.room, b.id()}] = ask
+			}
+			a.Service.mu.Unlock()
+			if done {
+				return
+			}
+		}
+		t.Fatal("a round never ends")
+	}
+	round()
+	if n := a.lacking(); n != 3*bodiesAsked-len(had) {
+		t.Errorf("%d bodies are missing, want %d", n, 3*bodiesAsked-len(had))
+	}
+	late.sync(t, c.room, a)
+	if equal, _ := late.lastSynced(a.id()); !equal {
+		t.Error("who begins above what lacks its body is not equal to who holds it")
+	}
+	sought := func() int {
+		b.memory.mu.Lock()
+		defer b.memory.mu.Unlock()
+		return b.sought
+	}
+	before := sought()
+	a.sync(t, c.room, b)
+	if n := sought() - before; n > 0 {
+		t.Errorf("%d are asked for again at once", n)
+	}
+}
+
 // TestAskedAgain: a message asked for over and over is looked for once in a run.
 func TestAskedAgain(t *testing.T) {
 	t.Parallel()

@@ -35,7 +35,7 @@ func (r *run) compare(ctx context.Context, t *turn) (done bool, err error) {
 	if err := r.announce(p); err != nil {
 		return false, err
 	}
-	asks, err := r.ask(p, append(wanted, r.mine.lacks()...))
+	asks, err := r.ask(p, append(wanted, r.wants()...))
 	if err != nil {
 		return false, err
 	}
@@ -89,7 +89,7 @@ func (r *run) answer(ctx context.Context, t *turn, serving bool) (done bool, err
 	if err := p.heads(news); err != nil {
 		return false, err
 	}
-	asks, err := r.ask(p, now.lacks())
+	asks, err := r.ask(p, now.Wanted)
 	if err != nil {
 		return false, err
 	}

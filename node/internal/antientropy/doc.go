@@ -33,8 +33,8 @@
 // bringing no other asks for, and all make way while people talk (flight.go).
 //
 // The digest is SHA-256("p2pchat sync v1\x00" ‖ control root ‖ frontier digest), and
-// what there is besides of branches and of messages that lack their body.
-// Low marks and control events the root is not over don't count.
+// what there is besides of branches. Low marks, control events the root is not over
+// and messages that lack their body (bodies.go) don't count.
 //
 // A log whose position one side names and the other does not hold, though it
 // holds another event there, has two branches: both sides send all of it. Within

@@ -25,14 +25,17 @@ const (
 	frameFill   = 256 << 10
 	slowest     = 64 << 10 // bytes in frameWithin, at least
 	maxPerFrame = 4096     // positions, low marks, events: of each
+	// Of the first frame of each side, with room for fields to come.
+	maxOpening = 4 << 10
+	maxAnswer  = 32 << 10 // a sketch has up to 16.5 KiB
 	// Of a whole turn. An ID counts 32 bytes, a position about 100.
 	maxIDs       = 1 << 16
 	maxHeads     = 1 << 16
 	maxUnknown   = 4096
 	maxBareTurn  = 4096 // frames of a turn that carry no events
 	frameWithin  = 30 * time.Second
-	openWithin   = 5 * time.Second
-	headOverhead = 32 // bytes of a position besides its ID and author, about
+	openWithin   = 5 * time.Second // the opening frame, all of it
+	headOverhead = 32              // bytes of a position besides its ID and author, about
 )
 
 // Field numbers of SyncFrame, counted before it is unpacked.
@@ -107,15 +110,30 @@ func newLink(st network.Stream) *link {
 // complete in as much again for each [slowest] of it. What is set aside for it grows
 // with what arrives.
 func (l *link) read(within time.Duration) (*pb.SyncFrame, error) {
-	_ = l.stream.SetReadDeadline(time.Now().Add(within))
+	return l.readUpTo(maxFrame, within, within)
+}
+
+// readOpening takes the frame that opens a stream, which anybody may send: there is
+// no more time for it than for its beginning.
+func (l *link) readOpening() (*pb.SyncFrame, error) {
+	return l.readUpTo(maxOpening, openWithin, 0)
+}
+
+// readUpTo takes a frame of at most limit bytes, which has to begin in time and to be
+// complete within each for each [slowest] of it from then on; 0: in what is left of
+// the time to begin.
+func (l *link) readUpTo(limit uint64, begins, each time.Duration) (*pb.SyncFrame, error) {
+	_ = l.stream.SetReadDeadline(time.Now().Add(begins))
 	size, err := binary.ReadUvarint(l.r)
 	if err != nil {
 		return nil, fmt.Errorf("read: %w", err)
 	}
-	if size > maxFrame {
-		return nil, refused("frame of %d bytes, at most %d", size, maxFrame)
+	if size > limit {
+		return nil, refused("frame of %d bytes, at most %d", size, limit)
 	}
-	_ = l.stream.SetReadDeadline(time.Now().Add(forFrame(within, int(size))))
+	if each > 0 {
+		_ = l.stream.SetReadDeadline(time.Now().Add(forFrame(each, int(size))))
+	}
 	l.buf.Reset()
 	if _, err := l.buf.ReadFrom(io.LimitReader(l.r, int64(size))); err != nil {
 		return nil, fmt.Errorf("read: %w", err)

@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"log/slog"
 	"maps"
 	"os"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/host"
@@ -173,6 +175,7 @@ func TestHostileAnswers(t *testing.T) {
 	none := &pb.SyncBuckets{}
 	for name, says := range map[string][]byte{
 		"nothing known":              frame(&pb.SyncFrame{}),
+		"too large an answer":        frame(&pb.SyncFrame{Answer: pb.SyncAnswer_SYNC_ANSWER_EQUAL, Control: make([]byte, maxAnswer)}),
 		"an answer to come":          frame(&pb.SyncFrame{Answer: 77}),
 		"hashes of nothing":          sketch(&pb.SyncBuckets{Present: make([]byte, 32), Hashes: make([]byte, 32)}, none),
 		"no hashes":                  sketch(none, &pb.SyncBuckets{Present: everything()}),
@@ -385,4 +388,26 @@ func (s *Service) servedTo(p peer.ID) int {
 		return q.open
 	}
 	return 0
+}
+
+// TestWarnsSeldom: of whoever does what he may not the log has one line, however
+// often he does it.
+func TestWarnsSeldom(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		s := &Service{ctx: t.Context(), log: slog.New(slog.NewTextHandler(&log, nil)), served: map[peer.ID]*quota{}}
+		lines := func() int { return bytes.Count(log.Bytes(), []byte("\n")) }
+		for _, p := range []peer.ID{"a", "a", "b", "a"} {
+			s.note("served", p, refused("too long"))
+		}
+		if lines() != 2 {
+			t.Errorf("%d lines of two peers", lines())
+		}
+		time.Sleep(2 * warnEvery) // of virtual time
+		s.note("served", "a", refused("too long"))
+		if lines() != 3 {
+			t.Errorf("%d lines, later", lines())
+		}
+	})
 }

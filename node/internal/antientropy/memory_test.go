@@ -149,13 +149,6 @@ func (m *memory) Summary(context.Context) (Summary, error) {
 		for ; len(log[seq]) > 0; seq++ {
 			s.Frontier[k] = event.Head{Seq: seq, ID: log[seq][0].ID}
 		}
-		for _, events := range log {
-			for _, e := range events {
-				if m.lacksLocked(e) {
-					s.Bodiless = append(s.Bodiless, e.ID)
-				}
-			}
-		}
 		for _, at := range slices.Sorted(maps.Keys(log)) {
 			forked, scattered = forked || len(log[at]) > 1, scattered || at > seq
 			for _, e := range log[at] {
@@ -180,8 +173,24 @@ func (m *memory) Summary(context.Context) (Summary, error) {
 		}
 	}
 	s.Wanted = slices.Collect(maps.Keys(wanted))
-	slices.SortFunc(s.Bodiless, event.ID.Compare)
 	return s, nil
+}
+
+func (m *memory) Bodiless(_ context.Context, after event.ID, limit int) ([]event.ID, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var out []event.ID
+	for _, log := range m.logs {
+		for _, events := range log {
+			for _, e := range events {
+				if m.lacksLocked(e) && e.ID.Compare(after) > 0 {
+					out = append(out, e.ID)
+				}
+			}
+		}
+	}
+	slices.SortFunc(out, event.ID.Compare)
+	return out[:min(limit, len(out))], nil
 }
 
 func (m *memory) Covered(_ context.Context, b byte) ([]event.ID, error) {
@@ -277,7 +286,7 @@ func (m *memory) Ingest(_ context.Context, _ peer.ID, events []*event.Event) (in
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	before := m.sizeLocked()
+	before := m.sizeLocked() + m.wholeLocked()
 	for _, e := range events {
 		if e.Lane == event.LaneMessage && e.Seq < m.low[e.Key()] {
 			continue
@@ -287,7 +296,7 @@ func (m *memory) Ingest(_ context.Context, _ peer.ID, events []*event.Event) (in
 	m.ingested += len(events)
 	m.batches++
 	m.changedLocked()
-	return m.sizeLocked() - before, nil
+	return min(m.sizeLocked()+m.wholeLocked()-before, len(events)), nil
 }
 
 // sizeLocked is how many events are held.
@@ -296,6 +305,20 @@ func (m *memory) sizeLocked() int {
 	for _, log := range m.logs {
 		for _, events := range log {
 			n += len(events)
+		}
+	}
+	return n
+}
+
+// wholeLocked is how many messages are held with their body.
+func (m *memory) wholeLocked() (n int) {
+	for _, log := range m.logs {
+		for _, events := range log {
+			for _, e := range events {
+				if e.HasBody() {
+					n++
+				}
+			}
 		}
 	}
 	return n
@@ -311,7 +334,7 @@ func (m *memory) Committed(from peer.ID, f event.Frontier) {
 	m.changedLocked()
 }
 
-func (m *memory) Synced(from peer.ID, equal bool) {
+func (m *memory) Synced(from peer.ID, equal, _ bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.synced[from] = append(m.synced[from], equal)

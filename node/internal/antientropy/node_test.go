@@ -31,7 +31,7 @@ type testRooms struct {
 	asked    int // how often for partners
 }
 
-func (r *testRooms) Replica(room event.Conversation, p peer.ID) (Replica, bool) {
+func (r *testRooms) Replica(room event.Conversation, p peer.ID, _ bool) (Replica, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	m, ok := r.replicas[room]
@@ -104,6 +104,13 @@ func newNode(t testing.TB, num byte, room event.Conversation, events ...*event.E
 	n.rooms = &testRooms{replicas: map[event.Conversation]*memory{room: n.memory}, banned: map[peer.ID]bool{}}
 	h := newHost(t, n.key, libp2p.BandwidthReporter(n.bytes))
 	n.Service = New(Config{Host: h, Rooms: n.rooms, Logger: slog.New(slog.DiscardHandler)})
+	n.run(t)
+	return n
+}
+
+// run has the service run, and returns when it does.
+func (n *node) run(t testing.TB) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1) // Run's one result
 	go func() { done <- n.Run(ctx) }()
@@ -114,21 +121,32 @@ func newNode(t testing.TB, num byte, room event.Conversation, events ...*event.E
 		}
 	})
 	t.Cleanup(n.stop)
-	for !slices.Contains(h.Mux().Protocols(), Protocol) { // Run is under way
+	until(t, "sync serves", func() bool { return slices.Contains(n.cfg.Host.Mux().Protocols(), Protocol) })
+}
+
+// until waits for something that comes without being told.
+func until(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	for !ok() {
 		select {
 		case <-t.Context().Done():
-			t.Fatal("sync never began to serve")
+			t.Fatalf("never happened: %s", what)
 		default:
 			runtime.Gosched()
 		}
 	}
-	return n
 }
 
 func (n *node) connect(t testing.TB, to *node) {
 	t.Helper()
 	h := to.cfg.Host
 	if err := n.cfg.Host.Connect(t.Context(), peer.AddrInfo{ID: h.ID(), Addrs: h.Addrs()}); err != nil {
+		t.Fatal(err)
+	}
+	// How a protocol is negotiated, and what that costs, depends on whether it is
+	// known. Identify tells of it a moment after it is served, and not at all where
+	// the machine is so busy that it gives up.
+	if err := n.cfg.Host.Peerstore().AddProtocols(h.ID(), Protocol); err != nil {
 		t.Fatal(err)
 	}
 }

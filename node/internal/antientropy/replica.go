@@ -29,10 +29,6 @@ type Summary struct {
 	// Wanted are IDs of control events that something held or parked cites and
 	// that are not here; nil if there are none.
 	Wanted []event.ID
-	// Bodiless are, ascending, the first of the messages that are held without
-	// their body though nothing took it back; nil if there are none. It is not
-	// changed.
-	Bodiless []event.ID
 }
 
 // Replica is one room's history as sync moves it. All methods are safe for
@@ -47,6 +43,9 @@ type Replica interface {
 	// not, each after those it cites; if they are over limitBytes, one or more
 	// of the first.
 	Controls(ctx context.Context, ids []event.ID, limitBytes int) ([]*event.Event, error)
+	// Bodiless lists, ascending, messages beyond after that are held without their
+	// body though nothing took it back, at most limit.
+	Bodiless(ctx context.Context, after event.ID, limit int) ([]event.ID, error)
 	// Bodies gives the messages among ids that are held with a body which others
 	// may lack.
 	Bodies(ctx context.Context, ids []event.ID) ([]*event.Event, error)
@@ -65,16 +64,18 @@ type Replica interface {
 	// Committed: from says that it has committed everything up to f, a part of
 	// its frontier. That is its word; f may name what is not here.
 	Committed(from peer.ID, f event.Frontier)
-	// Synced: a run with from ended, with both sides equal at that moment or
-	// otherwise. No kick is called for: what can be tried again is.
-	Synced(from peer.ID, equal bool)
+	// Synced: a run with from is over, with both sides equal at that moment or
+	// otherwise, and ended in order if they heard each other out. No kick is called
+	// for: what can be tried again is.
+	Synced(from peer.ID, equal, ended bool)
 }
 
 // Rooms is what this node has of rooms.
 type Rooms interface {
 	// Replica gives a room if p may be served its history; otherwise false,
-	// and p is told no more than that.
-	Replica(room event.Conversation, p peer.ID) (Replica, bool)
+	// and p is told no more than that. Unless he named the room, it is given only
+	// if he may be told its ID.
+	Replica(room event.Conversation, p peer.ID, named bool) (Replica, bool)
 	// Partners lists the connected members of a room to sync with, the granted
 	// ones and the longest known first.
 	Partners(room event.Conversation) []peer.ID

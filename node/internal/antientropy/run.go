@@ -2,6 +2,7 @@ package antientropy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"sync"
@@ -42,6 +43,8 @@ type run struct {
 	low      map[event.LogKey]uint64   // what it does not want
 	stated   event.Frontier            // what we have told, of the logs this run is about
 	asked    map[event.ID]bool         // events asked for, once each
+	bodiless []event.ID                // messages of which the body is asked for
+	due      bool                      // they are to be, whatever the digests say
 	sought   map[event.ID]bool         // messages asked of us, looked for once each
 	whole    map[event.LogKey]bool     // logs with two branches, sent from the beginning
 	early    map[event.ID]bool         // sent before their turn
@@ -65,15 +68,16 @@ func (r *run) summarize(ctx context.Context) error {
 	return nil
 }
 
-// open is the opener's side.
-func (r *run) open(ctx context.Context) error {
-	if err := r.summarize(ctx); err != nil {
+// open is the opener's side. doubt: there is to be a run also if both hold the same.
+func (r *run) open(ctx context.Context, doubt bool) error {
+	if err := errors.Join(r.summarize(ctx), r.lack(ctx)); err != nil {
 		return err
 	}
-	if err := r.link.write(&pb.SyncFrame{Open: &pb.SyncOpen{Room: r.room[:], Digest: r.digest[:]}}); err != nil {
+	digest := r.opening(doubt)
+	if err := r.link.write(&pb.SyncFrame{Open: &pb.SyncOpen{Room: r.room[:], Digest: digest[:]}}); err != nil {
 		return err
 	}
-	f, err := r.link.read(frameWithin)
+	f, err := r.link.readUpTo(maxAnswer, frameWithin, frameWithin)
 	if err != nil {
 		return err
 	}
@@ -97,10 +101,10 @@ func (r *run) open(ctx context.Context) error {
 
 // serve is the other side, once the opening frame is read.
 func (r *run) serve(ctx context.Context, theirs [32]byte) error {
-	if err := r.summarize(ctx); err != nil {
+	if err := errors.Join(r.summarize(ctx), r.lack(ctx)); err != nil {
 		return err
 	}
-	if theirs == r.digest {
+	if theirs == r.digest && !r.due {
 		if err := r.link.write(&pb.SyncFrame{Answer: pb.SyncAnswer_SYNC_ANSWER_EQUAL}); err != nil {
 			return err
 		}
@@ -149,7 +153,7 @@ func (r *run) list(ctx context.Context, sketch *pb.SyncSketch) error {
 	if err := p.control(covered); err != nil {
 		return err
 	}
-	if _, err := r.ask(p, r.mine.lacks()); err != nil {
+	if _, err := r.ask(p, r.wants()); err != nil {
 		return err
 	}
 	return p.end(false)
@@ -204,9 +208,15 @@ func (r *run) announce(p *page) error {
 }
 
 // unwanted gives the first seq wanted of logs of which not everything is: it is
-// below a low mark, or another run brings it.
+// below a low mark, another run brings it, or it could not be kept.
 func (r *run) unwanted() map[event.LogKey]uint64 {
 	others := r.svc.inFlight(r)
+	if r.svc.hindered() {
+		others = make(map[event.LogKey]uint64, len(r.has)+len(r.mine.Low))
+		for k, h := range r.has {
+			others[k] = h.Seq + 1
+		}
+	}
 	if others == nil {
 		return r.mine.Low
 	}
@@ -217,8 +227,11 @@ func (r *run) unwanted() map[event.LogKey]uint64 {
 }
 
 // ask writes what is wanted and was not asked for yet, and tells whether there
-// was any.
+// was any: nothing is as long as it could not be kept.
 func (r *run) ask(p *page, ids []event.ID) (bool, error) {
+	if r.svc.hindered() {
+		return false, nil
+	}
 	var now []event.ID
 	for _, id := range ids {
 		if !r.asked[id] && len(r.asked) < maxIDs {
@@ -367,7 +380,7 @@ func (r *run) ingest(ctx context.Context, events []*event.Event) error {
 		start := time.Now()
 		fresh, err := r.replica.Ingest(ctx, r.peer, events[:n])
 		r.took = r.took || fresh > 0
-		r.svc.landed(r, fresh)
+		r.svc.landed(r, events[:n], fresh)
 		if err != nil {
 			return fmt.Errorf("commit %d events: %w", n, err)
 		}

@@ -24,12 +24,17 @@ const (
 	// maxFailures times; then the next interval or kick does.
 	firstRetry  = 100 * time.Millisecond
 	maxFailures = 8
+	// hinderedLook is how long it takes, at most, to notice that what is fetched
+	// can be kept again.
+	hinderedLook = time.Second
 	// passOnAfter gathers what several runs bring, before others hear of it.
 	passOnAfter = 50 * time.Millisecond
 	// Of those served to a peer.
 	maxServed   = 4
 	servedBurst = 64
 	servedEvery = 125 * time.Millisecond
+	// warnEvery spaces warnings about a peer.
+	warnEvery = time.Minute
 )
 
 type pairKey struct {
@@ -45,6 +50,7 @@ type pair struct {
 	since   time.Time
 	cancel  context.CancelFunc
 	pending bool      // a run of ours is asked for, the pair is in the queue
+	doubt   bool      // it is to be one even if both hold the same
 	after   time.Time // not before
 	waiting []chan error
 	failed  int // runs of ours, one after another
@@ -95,11 +101,17 @@ func (s *Service) startLocked(now time.Time) time.Time {
 			next = earlier(next, yields)
 		}
 	}
+	hindered := s.hindered()
 	waiting := s.queue[:0]
 	for _, k := range s.queue {
 		p := s.pairs[k]
 		if p.after.After(now) {
 			next = earlier(next, p.after)
+		}
+		if hindered && len(p.waiting) == 0 {
+			next = earlier(next, now.Add(hinderedLook))
+			waiting = append(waiting, k)
+			continue
 		}
 		if p.active != nil || p.after.After(now) || perPeer[k.peer] >= oursPerPeer || perRoom[k.room] >= oursPerRoom {
 			waiting = append(waiting, k)
@@ -108,13 +120,14 @@ func (s *Service) startLocked(now time.Time) time.Time {
 		perPeer[k.peer]++
 		perRoom[k.room]++
 		next = earlier(next, now.Add(roomYield))
-		p.pending = false
+		doubt := p.doubt
+		p.pending, p.doubt = false, false
 		asked := p.waiting
 		p.waiting = nil
 		ctx, cancel := context.WithTimeout(s.ctx, maxRun)
 		s.beginLocked(p, true, cancel)
 		s.wg.Go(func() {
-			err := s.dial(ctx, k)
+			err := s.dial(ctx, k, doubt)
 			cancel()
 			s.note("ours", k.peer, err)
 			s.dialled(k, asked, err)
@@ -123,6 +136,8 @@ func (s *Service) startLocked(now time.Time) time.Time {
 	s.queue = waiting
 	return next
 }
+
+func (s *Service) hindered() bool { return s.cfg.Hindered != nil && s.cfg.Hindered() }
 
 func (s *Service) beginLocked(p *pair, ours bool, cancel context.CancelFunc) {
 	p.active, p.ours, p.since, p.cancel = make(chan struct{}), ours, time.Now(), cancel
@@ -140,8 +155,8 @@ func (s *Service) endLocked(k pairKey) {
 }
 
 // dial has a run of ours.
-func (s *Service) dial(ctx context.Context, k pairKey) error {
-	replica, ok := s.cfg.Rooms.Replica(k.room, k.peer)
+func (s *Service) dial(ctx context.Context, k pairKey, doubt bool) error {
+	replica, ok := s.cfg.Rooms.Replica(k.room, k.peer, false)
 	if !ok {
 		return fmt.Errorf("no run with whom we don't serve: %w", ErrNotServed)
 	}
@@ -156,7 +171,7 @@ func (s *Service) dial(ctx context.Context, k pairKey) error {
 	}
 	r := s.newRun(k, replica, newLink(st))
 	defer func() { s.ran(r) }()
-	return over(ctx, st, func() error { return r.open(ctx) })
+	return over(ctx, st, func() error { return r.open(ctx, doubt) })
 }
 
 // ran draws the conclusions from a run of either side. What it brought is passed
@@ -164,7 +179,8 @@ func (s *Service) dial(ctx context.Context, k pairKey) error {
 // the other part, or connected to one.
 func (s *Service) ran(r *run) {
 	s.arrive(r)
-	r.replica.Synced(r.peer, r.equal)
+	r.replica.Synced(r.peer, r.equal, r.equal || r.ended)
+	s.askedFor(r)
 	if r.ended {
 		s.mu.Lock()
 		if len(s.resent) >= maxResent {
@@ -182,7 +198,11 @@ func (s *Service) ran(r *run) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, p := range choose(others, partnersEach) {
-		s.kickLocked(pairKey{r.room, p}, time.Now().Add(passOnAfter))
+		k := pairKey{r.room, p}
+		s.kickLocked(k, time.Now().Add(passOnAfter))
+		if pair := s.pairs[k]; pair != nil {
+			pair.doubt = pair.doubt || len(r.bodiless) > 0
+		}
 	}
 }
 
@@ -217,7 +237,7 @@ func (s *Service) serve(ctx context.Context, cancel context.CancelFunc, st netwo
 		if !sleep(ctx, wait) {
 			return ctx.Err()
 		}
-		f, err := link.read(openWithin)
+		f, err := link.readOpening()
 		if err != nil {
 			return err
 		}
@@ -225,7 +245,7 @@ func (s *Service) serve(ctx context.Context, cancel context.CancelFunc, st netwo
 			return refused("a stream opens with a room and a digest")
 		}
 		k.room = event.Conversation(f.Open.Room)
-		replica, ok := s.cfg.Rooms.Replica(k.room, k.peer)
+		replica, ok := s.cfg.Rooms.Replica(k.room, k.peer, true)
 		if !ok {
 			return link.write(&pb.SyncFrame{Answer: pb.SyncAnswer_SYNC_ANSWER_REFUSED})
 		}
@@ -276,7 +296,7 @@ func (s *Service) claim(ctx context.Context, k pairKey, cancel context.CancelFun
 func (s *Service) newRun(k pairKey, replica Replica, l *link) *run {
 	return &run{
 		svc: s, room: k.room, peer: k.peer, link: l, replica: replica,
-		allowed: func() bool { _, ok := s.cfg.Rooms.Replica(k.room, k.peer); return ok },
+		allowed: func() bool { _, ok := s.cfg.Rooms.Replica(k.room, k.peer, true); return ok },
 		has:     event.Frontier{}, low: map[event.LogKey]uint64{}, stated: event.Frontier{},
 		asked: map[event.ID]bool{}, sought: map[event.ID]bool{}, whole: map[event.LogKey]bool{}, early: map[event.ID]bool{}, cursor: map[event.LogKey]uint64{},
 		resent: map[event.LogKey][32]byte{},
@@ -293,7 +313,7 @@ type resentKey struct {
 const maxResent = 8192
 
 // resend tells whether a log whose head both sides hold is to be sent whole for
-// the branches in it: once for each state of it. A branch below the other side's
+// the branches in it: once for each state of it while he is here. A branch below the other side's
 // low mark makes the two differ for ever.
 func (s *Service) resend(k resentKey, state [32]byte) bool {
 	s.mu.Lock()
@@ -316,8 +336,9 @@ func over(ctx context.Context, st network.Stream, f func() error) error {
 
 // quota is what a peer takes of us.
 type quota struct {
-	open int
-	paid time.Time // all it has had is worked off by then
+	open   int
+	paid   time.Time // all it has had is worked off by then
+	warned time.Time // when the log had a warning about it
 }
 
 // take counts a run and tells how long it has to wait.

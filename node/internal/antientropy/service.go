@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -38,6 +39,10 @@ type Config struct {
 	// Talking tells whether people are talking at this node just now: what is
 	// fetched and served then makes way for them. Nil: they never are.
 	Talking func() bool
+	// Hindered tells whether nothing that is fetched could be kept just now: then
+	// no runs of ours begin, but those that somebody waits for, and in others' we
+	// ask for nothing. Nil: it always could be.
+	Hindered func() bool
 	// Interval is the shortest time between the periodic runs of a room; the
 	// longest is twice that. 0: 15 s.
 	Interval time.Duration
@@ -61,6 +66,8 @@ type Service struct {
 	served   map[peer.ID]*quota
 	resent   map[resentKey][32]byte // logs sent whole, by the state they were in
 	flights  map[*run]*flight       // runs that bring much
+	passed   map[pairKey]time.Time  // since when members are passed over for them
+	asking   map[pairKey]asking     // for bodies
 }
 
 // New makes a service; it does nothing before Run.
@@ -71,7 +78,7 @@ func New(cfg Config) *Service {
 	return &Service{
 		cfg: cfg, self: cfg.Host.ID(), log: cfg.Logger.With("component", "sync"), wake: make(chan struct{}, 1),
 		followed: map[event.Conversation]time.Time{}, pairs: map[pairKey]*pair{}, served: map[peer.ID]*quota{}, resent: map[resentKey][32]byte{},
-		flights: map[*run]*flight{},
+		flights: map[*run]*flight{}, passed: map[pairKey]time.Time{}, asking: map[pairKey]asking{},
 	}
 }
 
@@ -123,10 +130,11 @@ func (s *Service) work() time.Duration {
 		next = earlier(next, at)
 	}
 	for p, q := range s.served {
-		if q.open == 0 && !q.paid.After(now) {
+		if q.open == 0 && !q.paid.After(now) && now.Sub(q.warned) > warnEvery {
 			delete(s.served, p)
 		}
 	}
+	maps.DeleteFunc(s.passed, func(_ pairKey, since time.Time) bool { return now.Sub(since) > 2*passOver })
 	s.mu.Unlock()
 	for _, room := range due {
 		for _, p := range choose(s.cfg.Rooms.Partners(room), partnersEach) {
@@ -185,6 +193,14 @@ func (s *Service) Forget(room event.Conversation) {
 	delete(s.followed, room)
 }
 
+// Gone says that p is not here any more. He may come back with an older copy of his
+// data, so what he was sent in vain is sent once more.
+func (s *Service) Gone(p peer.ID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	maps.DeleteFunc(s.resent, func(k resentKey, _ [32]byte) bool { return k.peer == p })
+}
+
 // Kick asks for a run with p soon: after a connection, a gap, missing ancestors.
 // One side of a new connection is enough, a run goes both ways. Kicks that wait
 // are one; kicks during a run cause one more. Without a connection a kick is
@@ -225,15 +241,21 @@ func (s *Service) Sync(ctx context.Context, room event.Conversation, p peer.ID) 
 	}
 }
 
-// incoming serves a stream; it is called on a goroutine of its own.
-func (s *Service) incoming(st network.Stream) {
-	p := st.Conn().RemotePeer()
-	s.mu.Lock()
+// quotaLocked is what p takes of us.
+func (s *Service) quotaLocked(p peer.ID) *quota {
 	q := s.served[p]
 	if q == nil {
 		q = &quota{}
 		s.served[p] = q
 	}
+	return q
+}
+
+// incoming serves a stream; it is called on a goroutine of its own.
+func (s *Service) incoming(st network.Stream) {
+	p := st.Conn().RemotePeer()
+	s.mu.Lock()
+	q := s.quotaLocked(p)
 	if !s.running || q.open >= maxServed {
 		s.mu.Unlock()
 		_ = st.Reset()
@@ -254,15 +276,21 @@ func (s *Service) incoming(st network.Stream) {
 	s.note("served", p, err)
 }
 
-// note logs how a run ended.
+// note logs how a run ended. Of what a peer does that he may not, the log has one
+// line in [warnEvery], so that nobody can fill it.
 func (s *Service) note(what string, p peer.ID, err error) {
-	switch {
-	case err == nil || s.ctx.Err() != nil:
-	case errors.Is(err, ErrRefused):
-		s.log.Warn("run ended", "run", what, "peer", p, "err", err)
-	default:
-		s.log.Debug("run ended", "run", what, "peer", p, "err", err)
+	if err == nil || s.ctx.Err() != nil {
+		return
 	}
+	level := slog.LevelDebug
+	if now := time.Now(); errors.Is(err, ErrRefused) {
+		s.mu.Lock()
+		if q := s.quotaLocked(p); now.Sub(q.warned) > warnEvery {
+			q.warned, level = now, slog.LevelWarn
+		}
+		s.mu.Unlock()
+	}
+	s.log.Log(s.ctx, level, "run ended", "run", what, "peer", p, "err", err)
 }
 
 func refused(format string, args ...any) error {

@@ -20,17 +20,8 @@ func (s *Summary) digest() [32]byte {
 	h.Write(s.Root[:])
 	h.Write(f[:])
 	addForks(h, s.Forks, func(event.LogKey) bool { return true })
-	if len(s.Bodiless) > 0 {
-		h.Write([]byte{0}) // no author of a log with forks has this length
-	}
-	for _, id := range s.Bodiless {
-		h.Write(id[:])
-	}
 	return [32]byte(h.Sum(nil))
 }
-
-// lacks lists what is to be asked for.
-func (s *Summary) lacks() []event.ID { return slices.Concat(s.Wanted, s.Bodiless) }
 
 // addForks adds the forks of the logs that take says, in their order: nothing
 // where there are none.

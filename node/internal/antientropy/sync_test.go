@@ -295,7 +295,7 @@ func TestForkBelowTheHead(t *testing.T) {
 }
 
 // TestForkBelowTheLowMark: where somebody never gets a branch, the two differ for
-// ever, and the log is sent once for it.
+// ever, and the log is sent once for it while he is here.
 func TestForkBelowTheLowMark(t *testing.T) {
 	t.Parallel()
 	c, genesis := newRoom(t, 9)
@@ -319,6 +319,11 @@ func TestForkBelowTheLowMark(t *testing.T) {
 	}
 	if n := len(b.synced[a.id()]) - runs; n < 6 {
 		t.Errorf("%d runs of 6", n)
+	}
+	a.Gone(b.id())
+	a.sync(t, c.room, b)
+	if b.ingested == before {
+		t.Error("who was away is not sent it again")
 	}
 }
 

@@ -2,11 +2,12 @@
 // /p2pchat/direct/1.0.0.
 //
 // Frames are uvarint-length-prefixed DirectFrame messages of at most [maxFrame]
-// bytes. Each side first sends the frontier it has committed of the two
-// people's conversation, then the ranges the other lacks, then what is new as
-// it is committed. An ack carries the frontier its sender has committed since;
-// nothing is acknowledged that is not on disk. Typing and read markers are
-// frames that are not kept by this protocol.
+// bytes, which may begin at any time and then have a deadline. Each side first
+// sends the frontier it has committed of the two people's conversation, then the
+// ranges the other lacks, then what is new as it is committed. An ack carries
+// the frontier its sender has committed since; nothing is acknowledged that is
+// not on disk. Typing and read markers are frames that are not kept by this
+// protocol.
 //
 // A stream is opened when there is something to say ([Service.Wake]); either
 // side may. If both do at once the lower peer ID's stays. A stream that ends

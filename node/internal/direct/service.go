@@ -20,7 +20,6 @@ import (
 const Protocol = protocol.ID("/p2pchat/direct/1.0.0")
 
 const (
-	maxFrame    = 1 << 20
 	batchBytes  = 256 << 10 // of events in one frame
 	openWithin  = 5 * time.Second
 	writeWithin = 30 * time.Second

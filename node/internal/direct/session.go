@@ -239,11 +239,10 @@ func changed(now, before event.Frontier) event.Frontier {
 
 // read owns the receiving half.
 func (s *session) read(ctx context.Context) error {
-	r := pbio.NewDelimitedReader(s.stream, maxFrame)
-	_ = s.stream.SetReadDeadline(time.Now().Add(openWithin))
-	var first pb.DirectFrame
-	if err := r.ReadMsg(&first); err != nil {
-		return fmt.Errorf("read the opening frontier: %w", err)
+	r := newFrames(s.stream)
+	first, err := r.first()
+	if err != nil {
+		return fmt.Errorf("the opening frontier: %w", err)
 	}
 	if first.Frontier == nil {
 		return refused("a stream opens with a frontier")
@@ -253,14 +252,11 @@ func (s *session) read(ctx context.Context) error {
 	}
 	close(s.opened)
 	s.svc.cfg.Handler.Opened(s.peer)
-	// From here on the heartbeat of the connection tells whether anyone is
-	// there.
-	_ = s.stream.SetReadDeadline(time.Time{})
 	var lastSign time.Time
 	for {
-		var f pb.DirectFrame
-		if err := r.ReadMsg(&f); err != nil {
-			return fmt.Errorf("read: %w", err)
+		f, err := r.next()
+		if err != nil {
+			return err
 		}
 		if f.Typing || f.Read != nil {
 			// Not kept, and told to every face: a flood waits in the stream
@@ -274,7 +270,7 @@ func (s *session) read(ctx context.Context) error {
 			}
 			lastSign = time.Now()
 		}
-		if err := s.handle(ctx, &f); err != nil {
+		if err := s.handle(ctx, f); err != nil {
 			return err
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -297,5 +298,37 @@ func TestParsePeers(t *testing.T) {
 	}
 	if _, err := New(Config{}); err == nil {
 		t.Error("no host, no error")
+	}
+}
+
+// TestTwinIsAnswered: a node with our identity hears of us at once, and not again and
+// again.
+func TestTwinIsAnswered(t *testing.T) {
+	t.Parallel()
+	s, err := New(Config{Host: testHost(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := Interface{Name: "e0", Index: 1}
+	s.policy.net.ifaces = []Interface{i}
+	hears := func(now time.Time, boot string) (answers bool) {
+		s.received(now, message{Announced: []announcement{{Peer: s.cfg.Host.ID(), Boot: boot}}}, i.Index, netip.Addr{})
+		out, _ := s.announcer.tick(now.Add(time.Second))
+		return len(out) > 0
+	}
+	start := time.Unix(1_750_000_000, 0)
+	for _, x := range []struct {
+		what, boot string
+		at         time.Duration
+		want       bool
+	}{
+		{"our own packet", s.boot, 0, false},
+		{"a twin's", "twin", time.Second, true},
+		{"what it answers", "twin", 2 * time.Second, false},
+		{"what it says later", "twin", time.Minute, true},
+	} {
+		if got := hears(start.Add(x.at), x.boot); got != x.want {
+			t.Errorf("%s is answered: %v", x.what, got)
+		}
 	}
 }

@@ -143,6 +143,7 @@ func (s *Service) twin(now time.Time, a announcement) {
 		return
 	}
 	s.heard.twinTold = now
+	s.announcer.askedAll(now) // it has to hear of us too
 	s.log.Warn("another node with our identity is on this network", "addrs", a.Addrs)
 	s.carryOut(context.Background(), eventCmd{Event{Kind: Twin, Peer: a.Peer, Via: MDNS, Addrs: a.Addrs, At: now}})
 }

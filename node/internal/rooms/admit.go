@@ -272,7 +272,7 @@ func (r *Room) giveKeys(ctx context.Context, p peer.ID, q *pb.JoinKeys, send fun
 	if n := len(q.Epochs); n == 0 || n > maxKeysAsked {
 		return errNoSuchRoom
 	}
-	if !r.Entitled(p) {
+	if !r.Entitled(p, true) {
 		return errNoSuchRoom
 	}
 	var epochs []event.ID

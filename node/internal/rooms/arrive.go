@@ -16,6 +16,7 @@ type arrival struct {
 	events []*event.Event
 	size   int
 	done   chan taken // 1: the one result; nil for what gossip brought
+	stands bool       // a member says so of what others said below our low marks
 }
 
 // taken is what became of an arrival.
@@ -52,10 +53,13 @@ func (r *Room) arrive(a arrival) {
 // when they are on disk, with the number of those that were not here and are kept.
 // An error that wraps [ErrRefused] is from's fault.
 func (r *Room) Ingest(ctx context.Context, from peer.ID, events []*event.Event) (fresh int, err error) {
-	if err := r.check(events); err != nil {
+	return r.take(ctx, newArrival(from, events, make(chan taken, 1)))
+}
+
+func (r *Room) take(ctx context.Context, a arrival) (fresh int, err error) {
+	if err := r.check(a.events); err != nil {
 		return 0, fmt.Errorf("%w: %w", ErrRefused, err)
 	}
-	a := newArrival(from, events, make(chan taken, 1))
 	r.queue.Lock()
 	r.queue.arrivals = append(r.queue.arrivals, a)
 	r.queue.bytes += a.size

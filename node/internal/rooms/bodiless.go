@@ -11,42 +11,42 @@ import (
 // it back. What is held so, and was not taken back, is wanting: sync asks for it
 // until somebody gives it, and a body that comes otherwise is taken.
 
-// maxBodiless is how many such messages are known of and asked for, the first by
-// ID. Others follow once these are whole.
-const maxBodiless = 256
-
 // lacks tells whether e brings what its message is held without.
 func (r *Room) lacks(e *event.Event) bool {
-	if len(r.bodiless) == 0 || e.Body == nil {
+	if !r.bare || e.Body == nil || !e.Kind.Amendable() {
 		return false
 	}
-	_, ok := slices.BinarySearchFunc(r.bodiless, e.ID, event.ID.Compare)
-	return ok
+	lacks, err := r.svc.cfg.Store.LacksBody(r.svc.ctx, e.ID)
+	return lacks || err != nil // an error comes again at the commit
 }
 
-// noteBodies looks which messages lack their body after b was committed, if that
-// can have changed.
-func (r *Room) noteBodies(ctx context.Context, in *intake, b Batch) {
-	some := len(r.bodiless) > 0
-	changed := some && len(b.Dropped) > 0
+// noteBodies notes whether b, which was committed, can have brought messages that
+// lack their body.
+func (r *Room) noteBodies(in *intake, b Batch) {
 	for _, e := range b.Messages {
-		bare := e.Kind.Amendable() && !e.HasBody()
-		changed = changed || bare || r.lacks(e) || some && e.Kind == event.KindRetract
+		r.bare = r.bare || e.Kind.Amendable() && !e.HasBody()
 	}
 	for id := range b.Verdicts {
-		changed = changed || in.fresh[id] == nil // a retraction may count no more
-	}
-	if !changed {
-		return
-	}
-	if err := r.readBodiless(ctx); err != nil {
-		r.log.Warn("look for messages without a body", "err", err)
+		r.bare = r.bare || in.fresh[id] == nil // a retraction may count no more
 	}
 }
 
-func (r *Room) readBodiless(ctx context.Context) (err error) {
-	r.bodiless, err = r.svc.cfg.Store.Bodiless(ctx, r.id, maxBodiless)
-	return err
+// Bodiless lists, ascending, messages beyond after that are held without their body
+// though nothing took it back, at most limit.
+func (r *Room) Bodiless(ctx context.Context, after event.ID, limit int) (out []event.ID, err error) {
+	ended := r.do(ctx, func() {
+		if !r.bare {
+			return
+		}
+		out, err = r.svc.cfg.Store.Bodiless(ctx, r.id, after, limit)
+		if after == (event.ID{}) {
+			r.bare = len(out) > 0 || err != nil
+		}
+	})
+	if ended != nil {
+		return nil, ended
+	}
+	return out, err
 }
 
 // Bodies gives the messages among ids that are held with a body which could be

@@ -85,7 +85,9 @@ type Store interface {
 	Message(ctx context.Context, room event.Conversation, id event.ID) (*event.Event, error)
 	// Bodiless lists, ascending, at most limit texts that are held without their
 	// body though nothing that counts took it back.
-	Bodiless(ctx context.Context, room event.Conversation, limit int) ([]event.ID, error)
+	Bodiless(ctx context.Context, room event.Conversation, after event.ID, limit int) ([]event.ID, error)
+	// LacksBody tells whether a text that is held lacks its body.
+	LacksBody(ctx context.Context, id event.ID) (bool, error)
 	// TakesLog tells whether an author may open log k, or has: he may have so
 	// many.
 	TakesLog(ctx context.Context, room event.Conversation, k event.LogKey) (bool, error)

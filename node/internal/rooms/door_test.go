@@ -253,10 +253,10 @@ func TestEndedRooms(t *testing.T) {
 			if ended {
 				a.does(id, room.Op{Kind: room.KindDestroy})
 			}
-			if a.room(id).Entitled(m.id()) {
+			if a.room(id).Entitled(m.id(), true) {
 				t.Errorf("destroyed %v: he is served without the password", ended)
 			}
-			if !a.room(id).Entitled(b.id()) {
+			if !a.room(id).Entitled(b.id(), true) {
 				t.Errorf("destroyed %v: a member is not served", ended)
 			}
 		}

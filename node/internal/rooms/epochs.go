@@ -1,7 +1,11 @@
 package rooms
 
 import (
+	"cmp"
 	"context"
+	"errors"
+	"fmt"
+	"io"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -139,7 +143,7 @@ func (r *Room) announceEpoch() {
 	// announcement cites.
 	for _, p := range r.TopicPeers() {
 		if r.isOccupant(p) && r.entitled(p) {
-			r.push(p, r.outbox[max(0, len(r.outbox)-maxPushed):], r.grantOf(events[0].ID))
+			r.push(p, r.outbox[max(0, len(r.outbox)-maxPushed):], r.grantOf(events[0].ID), nil)
 		}
 	}
 	r.publishSoon()
@@ -148,17 +152,21 @@ func (r *Room) announceEpoch() {
 // maxPushed is how many events go along with a key.
 const maxPushed = 64
 
-// push hands events, and keys if there are any, to p.
-func (r *Room) push(p peer.ID, events []*event.Event, g *pb.JoinGrant) {
+// push hands events, and keys if there are any, to p. Where that fails, lost is
+// called in the room's goroutine, if it is not nil.
+func (r *Room) push(p peer.ID, events []*event.Event, g *pb.JoinGrant, lost func()) {
 	msg := &pb.JoinAsk{Room: r.id[:], Push: &pb.JoinPush{Events: batch(events), Grant: g}}
 	r.svc.wg.Go(func() { // ends with the stream
 		if err := r.svc.tell(r.svc.ctx, p, msg); err != nil {
 			r.log.Debug("push", "peer", p, "err", err)
+			if lost != nil {
+				r.post(lost)
+			}
 		}
 	})
 }
 
-// tell opens a stream to p and says one thing.
+// tell opens a stream to p and says one thing; it returns nil once that was taken.
 func (s *Service) tell(ctx context.Context, p peer.ID, msg *pb.JoinAsk) error {
 	ctx, cancel := context.WithTimeout(network.WithNoDial(ctx, "rooms"), streamWithin)
 	defer cancel()
@@ -172,6 +180,11 @@ func (s *Service) tell(ctx context.Context, p peer.ID, msg *pb.JoinAsk) error {
 	if err := pbio.NewDelimitedWriter(st).WriteMsg(msg); err != nil {
 		_ = st.Reset()
 		return err
+	}
+	_ = st.CloseWrite() // fails where the other side was quicker
+	if _, err := st.Read(make([]byte, 1)); err != io.EOF {
+		_ = st.Reset()
+		return fmt.Errorf("not taken: %w", cmp.Or(err, errors.New("an answer that was not asked for")))
 	}
 	return st.Close()
 }
@@ -200,7 +213,9 @@ func (r *Room) takePush(ctx context.Context, p peer.ID, m *pb.JoinPush) error {
 		}
 	}
 	if len(events) > 0 {
-		if _, err := r.Ingest(ctx, p, events); err != nil {
+		a := newArrival(p, events, make(chan taken, 1))
+		a.stands = member
+		if _, err := r.take(ctx, a); err != nil {
 			return err
 		}
 	}

@@ -128,7 +128,7 @@ func FuzzAsks(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if r.Entitled("mallory") {
+		if r.Entitled("mallory", true) {
 			t.Error("he is in")
 		}
 	})

@@ -54,7 +54,7 @@ func (r *Room) members() []peer.ID { return append(r.others(), r.svc.self) }
 func (r *Room) tellRemoved(before []peer.ID, events []*event.Event) {
 	for _, p := range before {
 		if !r.isOccupant(p) && p != r.svc.self {
-			r.push(p, events, nil)
+			r.push(p, events, nil, nil)
 		}
 	}
 }
@@ -129,22 +129,53 @@ func (r *Room) putOut() {
 const tellWhyEvery = time.Minute
 
 // tellWhy hands p, who was put out and may not be served any more, what put him
-// out. He may have been away when it happened.
-func (r *Room) tellWhy(p peer.ID) {
-	last, spoke := r.rules.LastWord(p)
+// out: he may have been away when it happened, or have joined unheard by whoever
+// did it. Named tells that he named the room's ID. What is lost on the way is said
+// again when he next asks to be served.
+func (r *Room) tellWhy(p peer.ID, named bool) {
 	now := time.Now()
-	if r.isOccupant(p) || r.entitled(p) || !spoke || last.Kind != room.KindJoin || now.Sub(r.told[p]) < tellWhyEvery {
+	if r.isOccupant(p) || r.entitled(p) || now.Sub(r.told[p]) < tellWhyEvery {
+		return
+	}
+	ids, limit := r.grounds(p, named)
+	if len(ids) == 0 {
 		return
 	}
 	if len(r.told) >= maxAsked {
 		clear(r.told)
 	}
 	r.told[p] = now
-	ids := r.rules.Against(p)
-	events, err := r.svc.cfg.Store.EventsByID(r.svc.ctx, ids, maxFrame*3/4)
+	events, err := r.svc.cfg.Store.EventsByID(r.svc.ctx, ids, limit)
 	if err != nil || len(events) < len(ids) {
 		r.log.Debug("what put somebody out", "peer", p, "events", len(ids), "err", err)
 		return
 	}
-	r.push(p, events, nil)
+	r.push(p, events, nil, func() { delete(r.told, p) })
+}
+
+// grounds are the control events that tell p why he is out, and how many bytes of
+// them at most: none where he left or nothing shows that he was in. Somebody of whom
+// nothing is known may have joined unheard. He has to know the room's ID, which the
+// topic's name does not tell; where the door is guarded and he did not pass it here,
+// he is told no more than whoever asks, see endingNow.
+func (r *Room) grounds(p peer.ID, named bool) (ids []event.ID, limit int) {
+	limit = maxFrame * 3 / 4
+	if last, spoke := r.rules.LastWord(p); spoke {
+		if last.Kind != room.KindJoin {
+			return nil, 0
+		}
+		return r.rules.Against(p), limit
+	}
+	ended, _, _ := r.rules.Ended()
+	passed := r.letIn[p] || !r.rules.Rotates()
+	switch {
+	case !named || !passed && !ended:
+		return nil, 0
+	case !passed:
+		limit = maxEnding
+	}
+	if ended {
+		return r.rules.Ending(), limit
+	}
+	return r.rules.Against(p), limit
 }

@@ -24,7 +24,9 @@ func (r *Room) ingest(ctx context.Context, arrivals []arrival) {
 	if err == nil {
 		for _, a := range arrivals {
 			for _, e := range a.events {
-				in.add(e, a.from)
+				if in.add(e, a.from) && a.stands && e.Author != a.from {
+					in.stand = append(in.stand, e.ID)
+				}
 			}
 		}
 		err = in.judge(ctx)
@@ -49,6 +51,7 @@ type intake struct {
 	from     map[event.ID]peer.ID
 	control  []*event.Event
 	messages []*event.Event
+	stand    []event.ID                // see arrival
 	fresh    map[event.ID]*event.Event // those kept that were not here
 	kept     []event.ID                // their order
 	effects  []room.Effects
@@ -68,10 +71,12 @@ func newIntake(r *Room) *intake {
 // again has what is here already handed in again, see the tag nodedup.
 var again bool
 
-// add takes e unless it is here, with its body if e has it.
-func (in *intake) add(e *event.Event, from peer.ID) {
-	if _, twice := in.from[e.ID]; twice || in.r.holds(e) && !in.r.lacks(e) && !again {
-		return
+// add takes e unless it is here, with its body if e has it, and tells whether it was
+// not.
+func (in *intake) add(e *event.Event, from peer.ID) bool {
+	held := in.r.holds(e)
+	if _, twice := in.from[e.ID]; twice || held && !in.r.lacks(e) && !again {
+		return false
 	}
 	in.from[e.ID] = from
 	switch {
@@ -82,6 +87,7 @@ func (in *intake) add(e *event.Event, from peer.ID) {
 	default:
 		in.r.log.Debug("one log too many of an author", "event", e.ID, "from", from)
 	}
+	return !held
 }
 
 // takes tells whether log k is here or may be opened: one author has so many.
@@ -165,6 +171,9 @@ func (in *intake) judge(ctx context.Context) error {
 		}
 		if len(messages) > 0 {
 			in.results(messages, r.rules.AddMessage(messages...))
+		}
+		if len(in.stand) > 0 {
+			in.results(nil, r.rules.Keep(in.stand...))
 		}
 		for _, e := range control {
 			for _, p := range r.parked.ready(e.ID) {

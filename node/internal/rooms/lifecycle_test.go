@@ -20,7 +20,7 @@ func TestAskedBeforeRun(t *testing.T) {
 		a.halt()
 		a.load()
 		served := make(chan bool, 1)
-		go func() { served <- a.room(id).Entitled(b.id()) }()
+		go func() { served <- a.room(id).Entitled(b.id(), true) }()
 		synctest.Wait()
 		ctx, cancel := context.WithCancel(context.Background())
 		a.stop, a.done = cancel, make(chan struct{})

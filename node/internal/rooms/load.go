@@ -49,6 +49,9 @@ func (s *Service) load(ctx context.Context, m Membership) (*Room, error) {
 	}
 	cfg := r.rules.Config()
 	r.guarded = cfg.Password() > 0
+	if err := r.noteAdmitted(ctx, r.others()...); err != nil { // of one who came when we ended
+		return nil, err
+	}
 	if nick := r.rules.Nick(s.self); r.isOccupant(s.self) && nick != "" {
 		r.nick = nick
 	}
@@ -127,9 +130,17 @@ func (r *Room) reload(ctx context.Context) error {
 	if err := c.takeForks(ctx, st); err != nil {
 		return err
 	}
+	heads, err := st.Frontier(ctx, r.id)
+	if err != nil {
+		return err
+	}
 	for k, low := range lows {
 		rules.Prune(k, low)
+		if h := heads[k]; h.Seq+1 == low {
+			rules.Under(k, h.ID)
+		}
 	}
+	c.look(rules.Keep(c.fallen()...))
 	if err := rules.Err(); err != nil {
 		return err
 	}
@@ -138,9 +149,7 @@ func (r *Room) reload(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := r.readBodiless(ctx); err != nil {
-		return err
-	}
+	r.bare = true // it is looked for when sync asks
 	if compacted {
 		r.keepLines(ctx, rules)
 	}
@@ -196,6 +205,17 @@ func (c *checking) look(fx room.Effects) {
 	}
 }
 
+// fallen lists what is hidden now and was not when it was stored: visible, or not
+// judged yet.
+func (c *checking) fallen() (out []event.ID) {
+	for id, now := range c.wrong {
+		if was := cmp.Or(c.stored[id], room.Visible); now == room.Hidden && (was == room.Visible || was == room.Waiting) {
+			out = append(out, id)
+		}
+	}
+	return out
+}
+
 // Prune forgets what is below low of a log, as this node alone wants it.
 func (r *Room) Prune(ctx context.Context, k event.LogKey, low uint64) error {
 	var err error
@@ -204,9 +224,6 @@ func (r *Room) Prune(ctx context.Context, k event.LogKey, low uint64) error {
 			return
 		}
 		r.rules.Prune(k, low)
-		if len(r.bodiless) > 0 {
-			err = r.readBodiless(ctx)
-		}
 		lows := map[event.LogKey]uint64{} // a new one: summaries hold the old
 		maps.Copy(lows, r.lows)
 		lows[k] = low

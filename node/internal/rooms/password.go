@@ -144,6 +144,29 @@ func (r *Room) letInNow(ctx context.Context, people ...peer.ID) error {
 	return nil
 }
 
+// noteAdmitted remembers those of people who, where there is a password, joined with
+// the word of somebody who might give it: that he is put out later does not put them
+// out. What he signs from then on, as if before, comes to those who know that he is out.
+func (r *Room) noteAdmitted(ctx context.Context, people ...peer.ID) error {
+	if cfg := r.rules.Config(); cfg.Password() == 0 {
+		return nil
+	}
+	return r.letInNow(ctx, slices.DeleteFunc(people, func(p peer.ID) bool { return r.letIn[p] || !r.rules.Admitted(p) })...)
+}
+
+// noteJoins does so with those who just joined.
+func (r *Room) noteJoins(said []*event.Event) {
+	var people []peer.ID
+	for _, e := range said {
+		if e.Kind == room.KindJoin && e.Author != r.svc.self {
+			people = append(people, e.Author)
+		}
+	}
+	if err := r.noteAdmitted(r.svc.ctx, people...); err != nil {
+		r.log.Warn("note who was let in", "err", err)
+	}
+}
+
 // maxAtDoor is how many are remembered whose joins are on their way.
 const maxAtDoor = 1024
 
@@ -211,7 +234,7 @@ func (r *Room) Configure(ctx context.Context, settings []room.Setting, password 
 	return r.do(ctx, func() {
 		for _, p := range r.TopicPeers() {
 			if r.isOccupant(p) && r.entitled(p) {
-				r.push(p, nil, &pb.JoinGrant{Secret: r.wireSecret()})
+				r.push(p, nil, &pb.JoinGrant{Secret: r.wireSecret()}, nil)
 			}
 		}
 	})

@@ -206,7 +206,7 @@ func TestPasswordAttempts(t *testing.T) {
 		if err := e.knocks(id, "e", right, a); err != nil {
 			t.Errorf("after a while: %v", err)
 		}
-		if !a.room(id).Entitled(e.id()) || !e.room(id).Entitled(a.id()) {
+		if !a.room(id).Entitled(e.id(), true) || !e.room(id).Entitled(a.id(), true) {
 			t.Error("who was let in and who let him in do not serve each other")
 		}
 	})
@@ -260,5 +260,50 @@ func TestSecretIsAskedForAgain(t *testing.T) {
 				t.Error("he never asks for it")
 			}
 		})
+	})
+}
+
+// TestAdmitterBanned: who was let in by somebody who is banned later stays in, also
+// after a restart. What the banned one signs from then on lets nobody in.
+func TestAdmitterBanned(t *testing.T) {
+	inTown(t, func(t *testing.T, w *town) {
+		a, b, c, d := w.person(), w.person(), w.person(), w.person()
+		id := w.guarded(a, b)
+		if err := c.knocks(id, "nick2", right, b); err != nil {
+			t.Fatal(err)
+		}
+		w.sync(id, a, b)
+		w.part(a, b, true)
+		w.part(a, d, true)
+		a.does(id, ban(b))
+		if err := d.knocks(id, "nick3", right, b); err != nil { // who has not heard of it
+			t.Fatal(err)
+		}
+		w.sync(id, a, c)
+		check := func(when string) {
+			t.Helper()
+			if !a.room(id).Entitled(c.id(), true) || !a.counts(id, c) {
+				t.Errorf("%s: who was let in before is not served", when)
+			}
+			if a.room(id).Entitled(d.id(), true) {
+				t.Errorf("%s: who was let in by the banned is served", when)
+			}
+		}
+		check("at once")
+		said := d.says(id, "hello") // also where his join is known
+		joined := func() (join *event.Event) {
+			d.disk.mu.Lock()
+			defer d.disk.mu.Unlock()
+			for _, e := range d.disk.of(id).messages {
+				if e.Author == d.id() && e.Kind == room.KindJoin {
+					join = e
+				}
+			}
+			return join
+		}()
+		a.arrives(c, id, joined, said)
+		check("when his join came")
+		a.restart()
+		check("after a restart")
 	})
 }

@@ -67,7 +67,11 @@ func (r *Room) heard(p envelope.Presence, now time.Time) {
 	if !p.Time.After(x.said) {
 		return
 	}
+	was := r.introduced(p.Peer)
 	x.said, x.heard, x.away, x.left = p.Time, now, p.Away, p.Left
+	if !was && x.here {
+		r.svc.cfg.Sync.Kick(r.id, p.Peer)
+	}
 	r.memberChanged(p.Peer)
 }
 
@@ -86,6 +90,7 @@ func (r *Room) peerGone(p peer.ID) {
 	x := r.personOf(p)
 	x.here, x.heard = false, time.Time{}
 	delete(r.inStep, p)
+	delete(r.toldTopic, p) // he may come back with an older copy of his data
 	r.memberChanged(p)
 	r.ackHeard() // he is not waited for any more
 }

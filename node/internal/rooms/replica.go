@@ -10,16 +10,36 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"p2pchat/protocol/event"
-	"p2pchat/protocol/pb"
 	"p2pchat/protocol/room"
 )
 
-// Entitled tells whether p may be served the room's history and keys. Whether
-// somebody may is asked of the rules; we serve while we follow the room.
-func (r *Room) Entitled(p peer.ID) bool {
+// Entitled tells whether p may be served the room's history and keys, and, unless he
+// named the room, be told its ID. Whether somebody may is asked of the rules; we serve
+// while we follow the room. Who may not although he was in it is told why.
+func (r *Room) Entitled(p peer.ID, named bool) bool {
 	ok := false
-	err := r.do(r.svc.ctx, func() { ok = r.following() && r.entitled(p) })
+	err := r.do(r.svc.ctx, func() {
+		if !r.following() {
+			return
+		}
+		if ok = r.entitled(p); !ok {
+			r.tellWhy(p, named)
+		}
+		ok = ok && (named || r.introduced(p))
+	})
 	return err == nil && ok
+}
+
+// introduced tells whether p knows the room's ID as far as we know, or may know it.
+// Who has that of a hidden room may ask to enter; that somebody is in the topic, whose
+// name everybody connected can see, says nothing.
+func (r *Room) introduced(p peer.ID) bool {
+	if cfg := r.rules.Config(); cfg.Visible() || r.letIn[p] || r.rules.Standing(p) >= room.Member {
+		return true
+	}
+	x := r.people[p]
+	_, spoke := r.rules.LastWord(p)
+	return spoke || x != nil && !x.said.IsZero()
 }
 
 // entitled tells what the rules say of serving p; whom we let in through the
@@ -55,9 +75,6 @@ type Summary struct {
 	// Scattered are the logs of which something is held above a gap.
 	Scattered map[event.LogKey]bool
 	Wanted    []event.ID // control events that something parked cites
-	// Bodiless are messages held without their body that nothing took back, the
-	// first by ID; never changed.
-	Bodiless []event.ID
 }
 
 // Summary is what is committed now.
@@ -65,7 +82,7 @@ func (r *Room) Summary(ctx context.Context) (Summary, error) {
 	var s Summary
 	var err error
 	e := r.do(ctx, func() {
-		s = Summary{Root: r.rules.Root(), Buckets: r.rules.Buckets(), Low: r.wants(), Wanted: r.parked.wanted(), Bodiless: r.bodiless}
+		s = Summary{Root: r.rules.Root(), Buckets: r.rules.Buckets(), Low: r.wants(), Wanted: r.parked.wanted()}
 		s.Forks, s.Scattered = r.rules.Forks()
 		s.Frontier, err = r.svc.cfg.Store.Frontier(ctx, r.id)
 	})
@@ -134,15 +151,17 @@ func (r *Room) Newest(ctx context.Context, n int) ([]*event.Event, error) {
 }
 
 // Synced notes how a run with p ended.
-func (r *Room) Synced(p peer.ID, equal bool) {
+func (r *Room) Synced(p peer.ID, equal, ended bool) {
 	r.post(func() {
-		if !equal {
+		if equal {
+			r.lastSync = time.Now()
+			r.inStep[p] = true
+		} else {
 			delete(r.inStep, p)
-			return
 		}
-		r.lastSync = time.Now()
-		r.inStep[p] = true
-		r.tellTopic(p)
+		if ended { // where something forked below his marks the two are never equal
+			r.tellTopic(p)
+		}
 	})
 }
 
@@ -170,13 +189,7 @@ func (r *Room) tellTopic(p peer.ID) {
 	if len(events) == 0 {
 		return
 	}
-	msg := &pb.JoinAsk{Room: r.id[:], Push: &pb.JoinPush{Events: batch(events)}}
-	r.svc.wg.Go(func() { // ends with the stream
-		if err := r.svc.tell(r.svc.ctx, p, msg); err != nil {
-			r.log.Debug("push the subject", "peer", p, "err", err)
-			r.post(func() { delete(r.toldTopic, p) }) // after the next run
-		}
-	})
+	r.push(p, events, nil, func() { delete(r.toldTopic, p) }) // again after the next run
 }
 
 // lowOf is the first seq of log k that p wants, 0 if he wants all: that is said by

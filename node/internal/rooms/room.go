@@ -62,9 +62,7 @@ type Room struct {
 		root   [32]byte
 		events []*pb.Event
 	}
-	// bodiless are messages held without their body that nothing took back;
-	// ascending, never changed.
-	bodiless []event.ID
+	bare     bool      // there may be messages held without their body that nothing took back
 	lastSaid time.Time // for slow mode
 	pending  *grant    // what let us in, until our join says so
 	people   map[peer.ID]*presence

@@ -193,7 +193,7 @@ func (r *Room) takeOwn(ctx context.Context, in *intake) {
 		}
 	}
 	clear(r.inStep)
-	r.noteBodies(ctx, in, b)
+	r.noteBodies(in, b)
 	r.tell(ctx, in, b, Committed{At: time.Now()})
 	r.compact(ctx)
 }

@@ -294,12 +294,25 @@ func (d *disk) Message(_ context.Context, id event.Conversation, x event.ID) (*e
 	return nil, err
 }
 
-func (d *disk) Bodiless(_ context.Context, id event.Conversation, limit int) ([]event.ID, error) {
+func (d *disk) LacksBody(_ context.Context, x event.ID) (bool, error) {
+	done, err := d.begin("LacksBody")
+	defer done()
+	for _, r := range d.rooms {
+		for _, e := range r.messages {
+			if e.ID == x {
+				return !e.HasBody(), err
+			}
+		}
+	}
+	return false, err
+}
+
+func (d *disk) Bodiless(_ context.Context, id event.Conversation, after event.ID, limit int) ([]event.ID, error) {
 	done, err := d.begin("Bodiless")
 	defer done()
 	var out []event.ID
 	for _, e := range d.of(id).messages { // what takes back is the store's matter
-		if e.Kind.Amendable() && !e.HasBody() {
+		if e.Kind.Amendable() && !e.HasBody() && e.ID.Compare(after) > 0 {
 			out = append(out, e.ID)
 		}
 	}

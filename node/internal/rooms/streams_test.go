@@ -107,6 +107,7 @@ func (s *pipe) Write(b []byte) (int, error) {
 }
 
 func (s *pipe) Close() error                       { return s.end.Close() }
+func (s *pipe) CloseWrite() error                  { return nil } // nobody reads on
 func (s *pipe) Reset() error                       { return s.end.Close() }
 func (s *pipe) SetDeadline(t time.Time) error      { return s.end.SetDeadline(t) }
 func (s *pipe) SetReadDeadline(t time.Time) error  { return s.end.SetReadDeadline(t) }

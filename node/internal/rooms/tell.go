@@ -14,7 +14,7 @@ import (
 // after tells whom it concerns what was committed.
 func (r *Room) after(ctx context.Context, in *intake, b Batch, done Committed) {
 	clear(r.inStep)
-	r.noteBodies(ctx, in, b)
+	r.noteBodies(in, b)
 	front, err := r.svc.cfg.Store.Frontier(ctx, r.id)
 	if err != nil {
 		r.log.Warn("read the frontier", "err", err)
@@ -110,6 +110,8 @@ func (r *Room) tell(ctx context.Context, in *intake, b Batch, done Committed) {
 		r.peopleChanged()
 		h.RoomChanged(r.id)
 	}
+	r.tellLate(b.Messages)
+	r.noteJoins(b.Messages)
 	epochs := slices.ContainsFunc(b.Messages, func(e *event.Event) bool { return e.Kind == room.KindEpoch })
 	if governed {
 		r.regained(in.effects)
@@ -119,6 +121,25 @@ func (r *Room) tell(ctx context.Context, in *intake, b Batch, done Committed) {
 		r.putOut()
 		mine := slices.ContainsFunc(b.Control, func(e *event.Event) bool { return e.Author == r.svc.self })
 		r.newEpochs(mine)
+	}
+}
+
+// tellLate has those told who joined, and had been put out before that was heard
+// of here.
+func (r *Room) tellLate(said []*event.Event) {
+	joined := map[peer.ID]bool{}
+	for _, e := range said {
+		if e.Kind == room.KindJoin && !r.isOccupant(e.Author) {
+			joined[e.Author] = true
+		}
+	}
+	if len(joined) == 0 {
+		return
+	}
+	for _, p := range r.TopicPeers() {
+		if joined[p] {
+			r.tellWhy(p, false)
+		}
 	}
 }
 

@@ -104,7 +104,7 @@ func (h topicHandler) PeerJoined(p peer.ID) {
 	h.r.post(func() {
 		h.r.peerHere(p)
 		h.r.svc.cfg.Sync.Kick(h.r.id, p)
-		h.r.tellWhy(p)
+		h.r.tellWhy(p, false)
 	})
 }
 

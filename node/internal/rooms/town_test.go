@@ -209,7 +209,7 @@ func (w *town) sync(id event.Conversation, a, b *person) {
 	w.t.Helper()
 	for _, way := range [][2]*person{{a, b}, {b, a}, {a, b}} {
 		from, to := way[0], way[1]
-		if !from.room(id).Entitled(to.id()) {
+		if !from.room(id).Entitled(to.id(), true) {
 			continue
 		}
 		from.disk.mu.Lock()
@@ -229,10 +229,17 @@ func (w *town) connected(a, b peer.ID) bool {
 	return !w.cut[[2]peer.ID{a, b}]
 }
 
+// cutOff has what two say to each other lost, which neither notices, or no more.
+func (w *town) cutOff(a, b *person, off bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.cut[[2]peer.ID{a.id(), b.id()}], w.cut[[2]peer.ID{b.id(), a.id()}] = off, off
+}
+
 // part takes the connection between two away, or gives it back.
 func (w *town) part(a, b *person, apart bool) {
+	w.cutOff(a, b, apart)
 	w.mu.Lock()
-	w.cut[[2]peer.ID{a.id(), b.id()}], w.cut[[2]peer.ID{b.id(), a.id()}] = apart, apart
 	for _, all := range w.topics {
 		for _, x := range all {
 			for _, y := range all {

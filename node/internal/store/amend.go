@@ -112,18 +112,27 @@ func (r *Reader) matching(conv event.Conversation, from, to event.ID, limit int)
 	return out, err
 }
 
-// Bodiless lists, ascending, texts of conv that are here without their body though
-// nothing that counts took it back, at most limit. What the rules refuse is none.
-func (s *Store) Bodiless(ctx context.Context, conv event.Conversation, limit int) ([]event.ID, error) {
-	return read(ctx, s, "look for texts without a body", func(r *Reader) ([]event.ID, error) { return r.bodiless(conv, limit) })
+// Bodiless lists, ascending, texts of conv beyond after that are here without their
+// body though nothing that counts took it back, at most limit. What the rules refuse
+// is none.
+func (s *Store) Bodiless(ctx context.Context, conv event.Conversation, after event.ID, limit int) ([]event.ID, error) {
+	return read(ctx, s, "look for texts without a body", func(r *Reader) ([]event.ID, error) { return r.bodiless(conv, after, limit) })
 }
 
-func (r *Reader) bodiless(conv event.Conversation, limit int) ([]event.ID, error) {
+// LacksBody tells whether a text is here without its body. Error: ErrNotFound.
+func (s *Store) LacksBody(ctx context.Context, id event.ID) (bool, error) {
+	return read(ctx, s, "look for the body of a text", func(r *Reader) (lacks bool, err error) {
+		err = r.row(`SELECT body IS NULL FROM event WHERE id = ?`, []any{id[:]}, &lacks)
+		return lacks, err
+	})
+}
+
+func (r *Reader) bodiless(conv event.Conversation, after event.ID, limit int) ([]event.ID, error) {
 	var out []event.ID
 	err := r.rows(`SELECT e.id FROM event e INDEXED BY event_bodiless WHERE e.conv = (SELECT n FROM conversation WHERE id = ?)
-		AND e.body IS NULL AND e.lane = 1 AND e.kind IN (1, 27) AND e.verdict <> 5
+		AND e.id > ? AND e.body IS NULL AND e.lane = 1 AND e.kind IN (1, 27) AND e.verdict <> 5
 		AND NOT EXISTS (SELECT 1 FROM event a WHERE a.target = e.id AND a.kind = 3 AND a.author = e.author AND a.conv = e.conv AND `+counting+`)
-		ORDER BY e.id LIMIT ?`, []any{conv[:], limit}, func(scan func(...any) error) (bool, error) {
+		ORDER BY e.id LIMIT ?`, []any{conv[:], after[:], limit}, func(scan func(...any) error) (bool, error) {
 		var b []byte
 		err := scan(&b)
 		id, _ := idOut(b)

@@ -121,7 +121,7 @@ func TestAmendedInAnyOrder(t *testing.T) {
 					rt.Fatalf("it says %q, %t", said, ok)
 				}
 			}
-			if lack, err := s.Bodiless(t.Context(), conv1, 9); err != nil || len(lack) > 0 {
+			if lack, err := s.Bodiless(t.Context(), conv1, event.ID{}, 9); err != nil || len(lack) > 0 {
 				rt.Fatalf("of %v the body is missing, %v", lack, err)
 			}
 			for _, e := range all {
@@ -178,13 +178,13 @@ func TestBodiless(t *testing.T) {
 		for _, e := range want {
 			ids = append(ids, e.ID)
 		}
-		if got, err := s.Bodiless(t.Context(), conv1, 9); err != nil || !slices.Equal(got, ids) {
+		if got, err := s.Bodiless(t.Context(), conv1, event.ID{}, 9); err != nil || !slices.Equal(got, ids) {
 			t.Errorf("%s: %v, want %v, %v", what, got, ids, err)
 		}
-		if got, err := s.Bodiless(t.Context(), conv1, 1); err != nil || !slices.Equal(got, ids[:min(1, len(ids))]) {
+		if got, err := s.Bodiless(t.Context(), conv1, event.ID{}, 1); err != nil || !slices.Equal(got, ids[:min(1, len(ids))]) {
 			t.Errorf("%s: the first is %v, %v", what, got, err)
 		}
-		if got, err := s.Bodiless(t.Context(), event.Conversation{9}, 9); err != nil || len(got) > 0 {
+		if got, err := s.Bodiless(t.Context(), event.Conversation{9}, event.ID{}, 9); err != nil || len(got) > 0 {
 			t.Errorf("%s: elsewhere %v, %v", what, got, err)
 		}
 	}

@@ -54,7 +54,7 @@ func writeLived(t testing.TB, s *Store) lived {
 			e := text(t, k, event.Header{Conversation: conv, Log: event.LogID{log}, Seq: uint64(i + 1), Prev: prev, Ctl: ctl}, what)
 			l.texts[e.ID], prev, last = what, e.ID, e
 			if conv == room {
-				update(t, s, func(tx *Tx) error { _, err := tx.InsertRoom(e, start, VerdictVisible, false); return err })
+				update(t, s, func(tx *Tx) error { _, err := tx.InsertRoom(e, e.Time.Wall(), VerdictVisible, false); return err })
 			} else {
 				insert(t, s, e)
 			}

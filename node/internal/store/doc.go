@@ -8,7 +8,8 @@
 // application_id is "p2pc" (0x70327063) and user_version the number of the last
 // migration applied; migrations/ holds them, embedded, numbered from 1. Before
 // a migration of a database with data in it, a copy is written beside it
-// (p2pchat.db.vN.bak, N the old version), checked and synced. A file that is
+// (p2pchat.db.vN.bak, N the old version), checked and synced. The next opening
+// for writing, which finds the new schema good, removes it. A file that is
 // newer, another application's or damaged is refused and not written to. Journal:
 // WAL, synchronous=FULL, so what was committed survives a loss of power as far
 // as the disk keeps its word.

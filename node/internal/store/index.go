@@ -56,9 +56,10 @@ func words(text string) string {
 	var b strings.Builder
 	for _, r := range norm.NFKC.String(text) {
 		switch {
-		case r == 0 || r == '"' || r == tag:
+		case r == 0 || r == '"' || r == tag,
+			r > 0xffff && !unicode.IsLetter(r) && !unicode.IsNumber(r): // of such SQLite keeps those that are younger than its tables
 			b.WriteByte(' ')
-		case r > 0xffff || unicode.In(r, unspaced...): // beyond these SQLite takes pictures for letters
+		case r > 0xffff || unicode.In(r, unspaced...):
 			b.WriteByte(' ')
 			b.WriteRune(r)
 			b.WriteByte(' ')
@@ -75,11 +76,15 @@ var unspaced = []*unicode.RangeTable{
 	unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Hangul, unicode.Thai, unicode.Lao, unicode.Khmer, unicode.Myanmar,
 }
 
-// rowBits of a row's number are the event's n: the order of rows is that of time.
+// rowBits of a row's number are the event's n: the order of rows is that of seconds.
 const rowBits = 31
 
 // row is the number in the index of event n, whose time is as in the file.
-func row(time, n int64) int64 { return seconds(clockOut(time))<<rowBits | n }
+func row(time, n int64) int64 { return firstRow(clockOut(time)) | n }
+
+// firstRow and lastRow bound the rows of the second of t.
+func firstRow(t event.Time) int64 { return seconds(t) << rowBits }
+func lastRow(t event.Time) int64  { return (seconds(t)+1)<<rowBits - 1 }
 
 // seconds of what a clock claims to show; beyond 2106 all are alike.
 func seconds(t event.Time) int64 { return min(max(t.Wall().Unix(), 0), 1<<32-1) }

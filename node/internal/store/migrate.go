@@ -49,7 +49,8 @@ func (s *Store) migrate(ctx context.Context, c *conn, migrations []migration) er
 	if err != nil {
 		return err
 	}
-	if !st.empty && st.version < len(migrations) {
+	due := st.version < len(migrations)
+	if due && !st.empty {
 		if err := s.backup(ctx, c, st.version); err != nil {
 			return fmt.Errorf("back up before the migration: %w", err)
 		}
@@ -76,6 +77,9 @@ func (s *Store) migrate(ctx context.Context, c *conn, migrations []migration) er
 	if mode != "wal" {
 		return fmt.Errorf("this file system allows journal mode %q only, not WAL", mode)
 	}
+	if !due {
+		s.dropBackups(st.version)
+	}
 	return nil
 }
 
@@ -97,10 +101,25 @@ func apply(ctx context.Context, c *conn, version int, m migration) error {
 	return nil
 }
 
+func (s *Store) backupPath(version int) string { return fmt.Sprintf("%s.v%d.bak", s.path(), version) }
+
+// dropBackups removes what is older than version, which has served since it was made:
+// what is taken back would stay in it.
+func (s *Store) dropBackups(version int) {
+	for v := 1; v < version; v++ {
+		switch err := os.Remove(s.backupPath(v)); {
+		case err == nil:
+			s.log.Info("backup removed", "version", v)
+		case !errors.Is(err, fs.ErrNotExist):
+			s.log.Warn("backup not removed", "version", v, "err", err)
+		}
+	}
+}
+
 // backup writes a copy of the database beside it and checks that copy. It takes
 // its final name only when it is whole and synced.
 func (s *Store) backup(ctx context.Context, c *conn, version int) error {
-	final := fmt.Sprintf("%s.v%d.bak", s.path(), version)
+	final := s.backupPath(version)
 	part := final + ".part"
 	if err := os.Remove(part); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err

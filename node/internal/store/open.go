@@ -138,6 +138,10 @@ func (s *Store) openWriting(ctx context.Context, migrations []migration) error {
 	if err := s.tryWriting(ctx, c, len(migrations)); err != nil {
 		return errors.Join(err, c.close(), db.Close())
 	}
+	file, err := openedAt(s.path())
+	if err != nil {
+		return errors.Join(err, c.close(), db.Close())
+	}
 	wiper, err := openWiper(s.path())
 	if err != nil {
 		return errors.Join(err, c.close(), db.Close())
@@ -149,7 +153,7 @@ func (s *Store) openWriting(ctx context.Context, migrations []migration) error {
 	}
 	s.readers = newPool(readers, s.dir, s.damaged)
 	s.recent = newRecent()
-	s.writer = newWriter(s.dir, s.log, db, wiper, s.recent, s.damaged)
+	s.writer = newWriter(s.dir, s.log, file, db, wiper, s.recent, s.damaged, s.hindered)
 	go s.writer.run(context.WithoutCancel(ctx), c) // ends in Close, which waits for it
 	return nil
 }
@@ -276,7 +280,7 @@ func (s *Store) tryReadOnly(ctx context.Context, path, uri string, newest int) e
 			return fmt.Errorf("the database is empty: %w", ErrNotFound)
 		}
 		if st.version < newest {
-			return fmt.Errorf("its schema is %d and this program reads %d; open it for writing once", st.version, newest)
+			return fmt.Errorf("%w: its schema is %d, this program reads %d", ErrOlder, st.version, newest)
 		}
 		return nil
 	})

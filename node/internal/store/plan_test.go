@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -14,7 +15,7 @@ import (
 // lists are the queries for which a table is wanted whole, or has one row.
 var lists = []string{
 	"FROM account a", "FROM clock", "FROM static_addr", "FROM contact c CROSS JOIN peer", "FROM conversation c LEFT JOIN", "FROM sqlite_schema",
-	"FROM room r CROSS JOIN conversation", "FROM indexed i", "UPDATE indexed",
+	"FROM room r CROSS JOIN conversation", "FROM indexed i", "UPDATE indexed", "FROM log l JOIN conversation",
 }
 
 // TestNothingScans looks at how SQLite would run every statement that the tests
@@ -77,13 +78,16 @@ func TestNothingScans(t *testing.T) {
 					return err
 				}
 				name, _, _ := strings.Cut(strings.TrimPrefix(detail, "SCAN "), " ")
-				list := slices.ContainsFunc(lists, func(l string) bool { return strings.Contains(query, l) }) && name != "p" && name != "l" && name != "e"
+				list := slices.ContainsFunc(lists, func(l string) bool { return strings.Contains(query, l) }) && name != "p" && name != "e" &&
+					(name != "l" || strings.Contains(query, "FROM log l JOIN conversation"))
 				// The last terms of the display order are sorted among equals only.
 				// FTS5 is asked for one row, or for those that match, in their order.
 				found := strings.HasPrefix(detail, "SCAN search VIRTUAL TABLE INDEX 0:=") || strings.HasPrefix(detail, "SCAN s VIRTUAL TABLE INDEX") && strings.Contains(detail, ":M")
 				slow := strings.HasPrefix(detail, "SCAN") && detail != "SCAN CONSTANT ROW" && detail != "SCAN account" && !found ||
 					strings.Contains(detail, "TEMP B-TREE FOR ORDER BY") || strings.Contains(detail, "AUTOMATIC")
-				if slow && !list {
+				// What is found of one second is sorted, as much of it as is wanted.
+				second := strings.Contains(query, "FROM search s") && strings.HasSuffix(query, "ORDER BY e.time DESC, e.id DESC LIMIT ?") && strings.Contains(detail, "TEMP B-TREE")
+				if slow && !list && !second {
 					t.Errorf("%s\nin: %s", detail, query)
 				}
 			}
@@ -138,16 +142,18 @@ func TestNothingScans(t *testing.T) {
 			func() error { _, err := r.Shown(before, true); return err },
 			func() error { _, err := r.Shown(before, false); return err },
 			func() error { _, err := r.matching(conv1, event.ID{}, before, 2); return err },
-			func() error { _, err := r.bodiless(conv1, 2); return err },
+			func() error { _, err := r.bodiless(conv1, before, 2); return err },
 			func() error { _, err := r.IsOwnLog(conv1, event.LogID{1}); return err },
+			func() error { _, _, err := r.oldestCut(math.MaxInt64); return err },
 			func() error { _, _, err := r.indexedTo(); return err },
 			func() error {
-				q := SearchQuery{Terms: []Term{{Text: "line"}}, Conv: conv1, Author: whole[0].Author, Unblocked: true}
+				q := SearchQuery{Terms: []Term{{Text: "line"}}, Conv: conv1, Author: whole[0].Author, Unblocked: true, Last: 1}
 				expr, err := r.expression(q)
 				if err != nil {
 					return err
 				}
-				_, err = r.matches(q, "search", expr)
+				f := &finder{Reader: r, q: q, standing: map[event.ID]standing{}}
+				_, err = f.matches("search", expr)
 				return err
 			},
 		} {

@@ -15,6 +15,44 @@ import (
 // ErrNameless: the database does not tell the account's name any more.
 var ErrNameless = errors.New("the database does not tell the name of the account any more")
 
+// SpaceError: there is too little space for a repair. It wraps ErrDiskFull.
+type SpaceError struct{ Need, Free int64 } // in bytes; Need is about right
+
+func (e SpaceError) Error() string {
+	return fmt.Sprintf("%d bytes are free, of about %d", e.Free, e.Need)
+}
+func (e SpaceError) Unwrap() error { return ErrDiskFull }
+
+// repairTakes is how many times the space of what it reads a repair takes beside it:
+// for a copy, and for the new file and its log.
+const repairTakes = 3
+
+// tooLittle says what a repair lacked of space that failed for it.
+func tooLittle(dir string) error {
+	sources, err := findSources(filepath.Join(dir, FileName))
+	if err != nil {
+		return err
+	}
+	free, err := freeSpace(dir)
+	if err != nil {
+		return err
+	}
+	e := SpaceError{Free: free}
+	read := []string{sources[0].main}
+	for _, suffix := range logSuffixes {
+		read = append(read, sources[0].log+suffix)
+	}
+	for _, name := range read {
+		if info, err := os.Stat(name); err == nil {
+			e.Need += repairTakes * info.Size()
+		}
+	}
+	if e.Free >= e.Need { // a quota, or something else used it meanwhile
+		return nil
+	}
+	return e
+}
+
 // Repaired says what [Repair] did.
 type Repaired struct {
 	// Sound: nothing was wrong and nothing was done.
@@ -28,6 +66,11 @@ type Repaired struct {
 	// were signed, or what they build on could not be read, or they are of a
 	// conversation between others.
 	Dropped int
+	// Unread counts the pages of the file that could not be read, or not all of them,
+	// as far as they are known to be of it: below such a page there may be others.
+	Unread int
+	// RoomsLost counts rooms of which something was read and that are not among Rooms.
+	RoomsLost int
 }
 
 // The damaged file's new name, followed by the date, and the directory in which
@@ -52,10 +95,13 @@ const (
 //
 // It may be interrupted: the damaged file is moved when the new one is whole, then
 // its log, then the new one takes its name; the next Repair takes it from wherever
-// that ended. Errors: ErrNewer, OthersError, ErrNameless, ErrDiskFull; then nothing
-// was changed.
+// that ended. Errors: ErrNewer, OthersError, ErrNameless, ErrDiskFull, with a
+// SpaceError where that tells more; then nothing was changed.
 func Repair(ctx context.Context, dir string, self peer.ID, name string, opt Options) (Repaired, error) {
 	out, err := repair(ctx, dir, self, name, opt)
+	if errors.Is(err, ErrDiskFull) {
+		err = errors.Join(err, tooLittle(dir))
+	}
 	if err != nil {
 		return Repaired{}, fmt.Errorf("repair database %s: %w", filepath.Join(dir, FileName), err)
 	}

@@ -14,7 +14,7 @@ import (
 
 // Retention limits what of the history is kept. The zero value keeps all.
 type Retention struct {
-	Age  time.Duration // by the authors' clocks, to the millisecond; 0: any
+	Age  time.Duration // see saidAt, to the millisecond; 0: any
 	Size int64         // of the file in use, in bytes; 0: any
 }
 
@@ -88,6 +88,12 @@ type Cut struct {
 // out of the index takes about a millisecond.
 const cutSize = 32
 
+// saidAt is when event e counts as said: by the author's clock, but not later than
+// it came, or whoever dates ahead would have all others' messages removed and keep his
+// own. What seems to have come before there was an account did so by a clock of ours
+// that was behind, which says nothing; nor does one that was ahead.
+const saidAt = `CASE WHEN e.received < (SELECT created FROM account) THEN e.time ELSE min(e.time, (e.received << 16) | (1 << 63)) END`
+
 // OldestCut finds the log that begins with the oldest message, and how much of it
 // may go: what was said before a moment (zero: ever), as far as it is older than what any other
 // log begins with, but some at least. ok is false if there is nothing.
@@ -118,7 +124,7 @@ func (r *Reader) oldestCut(before int64) (c Cut, ok bool, err error) {
 				min(l.head, CASE WHEN l.author IS NOT (SELECT peer FROM account) THEN l.head WHEN c.kind = 1 THEN l.acked
 					ELSE ifnull((SELECT max(m.seq) FROM mark m WHERE m.conv = l.conv AND m.what = 1 AND m.author = l.author AND m.log = l.log
 						AND m.holder <> l.author), 0) END) AS stop,
-				(SELECT e.time FROM event e WHERE e.log = l.n AND e.seq >= l.low ORDER BY e.seq LIMIT 1) AS time, l.low
+				(SELECT `+saidAt+` FROM event e WHERE e.log = l.n AND e.seq >= l.low ORDER BY e.seq LIMIT 1) AS time, l.low
 			FROM log l JOIN conversation c ON c.n = l.conv JOIN peer p ON p.n = l.author)
 		WHERE low < stop AND time < ? ORDER BY time, n LIMIT 2`, []any{before}, func(scan func(...any) error) (bool, error) {
 		var conv, author, log []byte
@@ -139,7 +145,7 @@ func (r *Reader) oldestCut(before int64) (c Cut, ok bool, err error) {
 	if err != nil || found == 0 {
 		return c, false, err
 	}
-	err = r.rows(`SELECT e.seq, e.time FROM event e JOIN log l ON l.n = e.log WHERE e.log = ? AND e.seq >= l.low AND e.seq < ? ORDER BY e.seq LIMIT ?`,
+	err = r.rows(`SELECT e.seq, `+saidAt+` FROM event e JOIN log l ON l.n = e.log WHERE e.log = ? AND e.seq >= l.low AND e.seq < ? ORDER BY e.seq LIMIT ?`,
 		[]any{n, end, cutSize}, func(scan func(...any) error) (bool, error) {
 			var seq, time int64
 			if err := scan(&seq, &time); err != nil || time >= min(until, before) && c.Low > 0 {

@@ -131,7 +131,7 @@ func TestPruneKeeps(t *testing.T) {
 			if seq == 4 {
 				invite = e
 			}
-			_, insertErr := tx.Insert(e, start)
+			_, insertErr := tx.Insert(e, e.Time.Wall())
 			err, prev = errors.Join(err, insertErr), e.ID
 		}
 		return err
@@ -159,6 +159,57 @@ func TestPruneKeeps(t *testing.T) {
 	}
 	if wrong := must(t, fullCheck(s)); len(wrong) > 0 {
 		t.Error(wrong)
+	}
+}
+
+// TestPruneWrongClocks: who dates ahead neither has others' messages go before his own
+// nor keeps his from growing old, and a wrong clock of ours ages nothing.
+func TestPruneWrongClocks(t *testing.T) {
+	t.Parallel()
+	const year = 365 * 24 * time.Hour
+	for _, tt := range []struct {
+		name   string
+		ahead  time.Duration // of a's clock when a says something, a minute before b does
+		ours   time.Duration // of ours when it comes
+		order  string        // in which they go if none may stay
+		byDate string        // and those that are older than a minute after b's
+	}{
+		{"right", 0, 0, "ab", "ab"},
+		{"author ahead", 200 * year, 0, "ab", "ab"},
+		{"author behind", -20 * year, 0, "ab", "ab"},
+		{"ours ahead", 0, 70 * year, "ab", "ab"},
+		{"ours behind", 0, -20 * year, "ab", "ab"},
+		{"ours behind, author ahead", year, -20 * year, "ba", "b"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			for _, before := range []time.Time{{}, start.Add(2 * time.Minute)} {
+				s := openStore(t, t.TempDir(), Options{})
+				update(t, s, func(tx *Tx) error {
+					errs := []error{tx.SetAccount(frozenAccount(t))}
+					for i, ahead := range []time.Duration{tt.ahead, 0} {
+						for seq := range uint64(2) {
+							at := start.Add(time.Duration(i) * time.Minute)
+							h := event.Header{Log: event.LogID{'a' + byte(i)}, Seq: seq + 1, Time: event.At(at.Add(ahead))}
+							_, err := tx.Insert(text(t, testKey(t, 2), h, "line"), at.Add(tt.ours))
+							errs = append(errs, err)
+						}
+					}
+					return errors.Join(errs...)
+				})
+				var order strings.Builder
+				for _, c := range prune(t, s, before) {
+					order.WriteByte(c.Log.Log[0])
+				}
+				want := tt.order
+				if !before.IsZero() {
+					want = tt.byDate
+				}
+				if got := order.String(); got != want {
+					t.Errorf("before %s: cut in the order %q, want %q", before, got, want)
+				}
+			}
+		})
 	}
 }
 

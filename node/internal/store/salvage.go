@@ -1,16 +1,14 @@
 package store
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
+	"os"
 	"slices"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
-	sqlite3 "modernc.org/sqlite/lib"
 
 	"p2pchat/protocol/event"
 )
@@ -25,12 +23,14 @@ type salvage struct {
 	out     Repaired
 	account Account // without a name if none could be read
 
-	from    *conn // nil if nothing can be read
-	mixed   bool  // a log is read with it, which may be another's
-	rooms   bool  // its schema knows rooms
+	from    *found
+	mixed   bool // a log is read with it, which may be another's
 	clock   event.Time
-	control map[event.ID]bool // control events carried over
-	own     map[ownedLog]bool // logs this installation wrote
+	authors map[int64]peer.ID           // by the rows of what they said
+	lane    []saved                     // control events, as they arrived
+	control map[event.ID]bool           // those carried over
+	rooms   map[event.Conversation]bool // those there were and that are not carried over
+	own     map[ownedLog]bool           // logs this installation wrote
 	people  map[peer.ID]bool
 	direct  map[event.Conversation]bool // of two people
 	batch   []saved
@@ -43,47 +43,49 @@ type ownedLog struct {
 
 // saved is an event with what the database knew of it.
 type saved struct {
-	n, received int64
-	verdict     Verdict
-	quiet       bool
-	event       *event.Event
+	n, conv, author int64 // rows
+	received        int64
+	verdict         Verdict
+	quiet, mention  bool
+	event           *event.Event
 }
 
 func newSalvage(self peer.ID, to *Store) *salvage {
 	return &salvage{
-		self: self, to: to, control: map[event.ID]bool{}, own: map[ownedLog]bool{}, people: map[peer.ID]bool{}, direct: map[event.Conversation]bool{},
+		self: self, to: to, authors: map[int64]peer.ID{}, control: map[event.ID]bool{}, own: map[ownedLog]bool{}, people: map[peer.ID]bool{},
+		direct: map[event.Conversation]bool{}, rooms: map[event.Conversation]bool{},
 	}
 }
 
-// all carries everything over from path, "" for nothing, opened with uri. Error:
-// OthersError.
-func (s *salvage) all(ctx context.Context, path, uri string) error {
+// all carries everything over from the database file at path, "" for nothing.
+// Error: OthersError.
+func (s *salvage) all(ctx context.Context, path string) error {
+	var file *pageFile
 	if path != "" {
-		db, err := openReaders(path, uri)
+		f, err := os.Open(path)
 		if err != nil {
 			return err
 		}
-		defer func() { _ = db.Close() }() // it only read
-		db.SetMaxIdleConns(-1)
-		if s.from, err = openConn(ctx, db, s.to.dir); err != nil && !unreadable(err) {
+		defer func() { _ = f.Close() }() // it only read
+		info, err := f.Stat()
+		if err != nil {
 			return err
 		}
-		if s.from != nil {
-			defer func() { _ = s.from.close() }()
-		}
-		var version int
-		if _, err := s.each(ctx, `PRAGMA user_version`, func(scan func(...any) error) error { return scan(&version) }); err != nil {
-			return err
-		}
-		s.rooms = version >= 2
+		file = newPageFile(f, info.Size())
 	}
+	var err error
+	if s.from, err = sift(ctx, file, s.to.dir); err != nil {
+		return err
+	}
+	defer func() { _ = s.from.close() }()
 	for _, step := range []func(context.Context) error{
-		s.owner, s.contacts, s.controls, s.messages, s.conversations, s.memberships, s.logs, s.marks, s.limits,
+		s.events, s.owner, s.contacts, s.controls, s.messages, s.conversations, s.memberships, s.logs, s.marks, s.limits,
 	} {
 		if err := errors.Join(step(ctx), ctx.Err()); err != nil {
 			return err
 		}
 	}
+	s.out.Unread, s.out.RoomsLost = len(s.from.lost), len(s.rooms)
 	return s.to.Update(ctx, func(tx *Tx) error {
 		for l := range s.own {
 			c, err := tx.convRow(l.conv)
@@ -98,131 +100,98 @@ func (s *salvage) all(ctx context.Context, path, uri string) error {
 	})
 }
 
-// unreadable tells an error that damage is the reason of.
-func unreadable(err error) bool {
-	switch primaryCode(err) {
-	case sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN,
-		sqlite3.SQLITE_SCHEMA, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_NOMEM:
-		return !errors.Is(err, ErrDiskFull)
-	}
-	return errors.Is(err, ErrDamaged) || interrupted(err)
-}
-
-// each calls fn for each row that can be read. A row that cannot be scanned is
-// passed over; another error of fn ends it. whole is false if SQLite found damage,
-// which ends it too.
-func (s *salvage) each(ctx context.Context, query string, fn func(scan func(...any) error) error) (whole bool, err error) {
-	if s.from == nil {
-		return true, nil
-	}
-	var stopped error
-	err = s.from.rows(ctx, query, nil, func(scan func(...any) error) (bool, error) {
+// each calls fn for each row of what was found besides events. A row that cannot be
+// scanned is passed over; another error of fn ends it.
+func (s *salvage) each(ctx context.Context, query string, fn func(scan func(...any) error) error) error {
+	return s.from.c.rows(ctx, query, nil, func(scan func(...any) error) (bool, error) {
 		readable := true
-		stopped = fn(func(dest ...any) error {
+		err := fn(func(dest ...any) error {
 			err := scan(dest...)
 			readable = err == nil
 			return err
 		})
-		if !readable || errors.Is(stopped, ErrDamaged) {
-			stopped = nil
+		if !readable || errors.Is(err, ErrDamaged) {
+			return true, nil
 		}
-		return stopped == nil, nil
+		return err == nil, err
 	})
-	if err != nil && unreadable(err) {
-		return false, stopped
-	}
-	return true, errors.Join(err, stopped)
 }
 
 // carry is each within one change of the new database, for a table of which a
 // part is good enough.
 func (s *salvage) carry(ctx context.Context, query string, fn func(tx *Tx, scan func(...any) error) error) error {
 	return s.to.Update(ctx, func(tx *Tx) error {
-		_, err := s.each(ctx, query, func(scan func(...any) error) error { return fn(tx, scan) })
-		return err
+		return s.each(ctx, query, func(scan func(...any) error) error { return fn(tx, scan) })
 	})
 }
 
-// errReached ends the way down where the way up had come to.
-var errReached = errors.New("all read")
-
-// events calls fn for every event of a lane that can be read and is as it was
-// signed: from the first on and, if that way is blocked by damage, from the last
-// one down to it.
-func (s *salvage) events(ctx context.Context, lane event.Lane, fn func(saved) error) error {
-	columns := `0, 0`
-	if s.rooms {
-		columns = `e.verdict, e.quiet`
-	}
-	query := fmt.Sprintf(`SELECT e.n, e.id, e.header, e.signature, e.body, e.received, %s FROM event e NOT INDEXED
-		WHERE e.lane = %d ORDER BY e.n`, columns, lane)
-	var last int64
-	down := false
-	take := func(scan func(...any) error) error {
-		var r saved
-		var id, header, signature, body []byte
-		if err := scan(&r.n, &id, &header, &signature, &body, &r.received, &r.verdict, &r.quiet); err != nil {
-			s.out.Dropped++
-			return err
-		}
-		if down && r.n <= last {
-			return errReached
-		}
-		if !down {
-			last = r.n
-		}
-		e, err := event.Decode(header, signature, body)
-		if err != nil || !bytes.Equal(e.ID[:], id) || e.Lane != lane {
+// events looks at every event once. Which peer and which conversation a number
+// stands for is learned from them as well, should the table be damaged.
+func (s *salvage) events(ctx context.Context) error {
+	convs := map[int64]bool{}
+	return s.from.eachEvent(ctx, func(r saved) error {
+		e := r.event
+		if e == nil {
 			s.out.Dropped++
 			return nil
 		}
-		r.event = e
-		return fn(r)
-	}
-	whole, err := s.each(ctx, query, take)
-	if whole || err != nil {
-		return err
-	}
-	down = true
-	if _, err = s.each(ctx, query+` DESC`, take); errors.Is(err, errReached) {
-		return nil
-	}
-	return err
+		conv := e.Conversation
+		if conv == (event.Conversation{}) {
+			conv = event.Conversation(e.ID)
+			r.n = 0 // before all others, whose rows begin with 1
+		}
+		if s.authors[r.author] == "" {
+			s.authors[r.author] = e.Author
+			s.from.insert(ctx, `INSERT OR IGNORE INTO peer (n, id) VALUES (?, ?)`, r.author, []byte(e.Author))
+		}
+		if !convs[r.conv] {
+			convs[r.conv] = true
+			s.from.insert(ctx, `INSERT OR IGNORE INTO conversation (n, id) VALUES (?, ?)`, r.conv, conv[:])
+		}
+		if e.Lane == event.LaneControl || r.verdict != VerdictNone {
+			s.rooms[conv] = true
+		}
+		if e.Lane == event.LaneControl {
+			s.lane = append(s.lane, r)
+		}
+		return s.from.err
+	})
 }
 
 // controls carries over control events whose ancestors are, the genesis first,
 // the others as they arrived.
 func (s *salvage) controls(ctx context.Context) error {
-	var all []saved
-	err := s.events(ctx, event.LaneControl, func(r saved) error {
-		if r.event.Conversation == (event.Conversation{}) {
-			r.n = 0 // rows begin with 1
-		}
-		all = append(all, r)
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	slices.SortStableFunc(all, func(a, b saved) int { return cmp.Compare(a.n, b.n) })
+	slices.SortStableFunc(s.lane, func(a, b saved) int { return cmp.Compare(a.n, b.n) })
 	return s.to.Update(ctx, func(tx *Tx) error {
-		for _, r := range all {
+		for _, r := range s.lane {
 			e := r.event
 			room := e.Conversation
 			if r.n == 0 {
 				room = event.Conversation(e.ID)
 			}
-			if !s.based(e) {
+			if !s.signed(e) || !s.based(e) {
 				continue
 			}
-			if _, err := tx.InsertControl(room, e, time.UnixMilli(r.received)); err != nil {
+			fresh, err := tx.InsertControl(room, e, time.UnixMilli(r.received))
+			if err != nil {
 				return err
 			}
 			s.control[e.ID] = true
-			s.out.Events++
+			if fresh {
+				s.out.Events++
+			}
 		}
 		return nil
 	})
+}
+
+// signed tells whether its author signed e; else e is left out.
+func (s *salvage) signed(e *event.Event) bool {
+	if e.Verify() != nil {
+		s.out.Dropped++
+		return false
+	}
+	return true
 }
 
 // based tells whether what e cites is here; else e is left out.
@@ -237,8 +206,11 @@ func (s *salvage) based(e *event.Event) bool {
 }
 
 func (s *salvage) messages(ctx context.Context) error {
-	err := s.events(ctx, event.LaneMessage, func(r saved) error {
+	err := s.from.eachEvent(ctx, func(r saved) error {
 		e := r.event
+		if e == nil || e.Lane != event.LaneMessage || !s.signed(e) {
+			return nil
+		}
 		if r.verdict == VerdictNone && e.Author != s.self && e.Conversation != event.Direct(s.self, e.Author) {
 			s.out.Dropped++ // said between others
 			return nil
@@ -263,22 +235,32 @@ func (s *salvage) messages(ctx context.Context) error {
 
 // flush puts the batch into the new database.
 func (s *salvage) flush(ctx context.Context) error {
+	kept := 0
 	err := s.to.Update(ctx, func(tx *Tx) error {
 		for _, r := range s.batch {
 			at := time.UnixMilli(r.received)
+			var fresh bool
 			var err error
 			if r.verdict == VerdictNone {
-				_, err = tx.Insert(r.event, at)
+				fresh, err = tx.Insert(r.event, at)
 			} else {
-				_, err = tx.InsertRoom(r.event, at, r.verdict, r.quiet)
+				fresh, err = tx.InsertRoom(r.event, at, r.verdict, r.quiet)
 			}
 			if err != nil {
 				return err
 			}
+			if fresh {
+				kept++
+			}
+			if fresh && r.mention {
+				if err := tx.SetMention(r.event.ID); err != nil {
+					return err
+				}
+			}
 		}
 		return nil
 	})
-	s.out.Events += len(s.batch)
+	s.out.Events += kept
 	s.batch = s.batch[:0]
 	return err
 }

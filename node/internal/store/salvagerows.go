@@ -16,12 +16,14 @@ import (
 
 // owner carries over whose the database is, if that is us.
 func (s *salvage) owner(ctx context.Context) error {
-	_, err := s.each(ctx, `SELECT p.id FROM account a JOIN peer p ON p.n = a.peer`, func(scan func(...any) error) error {
+	err := s.each(ctx, `SELECT p.n, p.id FROM account a JOIN peer p ON p.n = a.peer`, func(scan func(...any) error) error {
+		var n int64
 		var id []byte
-		if err := scan(&id); err != nil {
+		if err := scan(&n, &id); err != nil {
 			return err
 		}
-		if p := peer.ID(id); p != s.self && (s.mixed || !s.spokenByUs(ctx)) {
+		// If what the owner said was signed by us, the row that says who that is was damaged.
+		if p := peer.ID(id); p != s.self && (s.mixed || s.authors[n] != s.self) {
 			return OthersError{p, s.self}
 		}
 		return nil
@@ -30,7 +32,7 @@ func (s *salvage) owner(ctx context.Context) error {
 		return err
 	}
 	s.account = Account{Peer: s.self, Created: time.Now()}
-	_, err = s.each(ctx, `SELECT name, status, away, created FROM account`, func(scan func(...any) error) error {
+	err = s.each(ctx, `SELECT name, status, away, created FROM account`, func(scan func(...any) error) error {
 		a := Account{Peer: s.self}
 		var created sql.NullInt64
 		err := scan(&a.Name, &a.Status, &a.Away, &created)
@@ -43,39 +45,15 @@ func (s *salvage) owner(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, query := range []string{ // an older schema has but the first; what is damaged is come to from both sides
-		`SELECT time FROM clock`, `SELECT clock FROM log ORDER BY n`, `SELECT clock FROM log ORDER BY n DESC`,
-	} {
-		_, e := s.each(ctx, query, func(scan func(...any) error) error {
-			var v sql.NullInt64
-			err := scan(&v)
-			if err == nil && v.Valid {
-				s.clock = max(s.clock, clockOut(v.Int64))
-			}
-			return err
-		})
-		err = errors.Join(err, e)
-	}
-	return errors.Join(err, s.to.Update(ctx, func(tx *Tx) error { return tx.SetAccount(s.account) }))
-}
-
-// spokenByUs tells whether what the database's owner said was signed by us: then
-// the row that says who that is was damaged.
-func (s *salvage) spokenByUs(ctx context.Context) bool {
-	ours := false
-	_, err := s.each(ctx, `SELECT e.header, e.signature, e.body FROM event e NOT INDEXED JOIN account a ON a.peer = e.author`, func(scan func(...any) error) error {
-		var header, signature, body []byte
-		if err := scan(&header, &signature, &body); err != nil {
-			return err
+	err = s.each(ctx, `SELECT time FROM clock UNION ALL SELECT clock FROM log WHERE clock IS NOT NULL`, func(scan func(...any) error) error {
+		var v int64
+		err := scan(&v)
+		if err == nil {
+			s.clock = max(s.clock, clockOut(v))
 		}
-		e, err := event.Decode(header, signature, body)
-		if err != nil {
-			return nil
-		}
-		ours = e.Author == s.self
-		return errReached
+		return err
 	})
-	return ours && (err == nil || errors.Is(err, errReached))
+	return errors.Join(err, s.to.Update(ctx, func(tx *Tx) error { return tx.SetAccount(s.account) }))
 }
 
 func (s *salvage) contacts(ctx context.Context) error {
@@ -125,8 +103,16 @@ func (s *salvage) conversations(ctx context.Context) error {
 // memberships carries over our part in rooms whose genesis is here, and what
 // opens their traffic.
 func (s *salvage) memberships(ctx context.Context) error {
-	if !s.rooms {
-		return nil
+	err := s.each(ctx, `SELECT id FROM conversation WHERE kind = 2`, func(scan func(...any) error) error {
+		var id []byte
+		err := scan(&id)
+		if room, ok := idOut(id); ok {
+			s.rooms[event.Conversation(room)] = true
+		}
+		return err
+	})
+	if err != nil {
+		return err
 	}
 	var mine RoomRow
 	var present int64
@@ -137,6 +123,7 @@ func (s *salvage) memberships(ctx context.Context) error {
 			[]any{&mine.Joined, &mine.Nick, &present}, func(tx *Tx, room event.Conversation) error {
 				mine.Conv = room
 				s.out.Rooms++
+				delete(s.rooms, room)
 				return errors.Join(tx.PutRoom(mine), tx.SetRoomPresent(room, time.UnixMilli(present)))
 			}),
 		s.inRooms(ctx, `SELECT c.id, e.id, e.key FROM epoch e JOIN conversation c ON c.n = e.conv`,
@@ -173,7 +160,7 @@ func (s *salvage) inRooms(ctx context.Context, query string, dest []any, put fun
 
 // logs carries over which logs are ours, and what of others is not wanted.
 func (s *salvage) logs(ctx context.Context) error {
-	_, err := s.each(ctx, `SELECT c.id, o.log FROM own_log o JOIN conversation c ON c.n = o.conv`, func(scan func(...any) error) error {
+	err := s.each(ctx, `SELECT c.id, o.log FROM own_log o JOIN conversation c ON c.n = o.conv`, func(scan func(...any) error) error {
 		var conv, log []byte
 		if err := scan(&conv, &log); err != nil {
 			return err
@@ -184,7 +171,7 @@ func (s *salvage) logs(ctx context.Context) error {
 		}
 		return nil
 	})
-	if err != nil || !s.rooms {
+	if err != nil {
 		return err
 	}
 	return s.carry(ctx, `SELECT c.id, p.id, l.log, l.low, l.below FROM log l JOIN conversation c ON c.n = l.conv JOIN peer p ON p.n = l.author
@@ -199,8 +186,24 @@ func (s *salvage) logs(ctx context.Context) error {
 			return nil
 		}
 		h.ID, _ = idOut(below)
+		// A mark above all that is known to have been said would keep what the author
+		// says from now on out of here; without one the others bring more than is
+		// wanted.
+		said, err := tx.lastSaid(event.Conversation(id), k)
+		if err != nil || h.Seq > maxSeq || 0 < said && said < h.Seq {
+			return err
+		}
 		return tx.SetLowAt(event.Conversation(id), k, h.Seq, h.ID)
 	})
+}
+
+// lastSaid is the seq of the newest event of a log that is not quiet, which those are
+// that stay below a low mark; 0 if there is none.
+func (tx *Tx) lastSaid(conv event.Conversation, k event.LogKey) (seq uint64, err error) {
+	err = tx.row(`SELECT ifnull(max(e.seq), 0) FROM event e WHERE e.quiet = 0 AND e.log =
+		(SELECT n FROM log WHERE conv = (SELECT n FROM conversation WHERE id = ?) AND author = (SELECT n FROM peer WHERE id = ?) AND log = ?)`,
+		[]any{conv[:], []byte(k.Author), k.Log[:]}, &seq)
+	return seq, err
 }
 
 // marks carries over what others have of ours, and what was read.

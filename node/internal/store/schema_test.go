@@ -308,9 +308,8 @@ func TestMigration(t *testing.T) {
 	}
 
 	good := append(slices.Clone(migrations), migration{name: "good", sql: `ALTER TABLE contact ADD COLUMN colour TEXT; DELETE FROM static_addr`})
-	if s, err := open(t.Context(), dir, Options{ReadOnly: true}, good); err == nil {
-		s.Close()
-		t.Error("an older schema was opened for reading only")
+	if _, err := open(t.Context(), dir, Options{ReadOnly: true}, good); !errors.Is(err, ErrOlder) {
+		t.Errorf("an older schema, opened for reading only: %v", err)
 	}
 	s, err := open(t.Context(), dir, Options{}, good)
 	if err != nil {
@@ -335,10 +334,21 @@ func TestMigration(t *testing.T) {
 		t.Errorf("a half backup is left: %v", err)
 	}
 	restored := t.TempDir()
-	if err := os.Rename(backup, filepath.Join(restored, FileName)); err != nil {
+	if err := os.WriteFile(filepath.Join(restored, FileName), readFile(t, backup), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	checkFrozen(t, openStore(t, restored, Options{}))
+
+	// It goes when the new schema has served: what is taken back would stay in it.
+	if s, err = open(t.Context(), dir, Options{}, good); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(backup); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the backup is still there: %v", err)
+	}
 }
 
 // TestBackupIsVerified breaks a copy and looks whether it passes.

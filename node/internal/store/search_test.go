@@ -91,6 +91,48 @@ func TestSearchOrder(t *testing.T) {
 	}
 }
 
+// TestSearchLastWithinASecond: the newest are those said last, also of many in one
+// second whose newest came first.
+func TestSearchLastWithinASecond(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, t.TempDir(), Options{})
+	const each = 50
+	var all []*event.Event
+	var texts []string
+	for i := range 2 * each {
+		at := event.At(start.Add(time.Duration(i/each)*time.Second + time.Duration(i%each)*time.Millisecond))
+		all = append(all, text(t, testKey(t, byte(2+i)), event.Header{Log: event.LogID{1}, Seq: 1, Time: at}, fmt.Sprint("word ", i)))
+		texts = append(texts, fmt.Sprint("word ", i))
+	}
+	slices.Reverse(all)
+	insert(t, s, all...)
+	for _, n := range []int{1, 2, each - 1, each, each + 1, 2 * each, 3 * each} {
+		want := texts[max(0, len(texts)-n):]
+		if got := finds(t, s, SearchQuery{Terms: []Term{{Text: "word"}}, Last: n}); !slices.Equal(got, want) {
+			t.Errorf("the last %d are %q", n, got)
+		}
+	}
+	q := SearchQuery{Terms: []Term{{Text: "word"}}, Last: 2, Before: start.Add(10 * time.Millisecond)}
+	if got := finds(t, s, q); !slices.Equal(got, texts[8:10]) {
+		t.Errorf("the last two before the tenth are %q", got)
+	}
+}
+
+// TestSearchBeforeTheFirstSecond: nothing was said before time begins.
+func TestSearchBeforeTheFirstSecond(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, t.TempDir(), Options{})
+	insert(t, s, text(t, testKey(t, 2), event.Header{Log: event.LogID{1}, Seq: 1, Time: event.At(time.UnixMilli(1))}, "word"))
+	q := SearchQuery{Terms: []Term{{Text: "word"}}}
+	if got := finds(t, s, q); len(got) != 1 {
+		t.Fatalf("found are %q", got)
+	}
+	q.Before = time.Unix(-1, 0)
+	if got := finds(t, s, q); len(got) > 0 {
+		t.Errorf("before are %q", got)
+	}
+}
+
 // TestSearchWithinASecond: bounds are exact though the index has only seconds.
 func TestSearchWithinASecond(t *testing.T) {
 	t.Parallel()
@@ -270,4 +312,62 @@ func FuzzSearch(f *testing.F) {
 			t.Errorf("%q finds everything", words)
 		}
 	})
+}
+
+// TestSearchAmongEdits: what was said before is found however often one text was
+// edited since, all in one second, and that text is looked at once.
+func TestSearchAmongEdits(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, t.TempDir(), Options{})
+	sign := func(author byte, h event.Header, body []byte) *event.Event {
+		h.Conversation, h.Lane, h.Log, h.Time = conv1, event.LaneMessage, event.LogID{author}, event.At(start.Add(time.Duration(h.Seq)*time.Millisecond))
+		e, err := event.Sign(testKey(t, author), h, body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e
+	}
+	var all []*event.Event
+	var prev event.ID
+	for i := range 300 {
+		h, text := event.Header{Kind: event.KindText, Seq: uint64(i + 1), Prev: prev}, fmt.Sprint("word ", i)
+		body, err := event.EncodeText(text)
+		if i > 2 {
+			h.Kind = event.KindEdit
+			body, err = event.EncodeAmendment(event.KindEdit, event.Amendment{Target: all[1].ID, Text: text})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := sign(2, h, body)
+		all, prev = append(all, e), e.ID
+	}
+	insert(t, s, all...)
+	for n, want := range map[int][]event.ID{1: {all[1].ID}, 2: {all[1].ID, all[2].ID}, 3: {all[0].ID, all[1].ID, all[2].ID}, 0: {all[0].ID, all[1].ID, all[2].ID}} {
+		rows, err := s.Search(t.Context(), SearchQuery{Terms: []Term{{Text: "word"}}, Last: n})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []event.ID
+		for _, r := range rows {
+			got = append(got, r.ID)
+			if shown, _ := r.Text(); r.ID == all[1].ID && shown != "word 299" {
+				t.Errorf("the edited text is %q", shown)
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("of the last %d these are found: %v, want %v", n, got, want)
+		}
+	}
+	err := s.View(t.Context(), func(r *Reader) error {
+		f := &finder{Reader: r, q: SearchQuery{Last: 3}, standing: map[event.ID]standing{}}
+		_, err := f.matches("search", `"word"`)
+		if len(f.standing) != 1 {
+			t.Errorf("%d texts are looked at", len(f.standing))
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }

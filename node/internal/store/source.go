@@ -107,16 +107,23 @@ func (src *source) salvage(ctx context.Context, scratch string, self peer.ID, op
 		return noSpace(err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(scratch)) }()
-	var path, uri string
+	var path string
 	if src.main != "" || src.log != "" {
 		path = filepath.Join(scratch, FileName)
 		if err := src.copyTo(path); err != nil {
 			return noSpace(err)
 		}
+		uri := ""
 		if src.log == "" {
 			uri = "&immutable=1"
 		}
 		src.sound = soundCopy(ctx, path, uri, self)
+		if src.log != "" {
+			// What SQLite does not take of it cannot be read.
+			if err := foldLog(ctx, path); errors.Is(err, ErrDiskFull) {
+				return err
+			}
+		}
 	}
 	opt.Existing = false
 	fresh, err := Open(ctx, src.fresh, opt)
@@ -125,7 +132,7 @@ func (src *source) salvage(ctx context.Context, scratch string, self peer.ID, op
 	}
 	s := newSalvage(self, fresh)
 	s.mixed = src.log != ""
-	err = errors.Join(s.all(ctx, path, uri), fresh.Close())
+	err = errors.Join(s.all(ctx, path), fresh.Close())
 	src.out, src.account = s.out, s.account
 	return err
 }
@@ -151,11 +158,13 @@ func (src *source) copyTo(path string) error {
 	return nil
 }
 
-// Where a database's header has the size of a page and the number of pages, in
-// bytes; see https://www.sqlite.org/fileformat2.html, 1.3.
+// Where a database's header has the size of a page, the number of pages, and the
+// first of the pages that list those not in use, in bytes; see
+// https://www.sqlite.org/fileformat2.html, 1.3.
 const (
 	headerPageSize  = 16
 	headerPageCount = 28
+	headerFree      = 32
 	headerSize      = 100
 )
 
@@ -178,11 +187,7 @@ func admitShort(path string) (err error) {
 	if _, err := f.ReadAt(header, 0); err != nil {
 		return err
 	}
-	size := int64(binary.BigEndian.Uint16(header[headerPageSize:]))
-	if size == 1 { // as it says 65536
-		size = 1 << 16
-	}
-	if size*int64(binary.BigEndian.Uint32(header[headerPageCount:])) <= info.Size() {
+	if int64(pageSize(header))*int64(binary.BigEndian.Uint32(header[headerPageCount:])) <= info.Size() {
 		return nil
 	}
 	_, err = f.WriteAt(make([]byte, 4), headerPageCount) // 0: as long as the file

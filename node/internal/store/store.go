@@ -26,25 +26,30 @@ type Options struct {
 	// Damaged is told of each read and each commit that met damage, from any
 	// goroutine; nil: nobody is.
 	Damaged func(error)
+	// Hindered is told by the writing goroutine of each commit that fails because
+	// nothing can be kept, with ErrDiskFull or ErrMoved, and with nil when that is
+	// over; nil: nobody is.
+	Hindered func(error)
 }
 
 // Store is an open database. Its methods may be called from any goroutine.
 type Store struct {
-	dir     string
-	log     *slog.Logger
-	damaged func(error)
-	readers *pool
-	writer  *writer // nil if ReadOnly
-	recent  *recent // nil if ReadOnly: then another process commits
-	scratch string  // directory of a private copy, removed at the end; or empty
+	dir      string
+	log      *slog.Logger
+	damaged  func(error)
+	hindered func(error)
+	readers  *pool
+	writer   *writer // nil if ReadOnly
+	recent   *recent // nil if ReadOnly: then another process commits
+	scratch  string  // directory of a private copy, removed at the end; or empty
 
 	closing  sync.Once
 	closeErr error
 }
 
 // Open opens the database in dir, and makes it if there is none. Errors:
-// ErrNewer, ErrForeign, ErrDamaged, ErrDiskFull, fs.ErrPermission; with ReadOnly
-// or Existing also ErrNotFound.
+// ErrNewer, ErrForeign, ErrDamaged, ErrDiskFull, fs.ErrPermission, syscall.EROFS;
+// with ReadOnly or Existing also ErrNotFound, with ReadOnly ErrOlder.
 // ctx bounds the opening, migrations included, not the store's life.
 func Open(ctx context.Context, dir string, opt Options) (*Store, error) {
 	return open(ctx, dir, opt, migrations)
@@ -59,9 +64,12 @@ func open(ctx context.Context, dir string, opt Options, migrations []migration) 
 	if err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
-	s := &Store{dir: dir, log: log.With("component", "store"), damaged: opt.Damaged}
+	s := &Store{dir: dir, log: log.With("component", "store"), damaged: opt.Damaged, hindered: opt.Hindered}
 	if s.damaged == nil {
 		s.damaged = func(error) {}
+	}
+	if s.hindered == nil {
+		s.hindered = func(error) {}
 	}
 	if opt.Existing && !s.exists() {
 		err = ErrNotFound
@@ -95,14 +103,18 @@ func (s *Store) Close() error {
 	return s.closeErr
 }
 
+// InPlace tells whether the file that is open for writing still is the one in the data
+// directory. Error: ErrMoved.
+func (s *Store) InPlace() error { return s.writer.file.inPlace() }
+
 // Size is what the database takes on disk, its write-ahead log included, in
 // bytes.
 func (s *Store) Size(_ context.Context) (int64, error) {
 	var sum int64
 	for _, suffix := range []string{"", "-wal", "-shm"} {
 		info, err := os.Stat(filepath.Join(s.dir, FileName+suffix))
-		if errors.Is(err, fs.ErrNotExist) && suffix != "" {
-			continue
+		if errors.Is(err, fs.ErrNotExist) && (suffix != "" || s.writer != nil) {
+			continue // or taken away, see InPlace
 		}
 		if err != nil {
 			return 0, fmt.Errorf("size of the database: %w", err)

@@ -87,13 +87,14 @@ func update(t testing.TB, s *Store, fn func(*Tx) error) {
 	}
 }
 
-// insert stores events in one transaction and returns how many were new.
+// insert stores events in one transaction, each received when it was said, and
+// returns how many were new.
 func insert(t testing.TB, s *Store, events ...*event.Event) int {
 	t.Helper()
 	n := 0
 	update(t, s, func(tx *Tx) error {
 		for _, e := range events {
-			isNew, err := tx.Insert(e, start)
+			isNew, err := tx.Insert(e, e.Time.Wall())
 			if err != nil {
 				return err
 			}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"sync/atomic"
 	"time"
 
@@ -89,6 +90,8 @@ type job struct {
 type writer struct {
 	dir   string
 	log   *slog.Logger
+	file  original
+	wal   logLength
 	db    *sql.DB
 	wiper *sql.DB
 	queue chan *job     // one group's worth; who finds it full waits for a commit anyway
@@ -103,14 +106,22 @@ type writer struct {
 	warned bool
 	err    error // of closing the connection; read after ended
 
-	damaged func(error)
+	damaged   func(error)
+	hindrance *hindrance
 }
 
-func newWriter(dir string, log *slog.Logger, db, wiper *sql.DB, seen *recent, damaged func(error)) *writer {
-	return &writer{
-		dir: dir, log: log, db: db, wiper: wiper, seen: seen, memo: newMemo(), damaged: damaged,
+func newWriter(dir string, log *slog.Logger, file original, db, wiper *sql.DB, seen *recent, damaged, hindered func(error)) *writer {
+	w := &writer{
+		dir: dir, log: log, file: file, wal: logLength{path: filepath.Join(dir, FileName+"-wal")}, db: db, wiper: wiper, seen: seen, memo: newMemo(), damaged: damaged,
 		queue: make(chan *job, maxGroup), stop: make(chan struct{}), ended: make(chan struct{}),
 	}
+	w.hindrance = newHindrance(hindered, log, func() error {
+		if err := file.inPlace(); err != nil {
+			return err
+		}
+		return writeProbe(dir, spaceEnough)
+	})
+	return w
 }
 
 // Update calls fn once, on the writing goroutine, and returns when what it did
@@ -183,6 +194,7 @@ func (w *writer) run(ctx context.Context, c *conn) {
 	w.spent = true // as above
 	wipe := time.NewTimer(wipeAfter)
 	defer wipe.Stop()
+	defer w.hindrance.timer.Stop()
 	group := func(first *job) {
 		spent := w.spent
 		if c = w.group(ctx, c, first); w.spent && !spent {
@@ -197,13 +209,23 @@ func (w *writer) run(ctx context.Context, c *conn) {
 				index.Reset(indexAfter)
 			}
 		case <-index.C:
-			w.due = false
-			group(&job{done: make(chan error, 1), fn: func(tx *Tx) error {
+			if w.due = false; w.hindrance.err() != nil {
+				break // its end has it done
+			}
+			more := false
+			slice := &job{done: make(chan error, 1), fn: func(tx *Tx) error {
 				indexed, last, err := tx.index()
-				w.due = indexed < last
+				more = indexed < last
 				return err
-			}})
-			if w.due {
+			}}
+			group(slice)
+			// Where it failed, whatever comes next has it tried again.
+			if w.due = more && <-slice.done == nil; w.due {
+				index.Reset(0)
+			}
+		case <-w.hindrance.timer.C:
+			if w.hindrance.lookAgain() {
+				w.due = true
 				index.Reset(0)
 			}
 		case <-wipe.C:
@@ -214,6 +236,10 @@ func (w *writer) run(ctx context.Context, c *conn) {
 			for len(w.queue) > 0 { // nobody else takes from it
 				c = w.group(ctx, c, <-w.queue)
 			}
+			if err := w.inPlace(); errors.Is(err, ErrDamaged) {
+				w.err = err // closing would move it into the file
+				return
+			}
 			if c != nil {
 				w.err = c.close()
 			}
@@ -221,6 +247,15 @@ func (w *writer) run(ctx context.Context, c *conn) {
 			return
 		}
 	}
+}
+
+// inPlace refuses if what would be written is not there to be found again. Errors:
+// ErrMoved, ErrDamaged.
+func (w *writer) inPlace() error {
+	if err := w.file.inPlace(); err != nil {
+		return err
+	}
+	return w.wal.whole()
 }
 
 // group commits first and all that is queued as one transaction, and returns
@@ -232,6 +267,9 @@ func (w *writer) group(ctx context.Context, c *conn, first *job) *conn {
 	members := []*job{first}
 	err := func() (err error) {
 		if c == nil {
+			if err = w.inPlace(); err != nil {
+				return err
+			}
 			if c, err = openConn(ctx, w.db, w.dir); err != nil {
 				return err
 			}
@@ -258,14 +296,23 @@ func (w *writer) group(ctx context.Context, c *conn, first *job) *conn {
 			w.spent = w.spent || tx.dropped
 		}
 		w.due = w.due || bytes > 0
-		_, err = c.exec(ctx, `COMMIT`)
+		if err := w.inPlace(); err != nil {
+			return err
+		}
+		if _, err = c.exec(ctx, `COMMIT`); err == nil {
+			w.wal.committed()
+		}
 		return err
 	}()
 	if err != nil {
 		w.clock.known = false
 		w.memo.forget()
 		err = fmt.Errorf("commit to the database: %w", err)
-		w.log.Warn("commit failed", "members", len(members), "err", err)
+		level := slog.LevelWarn
+		if hinders(err) != nil {
+			level = slog.LevelDebug // it is said when it begins, and when it ends
+		}
+		w.log.Log(ctx, level, "commit failed", "members", len(members), "err", err)
 		if c != nil {
 			c = w.recover(ctx, c)
 		}
@@ -278,6 +325,7 @@ func (w *writer) group(ctx context.Context, c *conn, first *job) *conn {
 		if errors.Is(j.err, ErrDamaged) {
 			w.damaged(j.err)
 		}
+		w.hindrance.met(j.err)
 		if j.err == nil {
 			changed = append(changed, j.news)
 		}
@@ -299,14 +347,19 @@ func (w *writer) group(ctx context.Context, c *conn, first *job) *conn {
 // own, since the writer's waits. What it has to write, a commit would have written
 // once the log is long enough.
 func (w *writer) wipe(ctx context.Context) bool {
-	c, err := openConn(ctx, w.wiper, w.dir)
 	busy, pages, folded := 1, 0, 0
+	err := w.inPlace()
+	var c *conn
+	if err == nil {
+		c, err = openConn(ctx, w.wiper, w.dir)
+	}
 	if err == nil {
 		err = c.row(ctx, `PRAGMA wal_checkpoint(TRUNCATE)`, nil, &busy, &pages, &folded)
+		w.wal.committed()
 		err = errors.Join(err, c.close())
 	}
 	switch {
-	case errors.Is(err, ErrDiskFull): // whoever has something to commit hears of it
+	case hinders(err) != nil: // whoever has something to commit hears of it
 	case errors.Is(err, ErrDamaged):
 		w.damaged(err)
 	case err != nil && !w.warned:

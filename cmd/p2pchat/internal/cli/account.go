@@ -72,7 +72,8 @@ func (a *app) exportAccount(ctx context.Context, file, passwordFile string, noPa
 	if err == nil && !exists {
 		err = noAccount(dir)
 	}
-	if err != nil {
+	// Before a password is asked for.
+	if err = first(err, vacant(file)); err != nil {
 		return err
 	}
 	password, err := a.exportPassword(ctx, passwordFile, noPassword)
@@ -108,7 +109,7 @@ func (a *app) exportPassword(ctx context.Context, file string, noPassword bool) 
 	case noPassword:
 		return nil, nil
 	case file != "":
-		password, err = readPassword("--export-password-file", file)
+		password, err = readPassword(ctx, "--export-password-file", file)
 	default:
 		password, err = a.askTwice(ctx, "Password for the file (whoever has both can read all messages; it cannot be reset): ")
 		if err != nil {
@@ -164,7 +165,7 @@ func (a *app) importAccount(ctx context.Context, file, passwordFile string) erro
 	var password []byte
 	switch {
 	case passwordFile != "":
-		password, err = readPassword("--export-password-file", passwordFile)
+		password, err = readPassword(ctx, "--export-password-file", passwordFile)
 	case locked:
 		password, err = term.AskPassword(ctx, a.in, a.err, "Password of the file: ")
 		if errors.Is(err, term.ErrNoTerminal) {

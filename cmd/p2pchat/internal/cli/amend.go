@@ -26,8 +26,7 @@ func (a *app) amendment(cmd *cobra.Command, ask func(context.Context, api.Servic
 			return usagef("--wait %s is negative", wait)
 		}
 		return a.withService(ctx, func(ctx context.Context, svc api.Service) error {
-			r, err := ask(ctx, svc, args, wait)
-			return a.receipt(r, err, wait)
+			return a.receive(ctx, svc, wait, func(ctx context.Context, svc api.Service) (api.Receipt, error) { return ask(ctx, svc, args, wait) })
 		})
 	})
 	cmd.Flags().DurationVar(&wait, "wait", api.DefaultWait, "wait for the receipt up to `DURATION`; 0 to only queue it")
@@ -40,12 +39,12 @@ func (a *app) editCmd() *cobra.Command {
 		Use:   "edit TARGET ID TEXT",
 		Short: "Put another text in place of one of one's own messages",
 		Long: `Put another text in place of that of one of one's own messages. Everybody sees it
-where the message stands, marked as edited.`,
+where the message stands, marked as edited. The same text again is refused (exit 2).`,
 		Example: `  p2pchat edit '@alice' 5c0556e2 'Hi server, need help'
   p2pchat edit '#dev' 5c0556e2 'good evening' --json`,
 		Args: exactly("TARGET", "ID", "TEXT"),
-	}, func(ctx context.Context, svc api.Service, args []string, wait time.Duration) (api.Receipt, error) {
-		return svc.Edit(ctx, api.AmendRequest{Target: args[0], ID: args[1], Text: args[2], Wait: wait})
+	}, func(ctx context.Context, svc api.Service, args []string, _ time.Duration) (api.Receipt, error) {
+		return svc.Edit(ctx, api.AmendRequest{Target: args[0], ID: args[1], Text: args[2]})
 	})
 }
 
@@ -61,8 +60,8 @@ with p2pchat room retract.`,
 		Example: `  p2pchat retract '@alice' 5c0556e2
   p2pchat retract '#dev' 5c0556e2 --json`,
 		Args: exactly("TARGET", "ID"),
-	}, func(ctx context.Context, svc api.Service, args []string, wait time.Duration) (api.Receipt, error) {
-		return svc.Retract(ctx, api.AmendRequest{Target: args[0], ID: args[1], Wait: wait})
+	}, func(ctx context.Context, svc api.Service, args []string, _ time.Duration) (api.Receipt, error) {
+		return svc.Retract(ctx, api.AmendRequest{Target: args[0], ID: args[1]})
 	})
 }
 
@@ -82,8 +81,8 @@ reacted in several ways.`,
 			}
 			return exactly("TARGET", "ID", "EMOJI")(cmd, args)
 		},
-	}, func(ctx context.Context, svc api.Service, args []string, wait time.Duration) (api.Receipt, error) {
-		r := api.AmendRequest{Target: args[0], ID: args[1], Undo: undo, Wait: wait}
+	}, func(ctx context.Context, svc api.Service, args []string, _ time.Duration) (api.Receipt, error) {
+		r := api.AmendRequest{Target: args[0], ID: args[1], Undo: undo}
 		if len(args) > 2 {
 			r.Text = args[2]
 		}
@@ -106,6 +105,6 @@ func (a *app) replyCmd() *cobra.Command {
 		if args[1] == "" {
 			return api.Receipt{}, usagef("which message is answered is not said")
 		}
-		return svc.Send(ctx, api.SendRequest{Target: args[0], ReplyTo: args[1], Text: args[2], Wait: wait})
+		return store(ctx, svc, api.SendRequest{Target: args[0], ReplyTo: args[1], Text: args[2]}, wait)
 	})
 }

@@ -63,7 +63,10 @@ func (a *app) captureRead(ctx context.Context, name, html string) error {
 func (a *app) readCapture(ctx context.Context, name string) (*report.Report, error) {
 	var in io.Reader = newUntilDone(ctx, a.in)
 	if name != "-" {
-		f, err := os.Open(name)
+		if info, err := os.Stat(name); err == nil && info.IsDir() {
+			return nil, usagef("%s is a directory", name)
+		}
+		f, err := openInput(ctx, name)
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, usagef("%w", err)
 		}
@@ -71,12 +74,9 @@ func (a *app) readCapture(ctx context.Context, name string) (*report.Report, err
 			return nil, err
 		}
 		defer f.Close()
-		if info, err := f.Stat(); err == nil && info.IsDir() {
-			return nil, usagef("%s is a directory", name)
-		}
 		in = f
 	}
-	r, err := report.Read(readerUntil{ctx, in}, name)
+	r, err := report.Read(in, name)
 	switch {
 	case errors.Is(err, report.ErrNotCapture):
 		return nil, usagef("%s is %w", name, err)
@@ -87,20 +87,6 @@ func (a *app) readCapture(ctx context.Context, name string) (*report.Report, err
 		return r, nil
 	}
 	return r, a.decrypt(ctx, r, name)
-}
-
-// readerUntil ends when its context does, so that an interrupt ends the reading of
-// a large file.
-type readerUntil struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (u readerUntil) Read(p []byte) (int, error) {
-	if err := u.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return u.r.Read(p)
 }
 
 // printReport writes for people, within the columns of the terminal.

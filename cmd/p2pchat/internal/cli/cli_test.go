@@ -125,7 +125,6 @@ func TestParseSince(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
 	for in, want := range map[string]time.Time{
-		"":                          {},
 		"90m":                       now.Add(-90 * time.Minute),
 		"2026-01-30T01:02:03Z":      time.Date(2026, 1, 30, 1, 2, 3, 0, time.UTC),
 		"2026-01-30T01:02:03.456Z":  time.Date(2026, 1, 30, 1, 2, 3, 456e6, time.UTC),
@@ -137,7 +136,7 @@ func TestParseSince(t *testing.T) {
 			t.Errorf("%q: %v, %v", in, got, err)
 		}
 	}
-	for _, in := range []string{"-1h", "noon", "30.01.2026", "5"} {
+	for _, in := range []string{"", "-1h", "noon", "30.01.2026", "5"} {
 		if _, err := parseSince(in, now); !api.IsCode(err, api.CodeUsage) {
 			t.Errorf("%q: %v", in, err)
 		}
@@ -229,5 +228,23 @@ func TestUntilDone(t *testing.T) {
 	cancel()
 	if _, err := u.Read(b); err == nil {
 		t.Error("read after the end")
+	}
+}
+
+// People and rooms are written as everywhere.
+func TestStorageNames(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	a := &app{out: &output{w: &out}}
+	s := api.Storage{Conversations: []api.StoredConversation{
+		{ID: "0123456789abcdef", Kind: api.KindDirect, Name: "bob"}, {Kind: api.KindRoom, Name: "dev"}, {ID: "0123456789abcdef", Kind: api.KindRoom},
+	}}
+	if err := a.printStorage(s, nil); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"\n@bob ", "\n#dev ", "\n0123456789ab "} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%q is not in\n%s", want, out.String())
+		}
 	}
 }

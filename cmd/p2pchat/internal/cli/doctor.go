@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -82,11 +83,28 @@ func (a *app) repair(ctx context.Context, name string) error {
 		return a.printf("the damaged database is kept as %s\nnothing of it was saved, no message, contact or room: the new one is empty, and what is missing comes from the others once they are met\n", term.Clean(*r.Kept))
 	}
 	kept := "there was no database"
+	if r.Rooms == 0 {
+		kept += ", and the new one knows no rooms: enter them again with `p2pchat room join`"
+	}
 	if r.Kept != nil {
 		kept = "the damaged database is kept as " + *r.Kept
 	}
-	return a.printf("%s\nsaved: %d messages and other events, %d contacts, %d rooms (%d events were damaged)\nwhat is missing comes from the others once they are met\n",
-		term.Clean(kept), r.Events, r.Contacts, r.Rooms, r.Dropped)
+	return a.printf("%s\nsaved: %d messages and other events, %d contacts, %d rooms (%d events were left out: damaged, or what they build on is missing)\n%swhat is missing comes from the others once they are met\n",
+		term.Clean(kept), r.Events, r.Contacts, r.Rooms, r.Dropped, unsaved(r))
+}
+
+// unsaved says what is known to be missing from a new database, in lines of their own.
+func unsaved(r api.Repair) (out string) {
+	if n := r.UnreadablePages; n > 0 {
+		out = fmt.Sprintf("not saved: what was in %d %s of the file that could not be read, of messages, contacts or rooms\n", n, plural(n, "page", "pages"))
+	}
+	switch n := r.RoomsLost; {
+	case n > 0:
+		out += fmt.Sprintf("%d %s could not be saved: enter again with `p2pchat room join` what `p2pchat rooms` does not list\n", n, plural(n, "room", "rooms"))
+	case out != "":
+		out += "a room that `p2pchat rooms` does not list is to be entered again with `p2pchat room join`\n"
+	}
+	return out
 }
 
 func (a *app) printFindings(findings []api.Finding) error {

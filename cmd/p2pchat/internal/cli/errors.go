@@ -143,7 +143,11 @@ func classify(err error) *api.Error {
 	case err == nil:
 		return nil
 	case errors.Is(err, context.Canceled):
-		return api.Errorf(api.CodeInternal, "interrupted (%w)", err)
+		said := "interrupted"
+		if what, more := strings.CutSuffix(err.Error(), ": "+context.Canceled.Error()); more {
+			said += ": " + what
+		}
+		return api.Errorf(api.CodeInternal, "%s", said).Because(err)
 	case errors.As(err, &e):
 		return e
 	case errors.Is(err, syscall.ENOSPC):

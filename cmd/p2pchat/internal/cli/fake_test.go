@@ -151,7 +151,7 @@ func (fakeBackend) Repair(_ context.Context, dir string, password []byte, name s
 	case err == nil && len(b) == 0 && name == "":
 		return api.Repair{}, api.Errorf(api.CodeUsage, "add --name NAME")
 	}
-	return api.Repair{Repaired: true, Kept: &kept, Events: 7, Dropped: 1, Contacts: 2, Rooms: 1}, err
+	return api.Repair{Repaired: true, Kept: &kept, Events: 7, Dropped: 1, Contacts: 2, Rooms: 1, UnreadablePages: 3, RoomsLost: len(b)}, err
 }
 
 func (fakeBackend) OpenReader(_ context.Context, dir string) (cli.Reader, error) {
@@ -323,7 +323,7 @@ var day = time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
 
 func (f fixture) Status(ctx context.Context) (api.Status, error) {
 	s, err := f.me.Status(ctx)
-	s.Running, s.Addrs, s.Connections, s.Version, s.Queued = false, nil, nil, "", 1
+	s.Running, s.Addrs, s.Connections, s.Version, s.Queued = false, nil, nil, "", new(1)
 	return s, err
 }
 
@@ -410,6 +410,9 @@ func (f fixture) Search(ctx context.Context, q api.SearchQuery) ([]api.Message, 
 	rows = slices.DeleteFunc(rows, func(m api.Message) bool {
 		return s.From != "" && s.From != m.Name || slices.ContainsFunc(s.Terms, func(t api.Term) bool { return !t.In(m.Text) })
 	})
+	for i := range rows {
+		rows[i].Place = &api.Place{Kind: api.KindRoom, Target: rows[i].Conversation, Name: "lab"}
+	}
 	return rows[max(0, len(rows)-q.Last):], err
 }
 

@@ -70,7 +70,7 @@ func (a *app) initialPassword(ctx context.Context, noPassword bool) ([]byte, err
 	if noPassword {
 		return nil, nil
 	}
-	password, ok, err := a.passwordFromFile()
+	password, ok, err := a.passwordFromFile(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -16,6 +16,7 @@ func (a *app) logCmd() *cobra.Command {
 	q := api.LogQuery{}
 	var since string
 	var ids, markRead bool
+	var given func(flag string) bool
 	cmd := &cobra.Command{
 		Use:   "log TARGET",
 		Short: "List what was said, oldest first",
@@ -27,8 +28,8 @@ beginning of its ID before each, by which edit, retract, react and reply take it
 No running node is needed.
 
 Listing leaves unread what is unread. With --mark-read all up to the last message
-listed counts as read, and the other person of two is told; a node is started for
-that if none runs.`,
+listed counts as read, which the other person of two is told when both are there; a
+node is started for that if none runs.`,
 		Example: `  p2pchat log '@alice'
   p2pchat log '#dev' --all
   p2pchat log '#dev' --ids --last 10
@@ -42,8 +43,10 @@ that if none runs.`,
 			if q.Last < 0 {
 				return usagef("--last %d is negative", q.Last)
 			}
-			if q.Since, err = parseSince(since, time.Now()); err != nil {
-				return err
+			if given("since") {
+				if q.Since, err = parseSince(since, time.Now()); err != nil {
+					return err
+				}
 			}
 			var last string
 			err = a.withReader(ctx, func(ctx context.Context, r api.Reader) error {
@@ -57,6 +60,7 @@ that if none runs.`,
 		}),
 	}
 	f := cmd.Flags()
+	given = f.Changed
 	f.IntVar(&q.Last, "last", defaultLast, "list the newest `N` messages, 0 for all")
 	f.StringVar(&since, "since", "", "list what was said after `TIME`, or within that DURATION")
 	f.BoolVar(&q.All, "all", false, "list joins, leaves, government, invitations and what was said about messages too")
@@ -72,7 +76,7 @@ func (a *app) printLog(ctx context.Context, r api.Reader, q api.LogQuery, ids bo
 	if err != nil {
 		return "", err
 	}
-	t := a.newTranscript()
+	t := a.newTranscript(ctx, r, q.Target)
 	t.ids = ids
 	for _, m := range messages {
 		if err := t.print(m); err != nil {
@@ -80,17 +84,31 @@ func (a *app) printLog(ctx context.Context, r api.Reader, q api.LogQuery, ids bo
 		}
 		last = m.ID
 	}
+	if len(messages) == 0 && !a.asJSON {
+		a.notef("%s", nothing(ctx, r, q))
+	}
 	if !q.Since.IsZero() && q.Last > 0 && len(messages) == q.Last && !a.asJSON {
 		a.notef("these are the newest %d, and there may be more (--last 0 lists all)", q.Last)
 	}
 	return last, nil
 }
 
-// parseSince reads a time, or a duration before now; zero for "".
-func parseSince(s string, now time.Time) (time.Time, error) {
-	if s == "" {
-		return time.Time{}, nil
+// nothing tells why nothing is listed.
+func nothing(ctx context.Context, r api.Reader, q api.LogQuery) string {
+	if svc, ok := r.(api.Service); ok {
+		s, err := svc.RoomStatus(ctx, q.Target) // an error: it is no room
+		if err == nil && s.LastSync.IsZero() && s.Members > 1 {
+			return "nothing is here yet: what was said before comes from the others in the room"
+		}
 	}
+	if !q.Since.IsZero() {
+		return "nothing was said there since then"
+	}
+	return "nothing was said there yet"
+}
+
+// parseSince reads a time, or a duration before now.
+func parseSince(s string, now time.Time) (time.Time, error) {
 	t, err := api.ParseTime(s, now)
 	if err != nil {
 		return t, usagef("--since %w", err)

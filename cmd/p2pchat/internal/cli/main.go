@@ -107,7 +107,7 @@ and PowerShell '@'.`,
 	_ = root.RegisterFlagCompletionFunc("log-level", cobra.FixedCompletions(logLevels, cobra.ShellCompDirectiveNoFileComp))
 	root.AddCommand(
 		a.initCmd(), a.passwdCmd(), a.accountCmd(), a.serveCmd(), a.statusCmd(), a.whoamiCmd(), a.peersCmd(), a.verifyCmd(), a.blockCmd(), a.unblockCmd(), a.storageCmd(),
-		a.sendCmd(), a.replyCmd(), a.editCmd(), a.retractCmd(), a.reactCmd(), a.logCmd(), a.tailCmd(), a.searchCmd(), a.exportCmd(), a.verifyLogCmd(),
+		a.sendCmd(), a.replyCmd(), a.editCmd(), a.retractCmd(), a.reactCmd(), a.logCmd(), a.tailCmd(), a.unreadCmd(), a.searchCmd(), a.exportCmd(), a.verifyLogCmd(),
 		a.roomsCmd(), a.roomCmd(), a.awayCmd(), a.backCmd(),
 		a.doctorCmd(), a.captureCmd(), a.versionCmd(), a.completionCmd(),
 	)

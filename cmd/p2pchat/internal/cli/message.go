@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"strconv"
 	"strings"
 	"time"
@@ -16,16 +17,28 @@ type transcript struct {
 	app  *app
 	day  string
 	zone *time.Location
-	ids  bool              // put the beginning of its ID before each message
-	said map[string]string // by whom and what, of messages printed, for those that answer them
-	// where names a conversation, nil if all is of one; mark shows what was
-	// searched for, nil if nothing was.
-	where func(id string) string
-	mark  func(text string) string
+	ids  bool                     // put the beginning of its ID before each message
+	said map[string]string        // by whom and what, of messages seen, for those that answer them
+	mark func(text string) string // shows what was searched for, nil if nothing was
+	// answered gives a message of a conversation that was not printed.
+	answered func(target, id string) (api.Message, bool)
+	target   string // the conversation; that of a message with a place is its own
 }
 
-func (a *app) newTranscript() *transcript {
-	return &transcript{app: a, zone: time.Local}
+// newTranscript prints messages of target, "" for any, that r knows.
+func (a *app) newTranscript(ctx context.Context, r api.Reader, target string) *transcript {
+	return &transcript{app: a, zone: time.Local, target: target, answered: func(target, id string) (api.Message, bool) {
+		// The message before the one after it; something comes after what is answered.
+		next, err := r.Log(ctx, api.LogQuery{Target: target, After: id, Last: 1})
+		if err != nil || len(next) == 0 {
+			return api.Message{}, false
+		}
+		at, err := r.Log(ctx, api.LogQuery{Target: target, Before: next[0].ID, Last: 1})
+		if err != nil || len(at) == 0 || at[0].ID != id {
+			return api.Message{}, false
+		}
+		return at[0], true
+	}}
 }
 
 const continuation = "\n         | "
@@ -74,6 +87,9 @@ func (t *transcript) print(m api.Message) error {
 		line = style.Faint("--- " + name + " announced a new key")
 	case api.MessageEdit:
 		line = style.Faint("--- "+name+" edited "+short(m.About)+": ") + text
+		if m.About == "" {
+			line = style.Faint("--- " + name + " edited what was taken back since")
+		}
 	case api.MessageRetraction:
 		line = style.Faint("--- " + name + " took back " + short(m.About))
 	case api.MessageReaction:
@@ -89,8 +105,8 @@ func (t *transcript) print(m api.Message) error {
 		line = style.Bold(name+":") + " " + style.Faint("[retracted]")
 	}
 	at := t.stamp(m, when)
-	if t.where != nil {
-		at += " " + t.where(m.Conversation)
+	if m.Place != nil {
+		at += " " + placed(*m.Place)
 	}
 	return t.app.printf("%s %s%s\n", style.Faint(at), line, style.Faint(remarks(m, t.answers(m))))
 }
@@ -114,24 +130,41 @@ const (
 // answers says which message m answers, and remembers m for those that answer it.
 func (t *transcript) answers(m api.Message) (quote string) {
 	if m.ReplyTo != "" {
-		if quote = t.said[m.ReplyTo]; quote == "" {
+		quote = t.said[m.ReplyTo]
+		if quote == "" {
+			target := t.target
+			if m.Place != nil {
+				target = m.Place.Target
+			}
+			if to, ok := t.answered(target, m.ReplyTo); ok {
+				quote = t.remember(to)
+			}
+		}
+		if quote == "" {
 			quote = "message " + short(m.ReplyTo)
 		}
 	}
-	if api.Listed(m.Kind) {
-		text := term.Clean(m.Text)
-		if cut := strings.ToValidUTF8(text[:min(quoted, len(text))], ""); cut != text {
-			text = cut + "…"
-		}
-		if m.Retracted {
-			text = "[retracted]"
-		}
-		if t.said == nil || len(t.said) >= remembered {
-			t.said = map[string]string{}
-		}
-		t.said[m.ID] = authorOf(m) + ": " + text
-	}
+	t.remember(m)
 	return quote
+}
+
+// remember returns by whom and what m is, "" if it is nothing that can be answered.
+func (t *transcript) remember(m api.Message) string {
+	if !api.Listed(m.Kind) {
+		return ""
+	}
+	text := term.Clean(m.Text)
+	if cut := strings.ToValidUTF8(text[:min(quoted, len(text))], ""); cut != text {
+		text = cut + "…"
+	}
+	if m.Retracted {
+		text = "[retracted]"
+	}
+	if t.said == nil || len(t.said) >= remembered {
+		t.said = map[string]string{}
+	}
+	t.said[m.ID] = authorOf(m) + ": " + text
+	return t.said[m.ID]
 }
 
 // short is the beginning of an ID, which is enough to name it.

@@ -64,7 +64,7 @@ func (a *app) changePassword(ctx context.Context, file string, noPassword bool) 
 	switch {
 	case noPassword:
 	case file != "":
-		if password, err = readPassword("--new-password-file", file); err == nil && len(password) == 0 {
+		if password, err = readPassword(ctx, "--new-password-file", file); err == nil && len(password) == 0 {
 			err = usagef("--new-password-file: %s holds no password; --no-password takes it away", file)
 		}
 	default:

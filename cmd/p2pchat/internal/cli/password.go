@@ -18,7 +18,7 @@ const maxPassword = 4096
 
 // passwordFromFile reads the file named by the flag or the environment, less
 // one final newline; ok is false if none is named.
-func (a *app) passwordFromFile() (password []byte, ok bool, err error) {
+func (a *app) passwordFromFile(ctx context.Context) (password []byte, ok bool, err error) {
 	name, from := a.passwordFile, "--account-password-file"
 	if name == "" {
 		name, from = os.Getenv(envPasswordFile), envPasswordFile
@@ -26,14 +26,14 @@ func (a *app) passwordFromFile() (password []byte, ok bool, err error) {
 	if name == "" {
 		return nil, false, nil
 	}
-	password, err = readPassword(from, name)
+	password, err = readPassword(ctx, from, name)
 	return password, err == nil, err
 }
 
 // readPassword reads the file name, less one final newline; from is the flag that
 // names it.
-func readPassword(from, name string) ([]byte, error) {
-	f, err := os.Open(name)
+func readPassword(ctx context.Context, from, name string) ([]byte, error) {
+	f, err := openInput(ctx, name)
 	if err != nil {
 		return nil, usagef("%s: %w", from, err)
 	}
@@ -49,11 +49,11 @@ func readPassword(from, name string) ([]byte, error) {
 }
 
 // roomPassword reads a room's password from a file, nil for no file.
-func roomPassword(name string) ([]byte, error) {
+func roomPassword(ctx context.Context, name string) ([]byte, error) {
 	if name == "" {
 		return nil, nil
 	}
-	password, err := readPassword("--password-file", name)
+	password, err := readPassword(ctx, "--password-file", name)
 	if err == nil && len(password) == 0 {
 		err = usagef("--password-file: %s holds no password", name)
 	}
@@ -76,7 +76,7 @@ func trimNewline(b []byte) []byte {
 // unlockPassword finds the password of a locked account: the file's, else the
 // person's answer. again tells that the person may be asked once more.
 func (a *app) unlockPassword(ctx context.Context) (password []byte, again bool, err error) {
-	password, ok, err := a.passwordFromFile()
+	password, ok, err := a.passwordFromFile(ctx)
 	if ok || err != nil {
 		return password, false, err
 	}

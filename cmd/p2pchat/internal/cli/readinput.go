@@ -3,7 +3,37 @@ package cli
 import (
 	"context"
 	"io"
+	"os"
 )
+
+// inputFile is a file that is read until a context ends.
+type inputFile struct {
+	*untilDone
+	io.Closer
+}
+
+// openInput opens a file to read until ctx ends. A pipe that nobody writes to can't
+// even be opened.
+func openInput(ctx context.Context, name string) (inputFile, error) {
+	type opened struct {
+		f   *os.File
+		err error
+	}
+	done := make(chan opened, 1) // the goroutine must not wait for us once ctx has ended
+	go func() {                  // ends when it is open
+		f, err := os.Open(name)
+		done <- opened{f, err}
+	}()
+	select {
+	case o := <-done:
+		if o.err != nil {
+			return inputFile{}, o.err
+		}
+		return inputFile{newUntilDone(ctx, o.f), o.f}, nil
+	case <-ctx.Done():
+		return inputFile{}, ctx.Err()
+	}
+}
 
 // untilDone reads from r until ctx ends. A read that is under way then goes on
 // in its goroutine until it returns, at the latest when the process ends: there

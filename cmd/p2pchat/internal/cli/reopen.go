@@ -10,6 +10,9 @@ import (
 	"p2pchat/node/localapi"
 )
 
+// afterwards is how long an interrupted command may still ask what came of it.
+const afterwards = time.Second
+
 // withService runs f with the running node of the account, or one started for
 // the time of f and of whoever attaches to it meanwhile. When the node stops
 // just then, f is run again with another one, provided that it has printed
@@ -47,7 +50,19 @@ func (d *doing) did(err error) error {
 
 func (d *doing) Send(ctx context.Context, r api.SendRequest) (api.Receipt, error) {
 	receipt, err := d.Service.Send(ctx, r)
+	if ctx.Err() != nil && receipt.ID == "" && d.nameless(ctx, r.Target) {
+		return receipt, api.Errorf(api.CodeNotFound, "interrupted: nobody and no room called %q is known yet, and nothing was sent", r.Target)
+	}
 	return d.sent(ctx, receipt, err)
+}
+
+// nameless tells whether target still names nobody after a request was interrupted:
+// then nothing can have been stored for it.
+func (d *doing) nameless(ctx context.Context, target string) bool {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), afterwards)
+	defer cancel()
+	_, err := d.Log(ctx, api.LogQuery{Target: target, Last: 1})
+	return api.IsCode(err, api.CodeNotFound)
 }
 
 func (d *doing) SendPrivate(ctx context.Context, room, who, text string, wait time.Duration) (api.Receipt, error) {

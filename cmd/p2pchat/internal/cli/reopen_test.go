@@ -108,7 +108,9 @@ func TestSendOfUnknownFate(t *testing.T) {
 		a, own, stdout := reopening(t)
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		svc := &lostAnswer{Service: apitest.NewLAN().Join("alice")}
+		lan := apitest.NewLAN()
+		svc := &lostAnswer{Service: lan.Join("alice")}
+		lan.Join("bob")
 		stop := socket(t, a.data, svc)
 		done := make(chan struct{})
 		svc.asked = func() {
@@ -146,8 +148,56 @@ func TestSendInterrupted(t *testing.T) {
 	a.asJSON = true
 	a.deps.Backend = cutBackend{ownBackend{node: ownNode{own}}, cancel}
 	err := a.sendOne(ctx, "bob", "hi", time.Minute)
-	if !errors.Is(err, context.Canceled) || !strings.Contains(stdout.String(), `"state":"queued"`) {
+	if !api.IsCode(err, api.CodeNotDelivered) || !strings.Contains(stdout.String(), `"state":"queued"`) {
 		t.Errorf("printed %q, %v", stdout, err)
+	}
+}
+
+// waiting says when it is waited for a receipt, or for a name.
+type waiting struct {
+	api.Service
+	begun func()
+}
+
+func (w waiting) Await(ctx context.Context, sent api.Receipt, wait time.Duration) (api.Receipt, error) {
+	w.begun()
+	return w.Service.Await(ctx, sent, wait)
+}
+
+func (w waiting) Send(ctx context.Context, r api.SendRequest) (api.Receipt, error) {
+	if r.Wait > 0 {
+		w.begun()
+	}
+	return w.Service.Send(ctx, r)
+}
+
+// Who interrupts the wait is told whether the message is stored, or he would send it
+// again.
+func TestInterruptedWhileWaiting(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		target  string
+		code    api.Code
+		said    string
+		printed string
+	}{
+		{"carol", api.CodeNotDelivered, "interrupted before its receipt came: it stays queued and goes out when the other side is there", "queued\n"},
+		{"frank", api.CodeNotFound, `interrupted: nobody and no room called "frank" is known yet, and nothing was sent`, ""},
+	} {
+		a, _, stdout := reopening(t)
+		lan := apitest.NewLAN()
+		alice := lan.Join("alice")
+		lan.Join("carol").SetOnline(false)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		socket(t, a.data, waiting{alice, cancel})
+		err := a.sendOne(ctx, c.target, "hi", time.Hour)
+		if !api.IsCode(err, c.code) || err.Error() != c.said || stdout.String() != c.printed {
+			t.Errorf("to %s: printed %q, %v", c.target, stdout, err)
+		}
+		if log, err := alice.Log(t.Context(), api.LogQuery{Target: "carol"}); err != nil || len(log) != strings.Count(c.printed, "\n") {
+			t.Errorf("to %s: log %v, %v", c.target, log, err)
+		}
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -73,7 +72,7 @@ the ID that is printed decides.`,
 				return err
 			}
 			var err error
-			if r.Password, err = roomPassword(password); err != nil {
+			if r.Password, err = roomPassword(ctx, password); err != nil {
 				return err
 			}
 			return a.withService(ctx, func(ctx context.Context, svc api.Service) error {
@@ -99,8 +98,6 @@ the ID that is printed decides.`,
 }
 
 func (a *app) roomJoinCmd() *cobra.Command {
-	r := api.JoinRoomRequest{Wait: api.DefaultWait}
-	var password string
 	cmd := &cobra.Command{
 		Use:   "join ROOM",
 		Short: "Enter a room, or change one's nick in it",
@@ -112,42 +109,46 @@ of what is said there is told on standard error.`,
   p2pchat room join '#dev' --nick 'bob2' --json
   p2pchat room join '#vault' --password-file 'secret.txt'
   p2pchat room join '#dev' --wait 1m`,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if r.Wait < 0 {
-				return usagef("--wait %s is negative", r.Wait)
-			}
-			return exactly("ROOM")(cmd, args)
-		},
 		ValidArgsFunction: a.completeRooms(true),
-		RunE: a.run(func(ctx context.Context, args []string) error {
-			r.Room = args[0]
-			if err := checkNick(r.Nick); err != nil {
-				return err
-			}
-			var err error
-			if r.Password, err = roomPassword(password); err != nil {
-				return err
-			}
-			return a.withEntry(ctx, func(ctx context.Context, svc api.Service) (api.Entry, error) {
-				e, err := svc.JoinRoom(ctx, r)
-				if err == nil {
-					a.tellLogging(ctx, svc, e)
-				}
-				return e, err
-			}, "joined", r.Room)
-		}),
 	}
-	enterFlags(cmd, &r.Nick, &r.Wait, &password)
-	return cmd
+	return a.entering(cmd, func(ctx context.Context, svc api.Service, r api.JoinRoomRequest) (api.Entry, error) {
+		return svc.JoinRoom(ctx, r)
+	})
 }
 
-// enterFlags are those of commands that enter a room.
-func enterFlags(cmd *cobra.Command, nick *string, wait *time.Duration, password *string) {
+// entering makes cmd one that enters the room it is given.
+func (a *app) entering(cmd *cobra.Command, enter func(context.Context, api.Service, api.JoinRoomRequest) (api.Entry, error)) *cobra.Command {
+	var r api.JoinRoomRequest
+	var password string
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if r.Wait < 0 {
+			return usagef("--wait %s is negative", r.Wait)
+		}
+		return exactly("ROOM")(cmd, args)
+	}
+	cmd.RunE = a.run(func(ctx context.Context, args []string) error {
+		r.Room = args[0]
+		if err := checkNick(r.Nick); err != nil {
+			return err
+		}
+		var err error
+		if r.Password, err = roomPassword(ctx, password); err != nil {
+			return err
+		}
+		return a.withEntry(ctx, func(ctx context.Context, svc api.Service) (api.Entry, error) {
+			e, err := enter(ctx, svc, r)
+			if err == nil {
+				a.tellLogging(ctx, svc, e)
+			}
+			return e, err
+		}, "joined", r.Room)
+	})
 	f := cmd.Flags()
-	f.StringVar(nick, "nick", "", "be called `NICK` there (default the username)")
-	f.DurationVar(wait, "wait", api.DefaultWait, "wait for the room and somebody in it up to `DURATION`")
-	roomPasswordFlag(cmd, password, "`FILE` with the room's password")
+	f.StringVar(&r.Nick, "nick", "", "be called `NICK` there (default the username)")
+	f.DurationVar(&r.Wait, "wait", api.DefaultWait, "wait for the room and somebody in it up to `DURATION`")
+	roomPasswordFlag(cmd, &password, "`FILE` with the room's password")
 	noCompletion(cmd, "nick", "wait")
+	return cmd
 }
 
 // checkNick checks a nick before a node is started for it; "" is the username.

@@ -40,7 +40,7 @@ to others (p2pchat rooms).`,
 			if r.Set, err = parseSettings(args[1:]); err != nil {
 				return err
 			}
-			if r.Password, err = roomPassword(password); err != nil {
+			if r.Password, err = roomPassword(ctx, password); err != nil {
 				return err
 			}
 			if len(r.Set) == 0 && len(r.Password) == 0 && !noPassword {

@@ -111,7 +111,7 @@ func (a *app) roomRetractCmd() *cobra.Command {
 		Use:   "retract ROOM ID",
 		Short: "Take back what somebody said in a room",
 		Long: `Take back a message of somebody who stands lower: everybody sees [retracted] in its
-place. The ID is the one that p2pchat log --json prints. Moderators and above may.`,
+place. The ID is the one that p2pchat log --ids prints. Moderators and above may.`,
 		Example: `  p2pchat room retract '#dev' '0f1e2d…'
   p2pchat room retract '#dev' '0f1e2d…' --reason 'spam' --json`,
 		Args:              exactly("ROOM", "ID"),

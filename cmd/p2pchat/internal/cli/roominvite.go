@@ -87,8 +87,6 @@ func (a *app) printInvitations(invitations []api.Invitation, now time.Time) erro
 }
 
 func (a *app) roomAcceptCmd() *cobra.Command {
-	r := api.AnswerRequest{Accept: true, Wait: api.DefaultWait}
-	var password string
 	cmd := &cobra.Command{
 		Use:   "accept ROOM",
 		Short: "Accept an invitation and enter the room",
@@ -96,33 +94,11 @@ func (a *app) roomAcceptCmd() *cobra.Command {
 room join does. ROOM may also be the ID of the invitation.`,
 		Example: `  p2pchat room accept '#dev'
   p2pchat room accept '#dev' --nick 'bob2' --json`,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if r.Wait < 0 {
-				return usagef("--wait %s is negative", r.Wait)
-			}
-			return exactly("ROOM")(cmd, args)
-		},
 		ValidArgsFunction: a.completeInvitations,
-		RunE: a.run(func(ctx context.Context, args []string) error {
-			r.Room = args[0]
-			if err := checkNick(r.Nick); err != nil {
-				return err
-			}
-			var err error
-			if r.Password, err = roomPassword(password); err != nil {
-				return err
-			}
-			return a.withEntry(ctx, func(ctx context.Context, svc api.Service) (api.Entry, error) {
-				e, err := svc.AnswerInvitation(ctx, r)
-				if err == nil {
-					a.tellLogging(ctx, svc, e)
-				}
-				return e, err
-			}, "joined", r.Room)
-		}),
 	}
-	enterFlags(cmd, &r.Nick, &r.Wait, &password)
-	return cmd
+	return a.entering(cmd, func(ctx context.Context, svc api.Service, r api.JoinRoomRequest) (api.Entry, error) {
+		return svc.AnswerInvitation(ctx, api.AnswerRequest{Room: r.Room, Accept: true, Nick: r.Nick, Wait: r.Wait, Password: r.Password})
+	})
 }
 
 func (a *app) roomDeclineCmd() *cobra.Command {

@@ -87,7 +87,7 @@ private. The room may forbid it (p2pchat room config, pm_by). Text that starts w
 		ValidArgsFunction: a.completeRoomAnd(a.memberWords),
 		RunE: a.run(func(ctx context.Context, args []string) error {
 			return a.sendAndWait(ctx, args[2], wait, func(ctx context.Context, svc api.Service) (api.Receipt, error) {
-				return svc.SendPrivate(ctx, args[0], args[1], args[2], wait)
+				return svc.SendPrivate(ctx, args[0], args[1], args[2], 0)
 			})
 		}),
 	}

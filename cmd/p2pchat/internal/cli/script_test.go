@@ -13,6 +13,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"p2pchat/cmd/p2pchat/internal/cli"
+	"p2pchat/cmd/p2pchat/internal/scripttest"
 )
 
 // TestMain lets the test binary be the program, with a fake network, so that
@@ -60,46 +61,11 @@ func TestScript(t *testing.T) {
 			env.Setenv("P2PCHAT_DATA", filepath.Join(env.WorkDir, "data"))
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exit":      exitCode,
-			"until":     until,
+		Cmds: scripttest.Commands(map[string]func(*testscript.TestScript, bool, []string){
 			"lastline":  lastLine,
 			"untilfile": untilFile,
-		},
+		}),
 	})
-}
-
-// exitCode runs a program and checks its exit code: exit CODE PROGRAM ARGS…
-func exitCode(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 2 {
-		ts.Fatalf("usage: exit code program args...")
-	}
-	want, err := strconv.Atoi(args[0])
-	ts.Check(err)
-	err = ts.Exec(args[1], args[2:]...)
-	got := 0
-	if e, ok := err.(interface{ ExitCode() int }); ok {
-		got = e.ExitCode()
-	} else if err != nil {
-		ts.Fatalf("%v", err)
-	}
-	if got != want {
-		ts.Fatalf("exit code %d, want %d", got, want)
-	}
-}
-
-// until runs a program again and again until its standard output holds a
-// string: until STRING PROGRAM ARGS…
-func until(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 2 {
-		ts.Fatalf("usage: until string program args...")
-	}
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		if err := ts.Exec(args[1], args[2:]...); err == nil && strings.Contains(ts.ReadFile("stdout"), args[0]) {
-			return
-		}
-	}
-	ts.Fatalf("%s never printed %q", args[1], args[0])
 }
 
 // lastLine compares the last line of standard error with a file.

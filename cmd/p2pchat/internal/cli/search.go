@@ -59,15 +59,15 @@ func (a *app) printFound(ctx context.Context, r api.Reader, q api.SearchQuery) e
 	if err != nil {
 		return err
 	}
-	t := a.newTranscript()
+	t := a.newTranscript(ctx, r, "")
 	if !a.asJSON {
 		s, err := api.ParseSearch(q.Words, time.Now())
 		if err != nil {
 			return err
 		}
 		t.mark = func(text string) string { return mark(text, s.Spans(text), a.style().Bold) }
-		if t.where, err = places(ctx, r); err != nil {
-			return err
+		if len(messages) == 0 {
+			a.notef("nothing was found")
 		}
 	}
 	for _, m := range messages {
@@ -92,26 +92,12 @@ func mark(text string, spans [][2]int, style func(string) string) string {
 	return b.String() + text[at:]
 }
 
-// places tells what the conversation with an ID is called.
-func places(ctx context.Context, r api.Reader) (func(id string) string, error) {
-	names := map[string]string{}
-	conversations, err := r.Conversations(ctx)
-	if err != nil {
-		return nil, err
+// placed names the conversation of a message that was found.
+func placed(p api.Place) string {
+	if p.Kind == api.KindRoom {
+		return "#" + term.Clean(p.Name)
 	}
-	for _, c := range conversations {
-		if c.Kind == api.KindRoom {
-			names[c.ID] = "#" + term.Clean(c.Name)
-		} else {
-			names[c.ID] = "@" + nameOf(c.Name, c.PeerID)
-		}
-	}
-	return func(id string) string {
-		if name, ok := names[id]; ok {
-			return name
-		}
-		return "#" + term.Clean(id[:min(len(id), 8)]) + "…" // a room one has left
-	}, nil
+	return "@" + nameOf(p.Name, p.Target)
 }
 
 // completeSearch completes what follows from: and in:.

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"io"
 	"time"
 
@@ -19,7 +20,8 @@ func (a *app) sendCmd() *cobra.Command {
 		Short: "Send a message and wait for its receipt",
 		Long: `Send a message and wait for its receipt: delivered means that the other side
 has stored it. What was not delivered in time stays queued (exit 3) and goes out
-when both are there. A name that is not known yet is waited for (else exit 5).
+when both are there, also if the wait is interrupted. A name that is not known yet
+is waited for (else exit 5).
 
 TARGET is a person: a name, '@name', 'user:name' or a peer ID; or a room one has
 joined: a name, '#name', 'room:name' or a room ID. In a room delivered means that
@@ -84,11 +86,22 @@ func readText(r io.Reader) (string, error) {
 
 func (a *app) sendOne(ctx context.Context, target, text string, wait time.Duration) error {
 	return a.sendAndWait(ctx, text, wait, func(ctx context.Context, svc api.Service) (api.Receipt, error) {
-		return svc.Send(ctx, api.SendRequest{Target: target, Text: text, Wait: wait})
+		return store(ctx, svc, api.SendRequest{Target: target, Text: text}, wait)
 	})
 }
 
-// sendAndWait sends one message and prints its receipt.
+// store has a message stored, which does not wait for its receipt. Only for a name
+// that is not known yet it waits.
+func store(ctx context.Context, svc api.Service, r api.SendRequest, wait time.Duration) (api.Receipt, error) {
+	receipt, err := svc.Send(ctx, r)
+	if wait > 0 && api.IsCode(err, api.CodeNotFound) {
+		r.Wait = wait
+		return svc.Send(ctx, r)
+	}
+	return receipt, err
+}
+
+// sendAndWait has one message stored and prints its receipt.
 func (a *app) sendAndWait(
 	ctx context.Context, text string, wait time.Duration, send func(context.Context, api.Service) (api.Receipt, error),
 ) error {
@@ -97,25 +110,38 @@ func (a *app) sendAndWait(
 		return err
 	}
 	return a.withService(ctx, func(ctx context.Context, svc api.Service) error {
-		r, err := send(ctx, svc)
-		return a.receipt(r, err, wait)
+		return a.receive(ctx, svc, wait, send)
 	})
 }
 
-// receipt prints what became of a message, and says if it was waited for in vain.
-func (a *app) receipt(r api.Receipt, err error, wait time.Duration) error {
+// receive has a message stored, waits for its receipt, prints that, and says if it
+// waited in vain. The two are asked for apart, so that whoever interrupts the wait
+// is told that the message is stored.
+func (a *app) receive(
+	ctx context.Context, svc api.Service, wait time.Duration, send func(context.Context, api.Service) (api.Receipt, error),
+) error {
+	deadline := time.Now().Add(wait)
+	r, err := send(ctx, svc)
 	if r.ID == "" && err != nil {
 		return err
 	}
-	// A message is stored also if the wait for its receipt was cut short.
-	if err := first(a.printReceipt(r), err); err != nil {
-		return err
+	if left := time.Until(deadline); err == nil && left > 0 && missed(r, wait) {
+		var last api.Receipt
+		if last, err = svc.Await(ctx, r, left); last.ID != "" {
+			r = last
+		}
 	}
-	if missed(r, wait) {
-		return api.Errorf(api.CodeNotDelivered,
-			"not delivered within %v: it stays queued and goes out when %s", wait, whoReturns(r))
+	if failed := a.printReceipt(r); failed != nil || !missed(r, wait) {
+		return failed
 	}
-	return nil
+	stays := "it stays queued and goes out when " + whoReturns(r)
+	switch {
+	case errors.Is(err, context.Canceled):
+		return api.Errorf(api.CodeNotDelivered, "interrupted before its receipt came: %s", stays)
+	case err != nil:
+		return api.Errorf(api.AsError(err).Code, "%w; the message is stored: %s", err, stays)
+	}
+	return api.Errorf(api.CodeNotDelivered, "not delivered within %v: %s", wait, stays)
 }
 
 func (a *app) printReceipt(r api.Receipt) error {

@@ -81,16 +81,25 @@ func (a *app) sendLines(ctx context.Context, svc api.Service, target string, wai
 		}
 		if missed(r, wait) {
 			missing++
-			note(api.Errorf(api.CodeNotDelivered, "not delivered within %v", wait))
+			if ctx.Err() != nil {
+				note(api.Errorf(api.CodeNotDelivered, "interrupted before its receipt came: it stays queued"))
+			} else {
+				note(api.Errorf(api.CodeNotDelivered, "not delivered within %v: it stays queued", wait))
+			}
 		}
 	}
-	if err := <-fatal; err != nil {
+	err := <-fatal
+	if err != nil && (worst == nil || !errors.Is(err, context.Canceled)) {
 		return err
 	}
 	if worst == nil {
 		return nil
 	}
-	return api.Errorf(worst.Code, "%d of %d lines failed or stay queued, the worst: %w", missing, total, worst)
+	how := ""
+	if err != nil {
+		how = "interrupted: "
+	}
+	return api.Errorf(worst.Code, how+"%d of %d lines failed or stay queued, the worst: %w", missing, total, worst)
 }
 
 func (a *app) printFailedLine(number int, e *api.Error) error {
@@ -122,7 +131,7 @@ func sendEach(ctx context.Context, svc api.Service, in io.Reader, target string,
 			p.err = api.AsError(err)
 		} else if broken != nil {
 			p.err = broken
-		} else if p.receipt, err = commitLine(ctx, svc, target, line, wait); err != nil && p.receipt.ID == "" {
+		} else if p.receipt, err = store(ctx, svc, api.SendRequest{Target: target, Text: line}, wait); err != nil && p.receipt.ID == "" {
 			p.err = classify(err)
 			if p.err.Code != api.CodeTooLong && p.err.Code != api.CodeBadText {
 				broken = api.Errorf(p.err.Code, "not tried after an earlier line failed: %w", p.err)
@@ -140,16 +149,6 @@ func sendEach(ctx context.Context, svc api.Service, in io.Reader, target string,
 			return ctx.Err()
 		}
 	}
-}
-
-// commitLine stores the message without waiting for its receipt. Only for a
-// name that is not known yet it waits, as send does.
-func commitLine(ctx context.Context, svc api.Service, target, line string, wait time.Duration) (api.Receipt, error) {
-	r, err := svc.Send(ctx, api.SendRequest{Target: target, Text: line})
-	if wait > 0 && api.IsCode(err, api.CodeNotFound) {
-		return svc.Send(ctx, api.SendRequest{Target: target, Text: line, Wait: wait})
-	}
-	return r, err
 }
 
 // readLine reads one line without its end (LF or CRLF). Of a line that is too

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"iter"
 	"strings"
 	"testing"
@@ -120,6 +121,34 @@ func (s sendHook) Send(ctx context.Context, r api.SendRequest) (api.Receipt, err
 	s.before(r)
 	return s.Service.Send(ctx, r)
 }
+
+// Who interrupts the wait is told that what was sent stays queued.
+func TestLinesInterrupted(t *testing.T) {
+	t.Parallel()
+	lan := apitest.NewLAN()
+	alice := lan.Join("alice")
+	lan.Join("carol").SetOnline(false)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	in, typed := io.Pipe() // which stays open
+	var out bytes.Buffer
+	a := &app{in: in, out: &output{w: writerFunc(func(p []byte) (int, error) {
+		cancel()
+		return out.Write(p)
+	})}}
+	go func() { _, _ = io.WriteString(typed, "one\ntwo\n") }() // ends when both are read
+	err := a.sendLines(ctx, alice, "carol", 20*time.Millisecond)
+	if !api.IsCode(err, api.CodeNotDelivered) || !strings.Contains(err.Error(), "interrupted: ") || strings.Contains(err.Error(), "context") {
+		t.Errorf("ended with %v", err)
+	}
+	if s := out.String(); s == "" || strings.ReplaceAll(s, "queued\n", "") != "" {
+		t.Errorf("results %q", s)
+	}
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
 func TestReadLine(t *testing.T) {
 	t.Parallel()

@@ -2,6 +2,8 @@ package cli
 
 import (
 	"context"
+	"os"
+	"path/filepath"
 	"time"
 
 	"p2pchat/node/api"
@@ -111,6 +113,10 @@ func (a *app) needAccount(dir string) error {
 }
 
 func noAccount(dir string) error {
+	if _, err := os.Stat(filepath.Join(dir, "p2pchat.db")); err == nil {
+		return api.Errorf(api.CodeNoAccount,
+			"%s has no account.key, though it has messages (p2pchat.db): put the key back from a copy, or use another directory with --data", dir)
+	}
 	return api.Errorf(api.CodeNoAccount,
 		"there is no account in %s yet: make one with p2pchat init --name 'alice', or start p2pchat in a terminal", dir)
 }

@@ -60,14 +60,22 @@ func (a *app) printStatus(s api.Status, failed error) error {
 	for i, c := range s.Connections {
 		row(label("connections", i), fmt.Sprintf("%s %s %s %s", c.PeerID, c.Transport, c.Direction, c.Addr))
 	}
-	row("rooms", strconv.Itoa(s.Rooms))
-	row("queued", strconv.Itoa(s.Queued))
+	row("rooms", count(s.Rooms))
+	row("queued", count(s.Queued))
 	row("storage", fmt.Sprintf("%d bytes", s.Storage))
 	row("version", s.Version)
 	for _, n := range s.Notices {
 		row("notice", n)
 	}
 	return a.table(t)
+}
+
+// count is n in words.
+func count(n *int) string {
+	if n == nil {
+		return "unknown"
+	}
+	return strconv.Itoa(*n)
 }
 
 // label names the first of several rows.

@@ -128,7 +128,7 @@ func (a *app) printStorage(s api.Storage, failed error) error {
 	}
 	age, size := noLimit, noLimit
 	if s.MaxAge != nil {
-		age = s.MaxAge.String()
+		age = s.MaxAge.Short()
 	}
 	if s.MaxSize != nil {
 		size = bytesText(*s.MaxSize)
@@ -141,8 +141,8 @@ func (a *app) printStorage(s api.Storage, failed error) error {
 		name, since := c.Name, "-"
 		if name == "" {
 			name = c.ID[:min(len(c.ID), 12)]
-		} else if c.Kind == api.KindRoom {
-			name = "#" + name
+		} else {
+			name = placed(api.Place{Kind: c.Kind, Target: c.ID, Name: name})
 		}
 		if c.Oldest != nil {
 			since = c.Oldest.Local().Format(time.DateOnly)

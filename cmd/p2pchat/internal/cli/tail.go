@@ -45,7 +45,7 @@ func (a *app) tail(ctx context.Context, target string, last int) error {
 		}
 		return stoppedEarly(ctx, err)
 	}
-	f := &follower{svc: c, target: target, last: last, print: a.newTranscript().print}
+	f := &follower{svc: c, target: target, last: last, print: a.newTranscript(ctx, c, target).print}
 	err = f.run(ctx)
 	return first(stoppedEarly(ctx, err), c.Close())
 }

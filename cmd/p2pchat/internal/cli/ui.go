@@ -46,8 +46,8 @@ func (a *app) runUI(ctx context.Context) error {
 	}
 	queued := 0
 	if s.node != nil {
-		if status, statusErr := s.Status(context.WithoutCancel(ctx)); statusErr == nil {
-			queued = status.Queued
+		if status, statusErr := s.Status(context.WithoutCancel(ctx)); statusErr == nil && status.Queued != nil {
+			queued = *status.Queued
 		}
 	}
 	err = first(err, a.leave(ctx, s))

@@ -3,6 +3,7 @@ package tui
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -82,9 +83,13 @@ func (m *model) takeResult(msg tea.Msg) tea.Cmd {
 	case changeMsg:
 		return m.takeChange(api.Change(msg))
 	case goneMsg:
-		wasGone := m.gone
-		m.gone = true
-		if wasGone {
+		trouble := ""
+		if api.IsCode(msg.err, api.CodeDamaged) { // it answers, and cannot read
+			trouble = clean(msg.err.Error())
+		}
+		known := m.gone && trouble == m.trouble
+		m.gone, m.trouble = true, trouble
+		if known {
 			return nil
 		}
 		for _, t := range m.people.rows { // who is there is not known now
@@ -94,6 +99,9 @@ func (m *model) takeResult(msg tea.Msg) tea.Cmd {
 			}
 		}
 		m.people.sort()
+		if trouble != "" {
+			return m.fail(msg.err)
+		}
 		return m.fail(api.Errorf(api.CodeNoNode, "the node does not answer (%w); looking for it", msg.err))
 	case pageMsg:
 		return m.takePage(msg)
@@ -197,7 +205,9 @@ func (m *model) takeResult(msg tea.Msg) tea.Cmd {
 		if msg.err != nil {
 			return m.fail(msg.err)
 		}
-		return m.tell(msg.text)
+		if msg.text != "" { // else what it did may have been announced before its answer
+			return m.tell(msg.text)
+		}
 	}
 	return nil
 }
@@ -244,9 +254,38 @@ func (m *model) askPage(t *talk, before string) tea.Cmd {
 	asked := max(pageSize, 2*m.h)
 	older := t.log.loaded && (before != "" || len(t.log.lines) == 0)
 	return m.calls.do(callTime, func(ctx context.Context) tea.Msg {
-		page, err := m.svc.Log(ctx, api.LogQuery{Target: t.target, Last: asked, Before: before, All: true})
+		page, err := m.page(ctx, api.LogQuery{Target: t.target, Last: asked, Before: before})
 		return pageMsg{t, older, before, asked, page, err}
 	})
+}
+
+// page asks for messages that have a line: those that q asks for, whatever their
+// kind, less edits, reactions and retractions, which show in what they are about.
+// Pages that hold many of these are followed by others, so that fewer than q.Last
+// are all there are; there may be more.
+func (m *model) page(ctx context.Context, q api.LogQuery) ([]api.Message, error) {
+	q.All = true
+	var page []api.Message
+	for {
+		next, err := m.svc.Log(ctx, q)
+		if err != nil {
+			return nil, err
+		}
+		shown := slices.DeleteFunc(slices.Clone(next), isAmendment)
+		if q.After != "" {
+			page = append(page, shown...)
+		} else {
+			page = append(shown, page...)
+		}
+		if len(next) < q.Last || len(page) >= q.Last {
+			return page, nil
+		}
+		if q.After != "" {
+			q.After = next[len(next)-1].ID
+		} else {
+			q.Before = next[0].ID
+		}
+	}
 }
 
 func (m *model) takePage(p pageMsg) tea.Cmd {

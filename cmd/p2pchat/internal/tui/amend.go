@@ -25,15 +25,17 @@ func (l *line) amendable() bool {
 	return !l.Retracted && (l.Kind == api.MessageText || l.Kind == api.MessageAction || l.Kind == api.MessagePrivate)
 }
 
-// newestLine is the newest line of us, or of the others, that can be amended.
-func (m *model) newestLine(t *talk, ours bool) *line {
-	for _, l := range slices.Backward(t.log.lines) {
-		if l.amendable() && ours == (l.Author == m.self.PeerID) {
-			return l
-		}
+// isAmendment tells whether all of a message shows in the one that it is about.
+func isAmendment(msg api.Message) bool {
+	switch msg.Kind {
+	case api.MessageEdit, api.MessageRetraction, api.MessageReaction, api.MessageUnreaction:
+		return true
 	}
-	return nil
+	return false
 }
+
+// amended tells whether anything became of a line.
+func (l *line) amended() bool { return l.Retracted || !l.Edited.IsZero() || len(l.Reactions) > 0 }
 
 // typed is the text of a line as it was written.
 func (l *line) typed() string {
@@ -46,7 +48,7 @@ func (l *line) typed() string {
 // openMessages lists the messages that are loaded, to choose one.
 func (m *model) openMessages(t *talk) {
 	m.show(&menu{
-		t: t, title: "Messages", does: "chooses", last: true,
+		t: t, title: "Messages", does: "chooses", last: true, chosen: m.foundID(t),
 		empty: "Nothing is loaded here; PgUp loads older messages.",
 		rows: func(m *model) []choice {
 			var rows []choice
@@ -144,9 +146,14 @@ func (m *model) aboutLine(t *talk) string {
 	case t.about == nil:
 		return ""
 	case t.about.edit:
-		return "editing " + m.quote(t, t.about.id)
+		return m.quoted(t, "editing", t.about.id)
 	}
-	return "replying to " + m.quote(t, t.about.id)
+	return m.quoted(t, "replying to", t.about.id)
+}
+
+// quoted is what is done to a message, and to which, in a row.
+func (m *model) quoted(t *talk, does, id string) string {
+	return clip(m.width, does+" "+m.quote(t, id), max(m.w-4, 1))
 }
 
 // quote is who said what, in one line.
@@ -260,11 +267,11 @@ func (m *model) askReaction(t *talk, id string) {
 }
 
 func (m *model) react(t *talk, id, with string, undo bool) tea.Cmd {
-	said := "reacted " + clean(with)
+	said := "reacted " + clean(with) + " to"
 	if undo {
-		said = "took " + clean(with) + " away"
+		said = "took " + clean(with) + " away from"
 	}
-	return m.amend(said, m.svc.React, api.AmendRequest{Target: t.target, ID: id, Text: with, Undo: undo})
+	return m.amend(m.quoted(t, said, id), m.svc.React, api.AmendRequest{Target: t.target, ID: id, Text: with, Undo: undo})
 }
 
 // amend asks the service for something about a message.
@@ -284,14 +291,33 @@ func amendCommands() []command {
 	}
 }
 
-// newestHere is the newest line of ours or of others where we are.
-func (m *model) newestHere(ours bool) (*talk, *line, error) {
+// meant is the line that a command is about that names none, one of ours or of the
+// others: what a search found as long as that is shown, else the newest. Nothing is
+// done to the newest of some window that a search has left behind, nor to what was
+// found and is no longer on the screen.
+func (m *model) meant(ours bool) (*talk, *line, error) {
 	t := m.people.focus
 	if t == nil {
 		return nil, nil, errors.New("there is no message yet")
 	}
-	if l := m.newestLine(t, ours); l != nil {
+	const instead = "; Esc goes down to the newest message, F3 chooses one"
+	if l := m.found(t); l != nil || t.log.apart.on {
+		switch {
+		case l == nil || !m.inSight(t, l):
+			return nil, nil, errors.New("what was found is no longer on the screen" + instead)
+		case !l.amendable():
+			return nil, nil, errors.New("what was found was taken back" + instead)
+		case ours && l.Author != m.self.PeerID:
+			return nil, nil, errors.New("what was found is not yours" + instead)
+		case !ours && l.Author == m.self.PeerID:
+			return nil, nil, errors.New("what was found is your own" + instead)
+		}
 		return t, l, nil
+	}
+	for _, l := range slices.Backward(t.log.lines) {
+		if l.amendable() && ours == (l.Author == m.self.PeerID) {
+			return t, l, nil
+		}
 	}
 	if ours {
 		return nil, nil, errors.New("nothing of yours is loaded here; PgUp loads older messages")
@@ -299,8 +325,22 @@ func (m *model) newestHere(ours bool) (*talk, *line, error) {
 	return nil, nil, errors.New("nothing of anybody else is loaded here; PgUp loads older messages")
 }
 
+// sayOf says text about l, and which that is if it is not on the screen or does not
+// stay there: what is said is shown at the bottom.
+func (m *model) sayOf(t *talk, l *line, text, does string, edit bool) (tea.Cmd, error) {
+	which := ""
+	if l == t.log.hit || !m.inSight(t, l) {
+		which = m.quoted(t, does, l.ID)
+	}
+	cmd, err := m.queue(outgoing{t: t, text: text, about: &about{id: l.ID, edit: edit}})
+	if err != nil || which == "" {
+		return cmd, err
+	}
+	return tea.Batch(cmd, m.tell(which)), nil
+}
+
 func cmdReply(m *model, arg string) (tea.Cmd, error) {
-	t, l, err := m.newestHere(false)
+	t, l, err := m.meant(false)
 	if err != nil {
 		return nil, err
 	}
@@ -308,11 +348,11 @@ func cmdReply(m *model, arg string) (tea.Cmd, error) {
 		m.beginReply(t, l.ID)
 		return nil, nil
 	}
-	return m.queue(outgoing{t: t, text: arg, about: &about{id: l.ID}})
+	return m.sayOf(t, l, arg, "replying to", false)
 }
 
 func cmdEdit(m *model, arg string) (tea.Cmd, error) {
-	t, l, err := m.newestHere(true)
+	t, l, err := m.meant(true)
 	if err != nil {
 		return nil, err
 	}
@@ -321,11 +361,11 @@ func cmdEdit(m *model, arg string) (tea.Cmd, error) {
 		m.beginEdit(t, l.ID)
 		return nil, errKeep
 	}
-	return m.queue(outgoing{t: t, text: arg, about: &about{id: l.ID, edit: true}})
+	return m.sayOf(t, l, arg, "editing", true)
 }
 
 func cmdReact(m *model, arg string) (tea.Cmd, error) {
-	t, l, err := m.newestHere(false)
+	t, l, err := m.meant(false)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,8 @@
 package tui
 
 import (
+	"context"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -192,5 +194,94 @@ func TestAmendedNarrow(t *testing.T) {
 				}
 			}
 		}
+	})
+}
+
+// TestAmendedHistory: in what is loaded, edits, reactions and retractions show in
+// what they are about and nowhere else, also where whole pages consist of them.
+func TestAmendedHistory(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		lan := apitest.NewLAN()
+		anna, bruno := lan.Join("anna"), lan.Join("bruno")
+		dev := create(t, bruno, api.CreateRoomRequest{Name: "dev"})
+		join(t, anna, dev, "")
+		about := func(call func(context.Context, api.AmendRequest) (api.Receipt, error), id, text string, undo bool) {
+			t.Helper()
+			if _, err := call(t.Context(), api.AmendRequest{Target: dev, ID: id, Text: text, Undo: undo}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		stir := func(id string) { // more than two pages of nothing to be seen
+			for range pageSize + pageSize/5 {
+				about(anna.React, id, "👍", false)
+				about(anna.React, id, "👍", true)
+			}
+		}
+		for i := range 30 {
+			sayIn(t, bruno, dev, fmt.Sprint("early ", i))
+		}
+		stir(newest(t, bruno, dev).ID)
+		sayIn(t, bruno, dev, "a needle")
+		needle := newest(t, bruno, dev).ID
+		sayIn(t, bruno, dev, "gone")
+		about(bruno.Retract, newest(t, bruno, dev).ID, "", false)
+		about(bruno.Edit, needle, "the needle", false)
+		about(anna.React, needle, "❤️", false)
+		stir(needle)
+		sayIn(t, bruno, dev, "late")
+		stir(needle)
+
+		h := newHarness(t, anna, 100, 24, Options{})
+		h.settle()
+		h.shows("write to #dev", "early 29", "the needle", "(edited)  [❤️]", "(retracted)", "late")
+		h.hides("(a message of a kind")
+		seen := func() (texts []string) {
+			for _, l := range h.m.people.focus.log.lines {
+				if api.Listed(l.Kind) {
+					texts = append(texts, l.Text)
+				}
+			}
+			return texts
+		}
+		h.press("ctrl+home")
+		h.shows("here begins what you have of #dev")
+		if all := seen(); len(all) != 33 {
+			t.Errorf("%d messages are loaded, want 33: %q", len(all), all)
+		}
+		h.press("ctrl+end")
+		h.enter("/clear") // so that what was found is asked for
+		h.enter("/search needle")
+		h.press("enter")
+		h.shows("early 29", "the needle", "(edited)  [❤️]", "(retracted)", "late")
+		h.hides("(a message of a kind", "more below")
+		if all := seen(); len(all) != 33 {
+			t.Errorf("%d messages are loaded, want 33: %q", len(all), all)
+		}
+	})
+}
+
+// TestAmendedUnloaded: what becomes of a message further up than what is loaded
+// shows when one scrolls there, and is no news.
+func TestAmendedUnloaded(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		lan := apitest.NewLAN()
+		anna, bruno := lan.Join("anna"), lan.Join("bruno")
+		say(t, bruno, anna, "the first")
+		first := newest(t, bruno, anna.PeerID())
+		for i := range 3 * pageSize {
+			say(t, bruno, anna, fmt.Sprint("line ", i))
+		}
+		h := newHarness(t, anna, 80, 24, Options{})
+		h.settle()
+		if _, err := bruno.Edit(t.Context(), api.AmendRequest{Target: anna.PeerID(), ID: first.ID, Text: "the very first"}); err != nil {
+			t.Fatal(err)
+		}
+		h.settle()
+		h.shows(fmt.Sprint("line ", 3*pageSize-1))
+		h.hides("the very first")
+		for range 5 {
+			h.press("ctrl+home")
+		}
+		h.shows("begins here", "the very first", "(edited)")
 	})
 }

@@ -32,7 +32,7 @@ func (t *transcript) around(before []api.Message, l *line, after []api.Message, 
 // newer takes a page of what came after the last loaded message.
 func (t *transcript) newer(page []api.Message, asked int) {
 	t.extend(page)
-	t.apart.on = len(page) == asked || t.apart.missed
+	t.apart.on = len(page) >= asked || t.apart.missed
 }
 
 func (t *transcript) extend(page []api.Message) {
@@ -78,9 +78,9 @@ type newerMsg struct {
 
 // jump shows a message that was found, with what was said around it.
 func (m *model) jump(l *line) tea.Cmd {
-	t := m.people.byConv[l.Conversation]
+	t := m.saidIn(l)
 	if t == nil {
-		return m.fail(errors.New("that was said in a room you are no longer in: /join it to see what was said around"))
+		return m.fail(errors.New("nothing is known here any more of where that was said"))
 	}
 	m.closeDialog()
 	cmd := m.focusOn(t)
@@ -91,8 +91,8 @@ func (m *model) jump(l *line) tea.Cmd {
 	asked := max(pageSize/2, m.h)
 	return tea.Batch(cmd, m.calls.do(callTime, func(ctx context.Context) tea.Msg {
 		msg := aroundMsg{t: t, hit: l, asked: asked}
-		if msg.before, msg.err = m.svc.Log(ctx, api.LogQuery{Target: t.target, Last: asked, Before: l.ID, All: true}); msg.err == nil {
-			msg.after, msg.err = m.svc.Log(ctx, api.LogQuery{Target: t.target, Last: asked, After: l.ID, All: true})
+		if msg.before, msg.err = m.page(ctx, api.LogQuery{Target: t.target, Last: asked, Before: l.ID}); msg.err == nil {
+			msg.after, msg.err = m.page(ctx, api.LogQuery{Target: t.target, Last: asked, After: l.ID})
 		}
 		return msg
 	}))
@@ -118,6 +118,22 @@ func (m *model) showHit(t *talk, l *line) tea.Cmd {
 	return m.tell("Esc goes back down, F4 to what was found")
 }
 
+// found is what a search has taken the screen to, nil when one is down at the newest
+// message again and it is out of sight.
+func (m *model) found(t *talk) *line {
+	if l := t.log.hit; l != nil && (t.log.apart.on || t.log.bottom.line != nil || m.inSight(t, l)) {
+		return l
+	}
+	return nil
+}
+
+func (m *model) foundID(t *talk) string {
+	if l := m.found(t); l != nil {
+		return l.ID
+	}
+	return ""
+}
+
 // loadNewer asks for what came after the last loaded message, where that is not
 // the newest.
 func (m *model) loadNewer(t *talk) tea.Cmd {
@@ -127,7 +143,7 @@ func (m *model) loadNewer(t *talk) tea.Cmd {
 	t.log.loading, t.log.apart.missed = true, false
 	msg := newerMsg{t: t, last: t.log.lines[len(t.log.lines)-1].ID, asked: max(pageSize, 2*m.h)}
 	return m.calls.do(callTime, func(ctx context.Context) tea.Msg {
-		msg.page, msg.err = m.svc.Log(ctx, api.LogQuery{Target: t.target, Last: msg.asked, After: msg.last, All: true})
+		msg.page, msg.err = m.page(ctx, api.LogQuery{Target: t.target, Last: msg.asked, After: msg.last})
 		return msg
 	})
 }

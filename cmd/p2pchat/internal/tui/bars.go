@@ -98,7 +98,10 @@ func (m *model) topRight(l layout) string {
 	var parts []string
 	warn := func(text string) { parts = append(parts, s.barWarn.Render(text)) }
 	tell := func(text string) { parts = append(parts, s.bar.Render(text)) }
-	if m.gone {
+	switch {
+	case m.trouble != "":
+		warn("cannot read")
+	case m.gone:
 		warn("no node")
 	}
 	if m.capture != nil {
@@ -108,8 +111,8 @@ func (m *model) topRight(l layout) string {
 		}
 		warn(m.signs.rec + " " + clip(m.width, state, 24))
 	}
-	if n := m.status.Queued; n > 0 {
-		tell(fmt.Sprintf("%d queued", n))
+	if n := m.status.Queued; n != nil && *n > 0 {
+		tell(fmt.Sprintf("%d queued", *n))
 	}
 	if n := m.people.unread(); n > 0 && l.people == 0 {
 		tell(fmt.Sprintf("%d new", n))

@@ -151,7 +151,7 @@ func (m *model) takeSnapshot(s api.Snapshot) tea.Cmd {
 	if m.gone {
 		cmds = append(cmds, m.tell("the node answers again"))
 	}
-	m.synced, m.gone = true, false
+	m.synced, m.gone, m.trouble = true, false, ""
 	return tea.Batch(append(cmds, m.takePending(), m.lookAtStatus())...)
 }
 

@@ -29,6 +29,7 @@ type joiner interface {
 
 func (m *model) show(d dialog) {
 	m.closeDialog()
+	m.clearNote() // of what is covered, and over the keys of d
 	m.sheet, m.completing = nil, nil
 	m.dialog = d
 }

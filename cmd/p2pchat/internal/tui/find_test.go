@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/x/ansi"
 
 	"p2pchat/node/api"
 	"p2pchat/node/api/apitest"
@@ -171,8 +173,69 @@ func TestFindWords(t *testing.T) {
 	})
 }
 
-// A room one has left is searched too; there is nothing to jump to.
+// A room one has left is searched too, under its name; what was said there can be
+// looked at, and nothing else be done until one is back in.
 func TestFindLeft(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h, anna, bruno, _, dev := trio(t)
+		h.enter("/join dev")
+		for i := range 150 {
+			sayIn(t, bruno, dev, fmt.Sprint("line ", i))
+		}
+		sayIn(t, bruno, dev, "a needle", "more of it")
+		if _, err := anna.LeaveRoom(t.Context(), dev); err != nil {
+			t.Fatal(err)
+		}
+		h.settle()
+		h.enter("/search needle")
+		h.shows("a needle", "#dev", "bruno")
+		h.press("enter")
+		const out = "you are no longer in #dev; /join #dev goes back in"
+		h.shows("#dev  you are no longer in it", "line 149", "a needle", "more of it", "› "+out)
+		for range 5 {
+			h.press("ctrl+home")
+		}
+		h.shows("bruno joined", "line 0")
+		h.press("esc")
+		h.shows("more of it")
+		for _, line := range []string{"hello?", "/subject x", "/nick an", "/names"} {
+			h.enter(line)
+			h.shows("⚠ " + out)
+			h.press("ctrl+u", "esc")
+		}
+		h.press("ctrl+n") // it is on no list
+		h.hides("#dev")
+		h.press("f4")
+		h.shows("#dev")
+		h.press("enter")
+		h.shows("more of it")
+
+		h.enter("/join #dev")
+		h.shows("write to #dev", "2 of 2 here")
+		h.press("ctrl+n", "f4", "enter")
+		h.shows("write to #dev", "a needle")
+	})
+}
+
+// What was said in a room that was destroyed can be looked at, too.
+func TestFindDestroyed(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h, _, bruno, _, dev := trio(t)
+		h.enter("/join dev")
+		sayIn(t, bruno, dev, "a needle")
+		if _, err := bruno.Govern(t.Context(), api.GovernRequest{Room: dev, Act: api.ActDestroy}); err != nil {
+			t.Fatal(err)
+		}
+		h.settle()
+		h.enter("/search needle")
+		h.shows("a needle", "#dev")
+		h.press("enter")
+		h.shows("#dev  you are no longer in it", "a needle", "› #dev was destroyed")
+	})
+}
+
+// Of two rooms with one name, one of which one has left, the ID says which.
+func TestFindLeftTwin(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		h, anna, bruno, _, dev := trio(t)
 		h.enter("/join dev")
@@ -180,10 +243,206 @@ func TestFindLeft(t *testing.T) {
 		if _, err := anna.LeaveRoom(t.Context(), dev); err != nil {
 			t.Fatal(err)
 		}
+		create(t, anna, api.CreateRoomRequest{Name: "dev"})
 		h.settle()
 		h.enter("/search needle")
-		h.shows("a needle", "a room you left")
+		h.shows("#dev~" + dev[:4])
 		h.press("enter")
-		h.shows("a room you are no longer in")
+		h.shows("you are no longer in #dev~" + dev[:4] + "; /join " + dev[:30])
 	})
+}
+
+// hay is a long conversation of anna and bruno that begins with a needle of his and a
+// pin of hers.
+func hay(t *testing.T) (h *harness, anna, bruno *apitest.FakeNode) {
+	t.Helper()
+	lan := apitest.NewLAN()
+	anna, bruno = lan.Join("anna"), lan.Join("bruno")
+	say(t, bruno, anna, "a needle")
+	say(t, anna, bruno, "a pin")
+	for i := range 150 {
+		say(t, bruno, anna, fmt.Sprint("his ", i))
+		say(t, anna, bruno, fmt.Sprint("hers ", i))
+	}
+	h = newHarness(t, anna, 100, 24, Options{})
+	h.settle()
+	return h, anna, bruno
+}
+
+// amendments are what bruno has of edits, reactions and answers: which text became
+// what, newest last.
+func amendments(t *testing.T, bruno, anna *apitest.FakeNode) string {
+	t.Helper()
+	all, err := bruno.Log(t.Context(), api.LogQuery{Target: anna.PeerID()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	texts, out := map[string]string{}, []string{}
+	for _, m := range all {
+		texts[m.ID] = m.Text
+		if !m.Edited.IsZero() {
+			out = append(out, "edited "+m.Text)
+		}
+		for _, r := range m.Reactions {
+			out = append(out, m.Text+" "+r.Text)
+		}
+		if m.ReplyTo != "" {
+			out = append(out, texts[m.ReplyTo]+" > "+m.Text)
+		}
+	}
+	return strings.Join(out, "|")
+}
+
+// TestFoundMeant: after a jump, /edit, /react and /reply are about what was found, or
+// about nothing; never about a message that is not on the screen.
+func TestFoundMeant(t *testing.T) {
+	const instead = "; Esc goes down to the newest message, F3 chooses one"
+	for _, c := range []struct{ name, find, then, line, says, want string }{
+		{"react", "needle", "", "/react ok", "reacted ok to bruno: a needle", "a needle ok"},
+		{"reply", "needle", "", "/reply yes", "replying to bruno: a needle", "a needle > yes"},
+		{"edit", "pin", "", "/edit a pen", "editing anna: a pin", "edited a pen"},
+		{"edit another's", "needle", "", "/edit a pen", "what was found is not yours" + instead, ""},
+		{"edit another's, prepared", "needle", "", "/edit", "what was found is not yours" + instead, ""},
+		{"react to one's own", "pin", "", "/react ok", "what was found is your own" + instead, ""},
+		{"reply to one's own", "pin", "", "/reply", "what was found is your own" + instead, ""},
+		{"scrolled away", "needle", "pgdown pgdown", "/react ok", "what was found is no longer on the screen" + instead, ""},
+		{"back at the bottom", "needle", "esc", "/react ok", "reacted ok to bruno: his 149", "his 149 ok"},
+		{"scrolled up to it", "his-149", "", "/react ok", "reacted ok to bruno: his 149", "his 149 ok"},
+		{"among what was loaded", "his-110", "", "/react ok", "reacted ok to bruno: his 110", "his 110 ok"},
+		{"scrolled away there", "his-110", "pgup pgup", "/edit x", "what was found is no longer on the screen" + instead, ""},
+		{"scrolled down there", "his-130", "pgdown pgdown pgdown", "/edit x", "hers 148", "edited x"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				h, anna, bruno := hay(t)
+				h.enter("/search \"" + strings.ReplaceAll(c.find, "-", " ") + "\"")
+				h.press("enter")
+				h.press(strings.Fields(c.then)...)
+				h.enter(c.line)
+				h.shows(c.says)
+				if got := amendments(t, bruno, anna); got != c.want {
+					t.Errorf("bruno has %q, want %q", got, c.want)
+				}
+			})
+		})
+	}
+}
+
+// What was found and taken back since is not answered.
+func TestFoundRetracted(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h, anna, bruno := hay(t)
+		h.enter("/search needle")
+		h.press("enter")
+		first, err := bruno.Log(t.Context(), api.LogQuery{Target: anna.PeerID()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := bruno.Retract(t.Context(), api.AmendRequest{Target: anna.PeerID(), ID: first[0].ID}); err != nil {
+			t.Fatal(err)
+		}
+		h.settle()
+		h.enter("/reply yes")
+		h.shows("what was found was taken back; Esc goes down")
+	})
+}
+
+// TestScrolledMeant: where one has scrolled up, it is the newest, and said which.
+func TestScrolledMeant(t *testing.T) {
+	for line, says := range map[string]string{
+		"/react ok":  "reacted ok to bruno: his 149",
+		"/reply yes": "replying to bruno: his 149",
+		"/edit x":    "editing anna: hers 149",
+	} {
+		t.Run(line, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				h, _, _ := hay(t)
+				h.press("pgup", "pgup")
+				h.hides("149")
+				h.enter(line)
+				h.shows(says)
+			})
+		})
+	}
+}
+
+// TestFoundListed: the lists of messages begin at what was found, and the bottom line
+// says their keys.
+func TestFoundListed(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h, _, _ := hay(t)
+		h.enter("/search pin")
+		h.press("enter")
+		h.shows("F4 to what was found")
+		h.press("f3")
+		h.shows("▌ 00:00 anna   a pin", "Enter chooses")
+		h.hides("F4 to what was found")
+		h.press("esc")
+		h.enter("/retract")
+		h.shows("▌ 00:00 anna  a pin")
+		h.press("esc", "pgdown", "esc", "f3")
+		h.shows("▌ 00:00 anna   hers 149")
+		h.press("esc")
+		h.enter("/frob")
+		h.shows("there is no command /frob")
+		h.press("f3")
+		h.hides("/frob:")
+		h.press("f4") // from one list to the other
+		h.shows("─ Search ─", "Enter goes there")
+		h.press("esc")
+		h.press("enter")
+		h.shows("there is no command /frob")
+		h.press("f1")
+		h.shows("Esc closes")
+		h.hides("there is no command")
+	})
+}
+
+// TestFindAgain: the dialog opens with what was found last, under an input that is
+// empty for other words.
+func TestFindAgain(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h, _, _ := hay(t)
+		h.enter("/search a")
+		h.shows("2 messages", "▌  1 Jan 00:00  bruno  anna   a pin")
+		h.press("enter", "f4", "down", "enter", "f4")
+		h.shows("› a", "2 messages", "▌  1 Jan 00:00  bruno  bruno  a needle", "Enter goes there")
+		h.typed("pin")
+		h.shows("› pin", "Enter searches")
+		h.press("ctrl+u")
+		h.shows("2 messages", "Enter goes there")
+		h.typed("pin")
+		h.press("enter")
+		h.shows("1 message,", "a pin")
+		h.press("esc", "f4", "ctrl+y")
+		h.typed("s")
+		h.shows("› pins")
+	})
+}
+
+func TestSnippet(t *testing.T) {
+	terms, err := api.ParseSearch("fox", time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	const text = "the lazy dog was jumped over by a quick brown fox"
+	for _, c := range []struct {
+		text  string
+		width int
+		want  string
+	}{
+		{text, 60, text},
+		{text, len(text), text},
+		{text, len(text) - 1, "…e lazy dog was jumped over by a quick brown fox"},
+		{text, 20, "…y a quick brown fox"},
+		{"fox " + text, 20, "fox the lazy dog wa…"},
+		{text + " and then it ran on and on", 20, "…brown fox and then…"},
+		{"fox", 1, "…"},
+		{text, 0, "…"},
+	} {
+		got := snippet(ansi.WcWidth, c.text, terms, c.width)
+		if got != c.want || ansi.WcWidth.StringWidth(got) > max(c.width, 1) {
+			t.Errorf("in %d columns %q is %q, want %q", c.width, c.text, got, c.want)
+		}
+	}
 }

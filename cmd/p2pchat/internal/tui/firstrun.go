@@ -21,10 +21,12 @@ const (
 	nameText     = "Others on the network see this name."
 	passwordText = "A password protects your key: without it nobody can be you. It does not protect stored messages, " +
 		"and it cannot be reset."
+	againText = "What you type is not shown, and a slip would lock you out for good."
 )
 
 // FirstRun asks on a terminal for the two things an account needs, a name and
-// a password (nil for none), and makes the account of them with create.
+// a password (nil for none, else it is asked for twice), and makes the account of
+// them with create.
 //
 // check, which must be quick, says whether a name will do; its error is shown
 // and the question stays. create may take seconds and should end soon after
@@ -67,6 +69,7 @@ func FirstRun(ctx context.Context, in io.Reader, out io.Writer, check func(name 
 // answered stays on the terminal when it is done, the password hidden.
 type form struct {
 	name, password draft
+	again          draft // the password once more; equal to it when it will do
 	state          formState
 	shown          bool // the password, as it is typed
 	err            error
@@ -82,6 +85,7 @@ type formState int
 const (
 	formName formState = iota
 	formPassword
+	formAgain
 	formBusy
 	formDone
 	formLeft
@@ -90,7 +94,8 @@ const (
 type createdMsg struct{ err error }
 
 func newForm(check func(string) error, create func() tea.Cmd) *form {
-	return &form{name: draft{column: -1}, password: draft{column: -1}, check: check, make: create}
+	empty := draft{column: -1}
+	return &form{name: empty, password: empty, again: empty, check: check, make: create}
 }
 
 func (f *form) Init() tea.Cmd { return nil }
@@ -127,9 +132,12 @@ func (f *form) keyPress(msg tea.KeyPressMsg) tea.Cmd {
 	case f.state == formBusy:
 	case key.Matches(msg, keys.Send), key.Matches(msg, keys.Newline): // typed ahead, Enter is a line feed
 		return f.next()
+	case key.Matches(msg, keys.Up) && f.state == formAgain:
+		f.state = formPassword
+		f.again.setText("")
 	case key.Matches(msg, keys.Up) && f.state == formPassword:
 		f.state = formName
-	case key.Matches(msg, keys.Complete) && f.state == formPassword:
+	case key.Matches(msg, keys.Complete) && f.state != formName:
 		f.shown = !f.shown
 	case key.Matches(msg, keys.Up), key.Matches(msg, keys.Down):
 	case msg.Text != "" && msg.Mod&(tea.ModCtrl|tea.ModAlt) == 0:
@@ -142,8 +150,11 @@ func (f *form) keyPress(msg tea.KeyPressMsg) tea.Cmd {
 }
 
 func (f *form) field() *draft {
-	if f.state == formPassword {
+	switch f.state {
+	case formPassword:
 		return &f.password
+	case formAgain:
+		return &f.again
 	}
 	return &f.name
 }
@@ -155,8 +166,9 @@ func (f *form) write(s string) {
 	case formName:
 		f.err = nil
 		f.name.insert(s)
-	case formPassword:
-		f.password.put(secretText(s))
+	case formPassword, formAgain:
+		f.err = nil
+		f.field().put(secretText(s))
 	}
 }
 
@@ -170,8 +182,21 @@ func (f *form) next() tea.Cmd {
 		}
 		return nil
 	}
-	f.state, f.shown = formBusy, false
-	return f.make()
+	f.shown = false
+	switch same := f.password.text == f.again.text; {
+	case same: // also where there is none, and where the name was refused since
+		f.state = formBusy
+		return f.make()
+	case f.state == formPassword:
+		f.again.setText("")
+		f.state = formAgain
+	default:
+		f.err = errors.New("the two are not the same: choose the password anew")
+		f.password.setText("")
+		f.again.setText("")
+		f.state = formPassword
+	}
+	return nil
 }
 
 func (f *form) View() tea.View {
@@ -202,17 +227,26 @@ func (f *form) View() tea.View {
 	}
 	rows = append(rows, "")
 	put(bold, welcome)
+	failed := func() {
+		if f.err != nil {
+			put(lipgloss.NewStyle().Bold(true).Foreground(lipgloss.Color("9")), "! "+clean(f.err.Error()))
+		}
+	}
+	secret := func(d draft) (string, int) {
+		if f.shown {
+			d = unmasked(d)
+		} else {
+			d = masked(mw, d)
+		}
+		return d.text, d.cursor
+	}
 	rows = append(rows, "")
 	ask("Your name", nameText, f.name.text, f.name.cursor)
-	if f.err != nil {
-		put(lipgloss.NewStyle().Bold(true).Foreground(lipgloss.Color("9")), "! "+clean(f.err.Error()))
+	if f.state == formName {
+		failed()
 	}
 	if f.state > formName && f.state != formLeft {
-		d := unmasked(f.password)
-		if !f.shown {
-			d = masked(mw, f.password)
-		}
-		shown, at := d.text, d.cursor
+		shown, at := secret(f.password)
 		switch {
 		case f.state == formDone && shown == "":
 			shown = "none"
@@ -221,6 +255,12 @@ func (f *form) View() tea.View {
 		}
 		rows = append(rows, "")
 		ask("Password ", passwordText+" Enter without one for none; Tab shows what you type.", shown, at)
+		failed()
+	}
+	if f.state == formAgain {
+		shown, at := secret(f.again)
+		rows = append(rows, "")
+		ask("Once more", againText, shown, at)
 	}
 	if f.state == formBusy {
 		put(bold, "making your account…")

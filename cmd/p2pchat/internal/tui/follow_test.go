@@ -206,6 +206,20 @@ func TestLogFails(t *testing.T) {
 	})
 }
 
+// A node that answers that it cannot read is not one that does not answer.
+func TestWatchCannotRead(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		svc := &failing{Service: apitest.NewLAN().Join("anna"), watch: api.Errorf(api.CodeDamaged, "the database is damaged")}
+		h := newHarness(t, svc, 80, 24, Options{})
+		h.settle()
+		h.shows("cannot read", "the database is damaged")
+		h.hides("no node", "starting", "looking for it")
+		svc.watch = nil // repaired
+		h.pass(lastRetry)
+		h.hides("cannot read", "the database is damaged")
+	})
+}
+
 func TestMouse(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		lan := apitest.NewLAN()

@@ -377,9 +377,33 @@ func TestRetract(t *testing.T) {
 			t.Errorf("the room has %q", texts)
 		}
 		b := c.as(t, c.bruno)
+		b.enter("/retract") // without standing there are only one's own
+		b.shows("Retract a message", "bruno  innocent")
+		b.hides("clara  hello")
+		b.press("esc")
+		b.enter("/retract clara")
+		b.shows("⚠ only moderators, admins and owners retract what others said")
+		b.press("ctrl+u")
+
+		// What is out of a moderator's reach can be told apart, and says why.
+		sayIn(t, c.anna, c.dev, "from the owner "+strings.Repeat("with much to say ", 10))
+		c.enter("/grant bruno moderator")
+		b.settle()
 		b.enter("/retract")
-		b.shows("only moderators, admins and owners retract messages")
-		b.press("up", "enter") // the newest is his own
-		b.shows("⚠ only moderators")
+		b.shows("clara  hello", "anna   from the owner", "… – nobody can touch who made the room")
+		b.press("up", "down", "enter")
+		b.shows("⚠ nobody can touch who made the room")
 	})
+}
+
+// TestAnnouncedFirst: what an act did may be heard of before its answer is, which
+// says nothing then.
+func TestAnnouncedFirst(t *testing.T) {
+	t.Parallel()
+	m := newModel(nil, Options{}, nil)
+	m.note = note{text: "anna destroyed #board"}
+	m.Update(doneMsg{})
+	if m.note.text == "" {
+		t.Error("it is wiped from the screen")
+	}
 }

@@ -238,7 +238,7 @@ func TestGovernHostile(t *testing.T) {
 		for _, cmd := range []string{"/config", "/create x --password", "/destroy"} {
 			h.press("esc", "esc")
 			h.enter(cmd)
-			h.send(tea.PasteMsg{Content: "one\rtwo\u2028three\u202e\x1b[2J"})
+			h.send(tea.PasteMsg{Content: "one\rtwo\tand\u2028three\u202e\x1b[2J"})
 			h.press("tab", "shift+tab")
 			if wrong := checkScreen(h.m); wrong != "" {
 				t.Errorf("%s: %s", cmd, wrong)

@@ -36,6 +36,21 @@ type blockKey struct {
 	chips     string // what became of it
 }
 
+// above is how many rows stand above the one with the author's name.
+func (k blockKey) above() int {
+	n := 0
+	if k.begins {
+		n += 2
+	}
+	if k.date {
+		n++
+	}
+	if k.new {
+		n++
+	}
+	return n
+}
+
 // frame is the shape of all messages of a pane.
 type frame struct {
 	width, name int // columns; name 0: the name stands before the text
@@ -269,10 +284,13 @@ func (m *model) separator(word string, width int, style lipgloss.Style) string {
 }
 
 // viewTranscript renders the messages of t: h rows of w columns, the newest at
-// the bottom.
+// the bottom. Where there is a column of names, the first message that begins in
+// the pane has its author's, also where that stands already above the pane.
 func (m *model) viewTranscript(t *talk, w, h int) []string {
 	blank := strings.Repeat(" ", max(w, 0))
 	var rows []string // bottom first
+	var top *line     // the last of which the row with the name is among them
+	topRow := 0       // and which that is
 	f := m.frameFor(t, w)
 	for i := t.log.at(); i >= 0 && len(rows) < h; i-- {
 		block := m.rowsOf(t, i, f)
@@ -281,8 +299,16 @@ func (m *model) viewTranscript(t *talk, w, h int) []string {
 			last = min(t.log.bottom.row, last)
 		}
 		for r := last; r >= 0 && len(rows) < h; r-- {
+			if l := t.log.lines[i]; r == l.block.key.above() {
+				top, topRow = l, len(rows)
+			}
 			rows = append(rows, block[r])
 		}
+	}
+	if top != nil && f.name > 0 && top.block.key.follows {
+		k := top.block.key
+		k.follows = false
+		rows[topRow] = m.renderLine(t, top, k)[0]
 	}
 	if len(rows) < h && t.log.loading {
 		rows = append(rows, m.styles.dim.Render(fit(m.width, " loading"+m.signs.queued, w)))
@@ -296,6 +322,23 @@ func (m *model) viewTranscript(t *talk, w, h int) []string {
 		out[h-1-i] = r
 	}
 	return out
+}
+
+// inSight tells whether l stands in the pane, whole or in part.
+func (m *model) inSight(t *talk, l *line) bool {
+	lay := m.layout()
+	f := m.frameFor(t, lay.mid)
+	for i, left := t.log.at(), lay.body; i >= 0 && left > 0; i-- {
+		if t.log.lines[i] == l {
+			return true
+		}
+		rows := len(m.rowsOf(t, i, f))
+		if t.log.lines[i] == t.log.bottom.line {
+			rows = min(t.log.bottom.row+1, rows)
+		}
+		left -= rows
+	}
+	return false
 }
 
 // scroll moves the pane of h rows by n rows, up if n > 0. It tells whether

@@ -72,6 +72,8 @@ func (u *menu) press(m *model, msg tea.KeyPressMsg) tea.Cmd {
 		m.closeDialog()
 	case key.Matches(msg, keys.Redraw):
 		return tea.ClearScreen
+	case key.Matches(msg, keys.Find):
+		m.openFinder()
 	case key.Matches(msg, keys.Send) && len(rows) > 0:
 		c := rows[u.at(rows)]
 		if c.why != "" {
@@ -120,9 +122,8 @@ func (u *menu) view(m *model, w, h int) (out []string, x, y int) {
 
 func (m *model) viewChoice(c choice, chosen bool, wide, w int) string {
 	pointer, label, tail := " ", c.style, m.styles.dim
-	text := c.tail
 	if c.why != "" {
-		label, text = m.styles.dim, m.signs.notice+" "+c.why
+		label = m.styles.dim
 	}
 	if chosen {
 		pointer = m.signs.pointer
@@ -133,5 +134,13 @@ func (m *model) viewChoice(c choice, chosen bool, wide, w int) string {
 		row += c.lead + " "
 	}
 	row += label.Render(fit(m.width, c.label, wide)) + "  "
-	return pad(m.width, row+tail.Render(clip(m.width, text, w-m.width.StringWidth(row))), w)
+	text, room := c.tail, w-m.width.StringWidth(row)
+	if c.why != "" {
+		why := m.signs.notice + " " + c.why
+		if text != "" {
+			text = clip(m.width, text, max(room-m.width.StringWidth(why)-1, room/3)) + " "
+		}
+		text += why
+	}
+	return pad(m.width, row+tail.Render(clip(m.width, text, room)), w)
 }

@@ -33,6 +33,7 @@ type model struct {
 	away    bool         // as set here
 	synced  bool         // a snapshot has arrived
 	gone    bool         // the node does not answer
+	trouble string       // or answers that it cannot read what it has; clean
 	notices []string     // standing warnings, clean
 	status  api.Status   // as of the last look
 	looking bool         // Status has been asked for
@@ -302,8 +303,7 @@ func (m *model) keyPress(msg tea.KeyPressMsg) tea.Cmd {
 			t.log.back()
 		}
 	case key.Matches(msg, keys.Find):
-		cmd, _ := cmdSearch(m, "") // without words it cannot fail
-		return cmd
+		m.openFinder()
 	case key.Matches(msg, keys.Redraw):
 		return tea.ClearScreen
 	default:

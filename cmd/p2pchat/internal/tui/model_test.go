@@ -3,6 +3,7 @@ package tui
 import (
 	"context"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"testing"
@@ -199,7 +200,14 @@ func TestSendOrder(t *testing.T) {
 // failing is a service some of whose methods fail.
 type failing struct {
 	api.Service
-	send, log error
+	send, log, watch error
+}
+
+func (f *failing) Watch(ctx context.Context, since uint64) iter.Seq2[api.Change, error] {
+	if f.watch != nil {
+		return func(yield func(api.Change, error) bool) { yield(api.Change{}, f.watch) }
+	}
+	return f.Service.Watch(ctx, since)
 }
 
 func (f *failing) Send(ctx context.Context, r api.SendRequest) (api.Receipt, error) {
@@ -229,6 +237,20 @@ func TestSendFails(t *testing.T) {
 		h.press("enter")
 		wantTexts(t, bruno, anna, "important")
 		h.hides("disk is full")
+	})
+}
+
+// What the node warns of is listed whole, also where the screen has no room for it.
+func TestStandingNoticesListed(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		anna := apitest.NewLAN().Join("anna")
+		anna.Notice("the database is damaged: " + strings.Repeat("stop the node, ", 20) + "then repair it")
+		h := newHarness(t, anna, 80, 24, Options{})
+		h.settle()
+		h.hides("then repair it")
+		h.enter("/notices")
+		h.shows("now", "then repair it")
+		h.hides("Nothing yet")
 	})
 }
 
@@ -283,5 +305,33 @@ func TestTypingNotices(t *testing.T) {
 		say(t, bruno, anna, "there")
 		h.settle()
 		h.hides("is typing")
+	})
+}
+
+// TestNameOnTop: of a screen full of what one person said, the first message that
+// begins on it says whose it is, wherever it is scrolled to.
+func TestNameOnTop(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h, anna, bruno := pair(t)
+		for i := range 60 {
+			say(t, bruno, anna, fmt.Sprint("line ", i, strings.Repeat(" of many words", i%3*3)))
+		}
+		h.settle()
+		for range 40 {
+			named, first := 0, ""
+			for _, row := range strings.Split(h.screen(), "\n") {
+				if strings.Contains(row, "00:00") && first == "" {
+					first = row
+				}
+				if strings.Contains(row, "bruno  line") {
+					named++
+				}
+			}
+			if named != 1 || !strings.Contains(first, "bruno  line") {
+				t.Fatalf("%d messages have a name, and the first is %q:\n%s", named, first, h.screen())
+			}
+			h.send(tea.MouseWheelMsg{Button: tea.MouseWheelUp}) // by three rows
+		}
+		h.shows("begins here")
 	})
 }

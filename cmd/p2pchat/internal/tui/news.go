@@ -38,12 +38,18 @@ func cmdNotices(m *model, _ string) (tea.Cmd, error) {
 	return nil, nil
 }
 
-// renderNotices lists what was announced, the newest first.
+// renderNotices lists what the node warns of, and what was announced, the newest
+// first.
 func (m *model) renderNotices(w int) []string {
-	if len(m.events) == 0 {
+	if len(m.events)+len(m.notices) == 0 {
 		return wrapText(m.width, "Nothing yet. Invitations, requests for voice and what else concerns you are listed here.", w)
 	}
 	var rows []string
+	for _, n := range m.notices { // of those that came before us nothing else tells
+		if !slices.ContainsFunc(m.events, func(e happening) bool { return e.text == n }) {
+			rows = append(rows, m.entries(w, 12, "now", n)...)
+		}
+	}
 	for _, e := range slices.Backward(m.events) {
 		rows = append(rows, m.entries(w, 12, m.local(api.Time{Time: e.at}).Format("2 Jan 15:04"), e.text)...)
 	}
@@ -111,7 +117,7 @@ func (m *model) askWhyOut(t *talk, r api.Room) tea.Cmd {
 		msg := putOutMsg{t: t, row: r}
 		msg.state, _ = m.svc.RoomState(ctx, t.target)
 		msg.audit, _ = m.svc.Audit(ctx, t.target)
-		log, _ := m.svc.Log(ctx, api.LogQuery{Target: t.target, Last: pageSize, All: true})
+		log, _ := m.page(ctx, api.LogQuery{Target: t.target, Last: pageSize})
 		for _, l := range log {
 			if l.Author == self && (l.Kind == api.MessageJoin || l.Kind == api.MessageLeave) {
 				msg.left = l.Kind == api.MessageLeave

@@ -79,14 +79,19 @@ func newPeople() people {
 func (p *people) add(key, kind string) *talk {
 	t := p.byKey[key]
 	if t == nil {
-		t = &talk{key: key, kind: kind, target: key, name: clean(key)}
-		t.peer = api.Peer{PeerID: clean(key), State: api.Offline}
-		t.log.init()
-		if kind == api.KindRoom {
-			t.room, t.log.room = &room{}, true
-		}
+		t = newTalk(key, kind)
 		p.byKey[key] = t
 		p.rows = append(p.rows, t)
+	}
+	return t
+}
+
+func newTalk(key, kind string) *talk {
+	t := &talk{key: key, kind: kind, target: key, name: clean(key)}
+	t.peer = api.Peer{PeerID: clean(key), State: api.Offline}
+	t.log.init()
+	if kind == api.KindRoom {
+		t.room, t.log.room = &room{}, true
 	}
 	return t
 }

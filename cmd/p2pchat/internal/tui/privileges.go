@@ -31,7 +31,7 @@ var privileges = map[string]privilege{
 	api.ActKick:    {api.StandingModerator, moderators + "kick"},
 	api.ActVoice:   {api.StandingModerator, moderators + "give voice"},
 	api.ActDevoice: {api.StandingModerator, moderators + "take voice"},
-	api.ActRetract: {api.StandingModerator, moderators + "retract messages"},
+	api.ActRetract: {api.StandingModerator, moderators + "retract what others said"},
 	api.ActBan:     {api.StandingAdmin, admins + "ban"},
 	api.ActUnban:   {api.StandingAdmin, admins + "lift bans"},
 	api.ActDestroy: {api.StandingOwner, owners + "destroy a room"},
@@ -126,10 +126,20 @@ func (r *rules) setting(key string) string {
 
 // whyMute says why one may not speak in t.
 func (m *model) whyMute(t *talk) string {
-	if t == nil || t.room == nil || t.room.Role != api.RoleVisitor {
+	switch {
+	case t == nil || t.room == nil:
 		return ""
-	}
-	if m.selfIn(t).voice == "devoiced" {
+	case t.room.left && t.room.Destroyed:
+		return t.label() + " was destroyed"
+	case t.room.left:
+		by := t.label()
+		if t.twin {
+			by = clean(t.key)
+		}
+		return "you are no longer in " + t.label() + "; /join " + by + " goes back in"
+	case t.room.Role != api.RoleVisitor:
+		return ""
+	case m.selfIn(t).voice == "devoiced":
 		return "your voice was taken: you may listen; /voice-request asks for it"
 	}
 	return "the room is moderated, and you may listen; /voice-request asks for voice"

@@ -261,7 +261,7 @@ func TestScreenHolds(t *testing.T) {
 			},
 			"status": func(t *rapid.T) {
 				st := api.Status{
-					Name: hostile().Draw(t, "name"), Version: hostile().Draw(t, "version"), Queued: rapid.IntRange(0, 99).Draw(t, "queued"),
+					Name: hostile().Draw(t, "name"), Version: hostile().Draw(t, "version"), Queued: rapid.Ptr(rapid.IntRange(0, 99), true).Draw(t, "queued"),
 					Addrs: rapid.SliceOfN(hostile(), 0, 2).Draw(t, "addrs"), Notices: rapid.SliceOfN(hostile(), 0, 3).Draw(t, "notices"),
 					Connections: []api.Connection{{PeerID: hostile().Draw(t, "id"), Addr: hostile().Draw(t, "addr"), Transport: hostile().Draw(t, "tr")}},
 				}

@@ -313,17 +313,34 @@ func TestFirstRun(t *testing.T) {
 				term.shows("s3crét")
 				term.write("\t!\r")
 				term.wait("a screen without it", func(v *vt) bool { return !strings.Contains(v.String(), "s3cr") })
+				term.shows("Once more")
+				term.write("s3crét👍!\r")
 			},
 			want: []account{{"anna", "s3crét👍!"}}, created: true,
+		},
+		{
+			name: "a slip",
+			person: func(term *terminal) {
+				term.write("anna\rsecret\r")
+				term.shows("Once more", "******", "lock you out")
+				term.write("secert\r")
+				term.shows("the two are not the same")
+				term.write("secret\rsecret") // neither is what is left of the first two
+				term.shows("Once more")
+				term.write("\x1b[A") // up: the password is another
+				term.wait("one question less", func(v *vt) bool { return !strings.Contains(v.String(), "Once more") })
+				term.write("!\rsecret!\r")
+			},
+			want: []account{{"anna", "secret!"}}, created: true,
 		},
 		{
 			name: "a name the account refuses",
 			person: func(term *terminal) {
 				term.write("12D3KooW\r")
 				term.shows("Password")
-				term.write("x\r")
+				term.write("x\rx\r")
 				term.shows("! is a peer ID")
-				term.write("\x15anna\r\r")
+				term.write("\x15anna\r\r") // the password was said twice
 			},
 			create: func(n int) error {
 				if n == 0 {

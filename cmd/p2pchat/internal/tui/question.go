@@ -93,8 +93,8 @@ func secretText(s string) string {
 	}, s)
 }
 
-// oneLine is typed text without ends of lines.
-func oneLine(s string) string { return strings.ReplaceAll(typeable(s), "\n", " ") }
+// oneLine is typed text with spaces for ends of lines and tabs.
+func oneLine(s string) string { return strings.NewReplacer("\n", " ", "\t", " ").Replace(typeable(s)) }
 
 // unmasked is d as it can be shown.
 func unmasked(d draft) draft {

@@ -154,12 +154,16 @@ func cmdCreate(m *model, arg string) (tea.Cmd, error) {
 	return nil, nil
 }
 
-// here is the focused room.
+// here is the focused room, which one is in.
 func (m *model) here() (*talk, error) {
-	if t := m.people.focus; t != nil && t.room != nil {
+	switch t := m.people.focus; {
+	case t == nil || t.room == nil:
+		return nil, errors.New("this is no room: choose one on the left, or /join one")
+	case t.room.left:
+		return nil, errors.New(m.whyMute(t))
+	default:
 		return t, nil
 	}
-	return nil, errors.New("this is no room: choose one on the left, or /join one")
 }
 
 func cmdLeave(m *model, arg string) (tea.Cmd, error) {

@@ -3,6 +3,7 @@ package tui
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
@@ -16,6 +17,7 @@ type room struct {
 	members  members
 	rules    rules
 	leaving  bool            // asked for here
+	left     bool            // one is not in it, and looks at what was said
 	asking   map[string]bool // peer IDs of those who asked for voice and have none yet
 }
 
@@ -26,6 +28,15 @@ func roomLabel(name, id string, twin bool) string {
 		return "#" + name + "~" + clean(id[:min(4, len(id))])
 	}
 	return "#" + name
+}
+
+// leftRoom is one that one is no longer in: it has no row, and can be looked at.
+func (p *people) leftRoom(id string, s api.RoomState) *talk {
+	t := newTalk(id, api.KindRoom)
+	t.conv, t.name = id, clean(s.Config["name"])
+	t.room.left, t.room.Destroyed = true, s.Destroyed
+	t.twin = slices.ContainsFunc(p.rows, func(o *talk) bool { return o.room != nil && strings.EqualFold(o.name, t.name) })
+	return t
 }
 
 // cleanRoom leaves the ID as it is: the service is asked with it.
@@ -133,6 +144,9 @@ func plural(n int, one, many string) string {
 
 // roomTitle is what stands beside the room's name on top.
 func (r *room) title(sep string) string {
+	if r.left {
+		return "you are no longer in it"
+	}
 	words := []string{r.counts()}
 	if r.Role != "" && r.Role != api.RoleParticipant && r.Role != api.RoleNone {
 		words = append(words, "you: "+r.Role)

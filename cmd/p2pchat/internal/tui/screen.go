@@ -100,6 +100,8 @@ func (m *model) viewBody(l layout) (rows []string, x, y int) {
 	t := m.people.focus
 	var mid []string
 	switch {
+	case !m.synced && m.trouble != "":
+		mid = m.middle(wrapText(m.width, m.trouble, min(l.mid-4, 56)), l.mid, l.body)
 	case !m.synced:
 		mid = m.middle(m.wait("starting")(l.mid-2), l.mid, l.body)
 	case t == nil:

@@ -22,6 +22,7 @@ type sheet struct {
 // open shows a sheet and returns its number.
 func (m *model) open(title string, render func(w int) []string) int {
 	m.sheets++
+	m.clearNote() // it would stand over the keys
 	m.sheet = &sheet{id: m.sheets, title: title, render: render}
 	return m.sheets
 }

@@ -187,7 +187,9 @@ func (m *model) renderStatus(st api.Status) func(w int) []string {
 		}
 		put("name", clean(st.Name))
 		put("version", clean(st.Version))
-		put("queued", fmt.Sprintf("%d messages not delivered yet", st.Queued))
+		if st.Queued != nil {
+			put("queued", fmt.Sprintf("%d messages not delivered yet", *st.Queued))
+		}
 		put("storage", size(st.Storage))
 		label := "addresses"
 		for _, a := range st.Addrs {

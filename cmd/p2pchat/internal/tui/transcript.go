@@ -104,19 +104,19 @@ func (t *transcript) append(msg api.Message) bool {
 }
 
 // place puts a new line at the end, or in a room where its time says. What is
-// older than all that is loaded is left for scrolling up to load: false.
+// older than all that is loaded is left for scrolling up to load: false. So is
+// with one person what was told of again because something became of it; else it
+// is news, however long it was under way.
 func (t *transcript) place(l *line) bool {
 	at := len(t.lines)
-	if t.room {
-		for at > 0 && t.lines[at-1].later(l) {
-			at--
+	for t.room && at > 0 && t.lines[at-1].later(l) {
+		at--
+	}
+	if len(t.lines) > 0 && t.lines[0].later(l) && (t.room || l.amended()) && t.loaded && !t.whole {
+		if t.loading {
+			t.early = append(t.early, l)
 		}
-		if at == 0 && len(t.lines) > 0 && t.loaded && !t.whole {
-			if t.loading {
-				t.early = append(t.early, l)
-			}
-			return false
-		}
+		return false
 	}
 	t.byID[l.ID] = l
 	t.lines = slices.Insert(t.lines, at, l)
