@@ -282,18 +282,39 @@ func (g *gathering) inStep(ctx context.Context) error {
 	return nil
 }
 
-// without checks that what p says in a room does not go to other any more.
-func (p *person) without(room string, other *person) func(context.Context) error {
+// outOf checks that others know that p left a room, that he knows it, and that what
+// they say there does not go to him any more. Whose topics nobody is on alone would
+// tell nothing: it is so before they meet, too.
+func (p *person) outOf(room string, others ...*person) func(context.Context) error {
 	return func(ctx context.Context) error {
 		c, err := p.attach(ctx)
 		if err != nil {
 			return err
 		}
-		s, err := c.RoomStatus(ctx, room)
-		if err == nil && slices.Contains(s.Peers, other.who.PeerID) {
-			err = fmt.Errorf("%s is on %s's topic", other.who.Name, p.who.Name)
+		log, err := c.Log(ctx, api.LogQuery{Target: room, All: true})
+		if err != nil {
+			return err
 		}
-		return err
+		heard := slices.ContainsFunc(log, func(m api.Message) bool {
+			return m.Kind == api.MessageLeave && m.Author == p.who.PeerID && m.State == api.Delivered
+		})
+		if !heard {
+			return fmt.Errorf("%s does not know that anybody heard it", p.who.Name)
+		}
+		for _, q := range append(others, p) {
+			c, err := q.attach(ctx)
+			if err != nil {
+				return err
+			}
+			s, err := c.RoomStatus(ctx, room)
+			if err != nil {
+				return err
+			}
+			if slices.Contains(s.Peers, p.who.PeerID) || q == p && len(s.Peers) > 0 {
+				return fmt.Errorf("%s is still on the topic, says %s", p.who.Name, q.who.Name)
+			}
+		}
+		return nil
 	}
 }
 
