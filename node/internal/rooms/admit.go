@@ -21,7 +21,7 @@ var errNoSuchRoom = &room.Refusal{Code: codeNotJoined, Message: "not in this roo
 // dialogue is a stream on which one side asks and the other answers.
 type dialogue struct {
 	send   func(*pb.JoinAnswer) error
-	read   func() (*pb.JoinAsk, error)
+	read   func(within time.Duration) (*pb.JoinAsk, error)
 	remote ma.Multiaddr
 }
 
@@ -30,8 +30,8 @@ func (s *Service) serveJoin(st network.Stream) {
 	s.serve(st, func(ctx context.Context, p peer.ID) error {
 		r, w := pbio.NewDelimitedReader(st, maxFrame), pbio.NewDelimitedWriter(st)
 		d := dialogue{remote: st.Conn().RemoteMultiaddr()}
-		d.read = func() (*pb.JoinAsk, error) {
-			_ = st.SetReadDeadline(time.Now().Add(streamWithin))
+		d.read = func(within time.Duration) (*pb.JoinAsk, error) {
+			_ = st.SetReadDeadline(time.Now().Add(within))
 			var q pb.JoinAsk
 			err := r.ReadMsg(&q)
 			return &q, err
@@ -40,7 +40,7 @@ func (s *Service) serveJoin(st network.Stream) {
 			_ = st.SetWriteDeadline(time.Now().Add(streamWithin))
 			return w.WriteMsg(a)
 		}
-		q, err := d.read()
+		q, err := d.read(streamWithin)
 		if err != nil {
 			return err
 		}

@@ -16,11 +16,14 @@ import (
 )
 
 const (
-	maxFrame      = 1 << 20
-	maxAsk        = 4 << 10
-	streamWithin  = 5 * time.Second // opening a stream, and every frame
-	maxControl    = 1 << 17         // control events taken from who lets us in
-	maxControlLen = 256 << 20       // bytes of them
+	maxFrame     = 1 << 20
+	maxAsk       = 4 << 10
+	streamWithin = 5 * time.Second // opening a stream, and every frame
+	// stretchWithin is for the one frame that takes a password to be stretched first:
+	// what takes tenths of a second here takes many on a small or busy computer.
+	stretchWithin = 30 * time.Second
+	maxControl    = 1 << 17   // control events taken from who lets us in
+	maxControlLen = 256 << 20 // bytes of them
 	maxKeys       = 64
 	maxKeysAsked  = 16
 	maxBelow      = room.MaxLow

@@ -309,7 +309,7 @@ func (r *Room) challenge(st dialogue, p peer.ID, s secret) error {
 	if err := st.send(&pb.JoinAnswer{Challenge: &pb.JoinChallenge{Generation: s.generation}}); err != nil {
 		return err
 	}
-	first, err := st.read()
+	first, err := st.read(stretchWithin)
 	if err != nil {
 		return err
 	}
@@ -321,7 +321,7 @@ func (r *Room) challenge(st dialogue, p peer.ID, s secret) error {
 	if err := st.send(&pb.JoinAnswer{Challenge: &pb.JoinChallenge{Share: share, Confirm: confirm}}); err != nil {
 		return err
 	}
-	second, err := st.read()
+	second, err := st.read(streamWithin)
 	if err != nil {
 		return err
 	}

@@ -172,6 +172,23 @@ func TestPasswordFailures(t *testing.T) {
 	})
 }
 
+// TestPasswordOnASlowComputer: whoever takes long to stretch the password is let in.
+func TestPasswordOnASlowComputer(t *testing.T) {
+	inTown(t, func(t *testing.T, w *town) {
+		a, b := w.person(), w.person()
+		id := w.guarded(a)
+		var m pb.JoinAnswer
+		got := b.proves(id, a, right, func(step int, _ *pb.JoinProof) {
+			if step == 1 {
+				time.Sleep(stretchWithin - time.Second)
+			}
+		})
+		if err := proto.Unmarshal(got, &m); err != nil || m.Refusal != nil {
+			t.Errorf("answered %v, %v", &m, err)
+		}
+	})
+}
+
 // TestPasswordAttempts: after so many wrong ones the right one is not heard
 // either, per peer and, since those cost nothing, per address; after a while it is.
 func TestPasswordAttempts(t *testing.T) {
