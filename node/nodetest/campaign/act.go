@@ -88,7 +88,7 @@ func (r *run) join(ctx context.Context, who int, wait time.Duration) error {
 	if err != nil {
 		return err
 	}
-	_, err = svc.JoinRoom(ctx, api.JoinRoomRequest{Room: r.room, Wait: wait})
+	_, err = svc.JoinRoom(ctx, api.JoinRoomRequest{Room: r.room, Wait: wait, Password: []byte(r.Scenario.Password)})
 	if err == nil {
 		r.in[who] = true
 		return nil

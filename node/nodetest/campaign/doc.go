@@ -1,8 +1,8 @@
 // Package campaign makes up faults from a seed, has them happen to people who
 // talk, and judges what they are left with. A [Scenario] is data: who does what
-// when, and what is done to them. Where it happens is a [World]: the simulated
-// network (package sim) and the LAN of network namespaces (labtest, with lab)
-// both are.
+// when, in a room that is open, hidden or has a password, and what is done to them.
+// Where it happens is a [World]: the simulated network (package sim) and the LAN of
+// network namespaces (labtest, with lab) both are.
 //
 // [Run] has one scenario happen, puts everything right, waits until all agree,
 // and returns the [Outcome]. What it asks for:

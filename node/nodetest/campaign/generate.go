@@ -33,6 +33,13 @@ func Generate(seed uint64, size Size) Scenario {
 	if g.random.IntN(5) == 0 {
 		g.History = fmt.Sprint(1 + g.random.IntN(20))
 	}
+	// Drawn apart, so that a seed has the steps it had before there were doors.
+	switch door := rand.New(rand.NewPCG(seed, 3)); door.IntN(4) {
+	case 0:
+		g.Hidden = true
+	case 1:
+		g.Password = "open sesame"
+	}
 	g.up = make([]bool, g.Members)
 	g.in = make([]bool, g.Members)
 	for i := range g.up {

@@ -106,7 +106,9 @@ func (r *run) gather(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	made, err := owner.CreateRoom(ctx, api.CreateRoomRequest{Name: "campaign", History: r.Scenario.History})
+	made, err := owner.CreateRoom(ctx, api.CreateRoomRequest{
+		Name: "campaign", History: r.Scenario.History, Hidden: r.Scenario.Hidden, Password: []byte(r.Scenario.Password),
+	})
 	if err != nil {
 		return err
 	}

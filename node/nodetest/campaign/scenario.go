@@ -115,6 +115,8 @@ type Scenario struct {
 	// Governed: people act against each other, so that lines may be hidden.
 	Governed bool
 	History  string // of the room, for newcomers
+	Hidden   bool   // the room is; who enters has its ID
+	Password string // of the room, which all know; empty: none
 	Steps    []Step
 }
 
@@ -130,7 +132,8 @@ func (s Scenario) Faults() (n int) {
 
 func (s Scenario) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "seed %d: %d members, history %s, governed %t, hostile %t\n", s.Seed, s.Members, s.History, s.Governed, s.Hostile)
+	fmt.Fprintf(&b, "seed %d: %d members, history %s, hidden %t, password %t, governed %t, hostile %t\n",
+		s.Seed, s.Members, s.History, s.Hidden, s.Password != "", s.Governed, s.Hostile)
 	for i, x := range s.Steps {
 		fmt.Fprintf(&b, "%4d %s\n", i, x)
 	}
