@@ -130,7 +130,7 @@ func TestPutOut(t *testing.T) {
 				c.enter(x.line)
 				b.settle()
 				b.shows(x.want)
-				b.hides("  #dev")
+				b.unlists("#dev")
 				b.pass(errorTime)
 				b.hides(x.want)
 				b.enter("/notices")

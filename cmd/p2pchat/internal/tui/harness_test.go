@@ -5,6 +5,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -180,6 +181,14 @@ func (h *harness) hides(texts ...string) {
 		if strings.Contains(s, text) {
 			h.t.Errorf("the screen shows %q:\n%s", text, s)
 		}
+	}
+}
+
+// unlists checks that no conversation on the left is called label.
+func (h *harness) unlists(label string) {
+	h.t.Helper()
+	if slices.ContainsFunc(h.m.people.rows, func(t *talk) bool { return t.label() == label }) {
+		h.t.Errorf("%s is still listed:\n%s", label, h.screen())
 	}
 }
 

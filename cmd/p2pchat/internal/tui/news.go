@@ -100,6 +100,7 @@ func (m *model) takeRoomLeft(r api.Room) tea.Cmd {
 	if t == nil || t.room == nil {
 		return nil
 	}
+	t.room.Destroyed = r.Destroyed
 	m.dropRoom(t)
 	m.people.sort()
 	return m.askWhyOut(t, r)
@@ -136,6 +137,7 @@ func (m *model) askWhyOut(t *talk, r api.Room) tea.Cmd {
 }
 
 func (m *model) takePutOut(msg putOutMsg) tea.Cmd {
+	msg.t.room.Destroyed = msg.row.Destroyed || msg.state.Destroyed
 	return m.announce(m.putOutWords(msg))
 }
 

@@ -53,6 +53,9 @@ func (p *people) setRoom(r api.Room) {
 		t = p.add(r.RoomID, api.KindRoom)
 		t.conv, t.unread, t.named = r.RoomID, r.Unread, r.Mentions // later its conversation tells
 		p.byConv[t.conv] = t
+		if f := p.focus; f != nil && f.key == t.key { // which one had left, and looked at
+			t.draft, p.focus = f.draft, t
+		}
 	}
 	if t.room == nil {
 		return // a peer ID: no such service
@@ -82,8 +85,9 @@ func (m *model) takeRoom(r api.Room) tea.Cmd {
 	return cmd
 }
 
-// dropRoom forgets a room. When it is on the screen, the conversation before
-// it takes its place, else its neighbour in the list.
+// dropRoom takes a room off the list. When it is on the screen and one did not ask to
+// leave, it stays there: whoever is just writing means it for that room, and for no
+// other. Else the conversation before takes its place, or its neighbour in the list.
 func (m *model) dropRoom(t *talk) {
 	at := m.people.index(t)
 	m.people.forget(t)
@@ -94,6 +98,10 @@ func (m *model) dropRoom(t *talk) {
 		return
 	}
 	m.input.remember(t.draft.text) // Up brings it back
+	if !t.room.leaving {
+		t.room.left, m.completing = true, nil
+		return
+	}
 	next := m.people.previous
 	if n := len(m.people.rows); next == nil && n > 0 {
 		next = m.people.rows[min(max(at, 0), n-1)]

@@ -105,8 +105,8 @@ func TestRoomFetching(t *testing.T) {
 	})
 }
 
-// A room that one is put out of, or that is destroyed, gives way to what was
-// shown before; what was being written is in the history.
+// A room that one is put out of, or that is destroyed, stays on the screen without a
+// row: what was being written is not said elsewhere, and goes on if one comes back.
 func TestRoomGone(t *testing.T) {
 	for _, c := range []struct {
 		room api.Room
@@ -117,26 +117,33 @@ func TestRoomGone(t *testing.T) {
 	} {
 		t.Run(c.want, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				h, _, bruno, _, dev := trio(t)
+				h, anna, bruno, clara, dev := trio(t)
 				h.enter("/msg clara")
 				h.enter("/join dev")
 				h.typed("half a line")
 				c.room.RoomID = dev
 				h.send(changeMsg{Type: api.ChangeRoomLeft, Room: &c.room})
-				h.shows(c.want, "write to clara")
-				h.hides("  #dev")
-				h.press("up")
-				h.shows("› half a line")
+				h.shows(c.want, "you are no longer in it")
+				h.unlists("#dev")
+				h.enter(" and the rest")
+				h.shows(c.want, "› half a line and the rest")
+				if log, err := anna.Log(t.Context(), api.LogQuery{Target: clara.PeerID()}); err != nil || len(log) > 0 {
+					t.Errorf("said to clara: %v, %v", log, err)
+				}
 				// What comes late from there opens nothing.
 				conv := api.Conversation{ID: dev, Kind: api.KindRoom, Name: "dev", Unread: 3}
 				msg := api.Message{ID: "x", Conversation: dev, Author: bruno.PeerID(), Text: "late", State: api.Received, Kind: api.MessageText, Nick: "bruno"}
 				h.send(changeMsg{Type: api.ChangeConversation, Conversation: &conv}, changeMsg{Type: api.ChangeRoomLeft, Room: &c.room},
 					changeMsg{Type: api.ChangeHidden, Hidden: &api.Hidden{Conversation: dev, ID: "y"}},
 					changeMsg{Type: api.ChangeMember, Member: &api.MemberChange{RoomID: dev}})
-				h.hides("  #dev")
+				h.unlists("#dev")
 				h.m.takeChange(api.Change{Type: api.ChangeMessage, Message: &msg})
 				h.settle()
 				h.hides("late")
+				h.m.takeChange(api.Change{Type: api.ChangeRoom, Room: &api.Room{RoomID: dev, Name: "dev", Joined: true}})
+				h.settle()
+				h.shows("  #dev", "› half a line and the rest")
+				h.hides("no longer in it")
 			})
 		})
 	}
@@ -178,12 +185,12 @@ func TestRoomLagged(t *testing.T) {
 		h.settle()
 		h.hides("missed", "clara joined")
 		h.send(changeMsg{Type: api.ChangeLagged}, snapshot())
-		h.hides("  #ops")
+		h.unlists("#ops")
 		h.shows("you left #ops")
 		h.shows("missed", "clara joined", "2 of 3 here", "○ bruno")
 		leave(t, anna, dev)
 		h.send(changeMsg{Type: api.ChangeLagged}, snapshot())
-		h.hides("  #dev")
+		h.unlists("#dev")
 		h.shows("you left #dev")
 	})
 }
