@@ -219,7 +219,7 @@ func (n *Node) row(ctx context.Context, to conversationRef, s store.Stored) (api
 			return m, err
 		}
 		m.State = state(s.Event)
-		return m, nil
+		return m, intoRoom(ctx, n.store, s.Event, &m)
 	}
 	said, err := to.room.Asides(ctx, []*event.Event{s.Event})
 	if err != nil {

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -114,7 +115,44 @@ func readLog(ctx context.Context, st *store.Store, who *people, all views, q api
 	if err != nil {
 		return nil, apiError(err)
 	}
-	return v.messages(rows, who)
+	out, err := v.messages(rows, who)
+	if err != nil {
+		return nil, err
+	}
+	for i, row := range rows {
+		if err := intoRoom(ctx, st, row.Event, &out[i]); err != nil {
+			return nil, apiError(err)
+		}
+	}
+	return out, nil
+}
+
+// intoRoom has the row of an answer to an invitation tell which room it was into, if the
+// invitation is held and the answer is one to it.
+func intoRoom(ctx context.Context, st *store.Store, e *event.Event, m *api.Message) error {
+	if e.Kind != room.KindInviteAnswer {
+		return nil
+	}
+	b, err := room.DecodeBody(e.Kind, e.Body)
+	if err != nil {
+		return nil //nolint:nilerr // it is shown as what cannot be read
+	}
+	inv, err := st.EventByID(ctx, b.(*room.InviteAnswer).Invite)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if inv.Conversation != e.Conversation || inv.Author == e.Author {
+		return nil
+	}
+	if b, err := room.DecodeBody(inv.Kind, inv.Body); err == nil {
+		if b, ok := b.(*room.Invitation); ok {
+			m.Room = b.Room.String()
+		}
+	}
+	return nil
 }
 
 func negative(last int) error {

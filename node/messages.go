@@ -227,7 +227,7 @@ func (n *Node) stored(e *event.Event, at time.Time, spoken bool) {
 		}
 		return
 	}
-	if spoken {
+	if spoken || e.Kind == room.KindInviteAnswer { // what else it takes is looked up there
 		n.again.put(toldAgain{conv: e.Conversation, id: e.ID})
 	} else {
 		m := message(e, at, n.people)

@@ -278,8 +278,9 @@ type Message struct {
 	Nick   string `json:"nick"` // the author's in the room, empty elsewhere
 	// Retracted: its author or a moderator took the message back; Text is empty.
 	Retracted bool `json:"retracted"`
-	// Room is the ID of the room that a private message, an invitation or a
-	// request for voice is about; empty elsewhere.
+	// Room is the ID of the room that a private message, an invitation, its answer or
+	// a request for voice is about; empty elsewhere, and in an answer to an invitation
+	// that is not held.
 	Room string `json:"room"`
 	// Edited is when its author wrote the text that is shown in place of the first;
 	// null if he did not.

@@ -134,12 +134,12 @@ func (p *party) invite(room, reason string) api.Invitation {
 	return *i
 }
 
-// answered waits for an answer in alice's conversation with bob.
-func (p *party) answered(text string) {
+// answered waits for an answer about room in alice's conversation with bob.
+func (p *party) answered(room, text string) {
 	p.Helper()
 	p.eventually("alice reads: "+text, func() bool {
 		return slices.ContainsFunc(p.log(p.Alice, api.LogQuery{Target: p.bobID, All: true}), func(m api.Message) bool {
-			return m.Kind == api.MessageAnswer && m.Author == p.bobID && m.Text == text
+			return m.Kind == api.MessageAnswer && m.Author == p.bobID && m.Text == text && m.Room == room
 		})
 	})
 	if rows := p.invitations(p.Bob); len(rows) != 0 {
@@ -169,7 +169,7 @@ func testRoomInvite(p *party) {
 	if err != nil || e != (api.Entry{RoomID: room, Standing: api.StandingNone, Role: api.RoleNone}) {
 		p.Errorf("decline: %+v, %v", e, err)
 	}
-	p.answered("declined: no time")
+	p.answered(room, "declined: no time")
 	if rows := p.rooms(p.Bob, false); len(rows) != 0 {
 		p.Errorf("after declining bob is in %+v", rows)
 	}
@@ -178,7 +178,7 @@ func testRoomInvite(p *party) {
 	if e, err = answer(i.ID, true); err != nil || e != (api.Entry{RoomID: room, Standing: api.StandingNone, Role: api.RoleParticipant}) {
 		p.Errorf("accept: %+v, %v", e, err)
 	}
-	p.answered("accepted")
+	p.answered(room, "accepted")
 	p.say(p.Bob, room, "here I am")
 	_, err = answer(room, false)
 	p.refused("decline after accepting", err, api.CodeNotFound)

@@ -385,6 +385,7 @@ func (f fixture) Log(ctx context.Context, q api.LogQuery) ([]api.Message, error)
 			msg(8, 25*time.Hour, bobID, api.MessageInvite, "den: come", api.Received),
 			msg(9, 25*time.Hour, self, api.MessageAnswer, "declined: no time", api.Delivered),
 			msg(10, 25*time.Hour, bobID, api.MessageVoiceRequest, "", api.Received))
+		all[8].Room, all[9].Room = fmt.Sprintf("%064x", 31), fmt.Sprintf("%064x", 8) // of the second the name is known
 	}
 	all[1].Verified, all[2].Skewed, all[3].Forked = true, true, true
 	for i := 7; i <= 60 && os.Getenv("FAKE_LONG_LOG") != ""; i++ {

@@ -27,9 +27,9 @@ show as they were left: edited, with reactions, or as [retracted]. --ids puts th
 beginning of its ID before each, by which edit, retract, react and reply take it.
 No running node is needed.
 
-Listing leaves unread what is unread. With --mark-read all up to the last message
-listed counts as read, which the other person of two is told when both are there; a
-node is started for that if none runs.`,
+Listing leaves unread what is unread. With --mark-read all that was there when it was
+listed counts as read, also what only --all lists; the other person of two is told of
+it when both are there. A node is started for that if none runs.`,
 		Example: `  p2pchat log '@alice'
   p2pchat log '#dev' --all
   p2pchat log '#dev' --ids --last 10
@@ -48,15 +48,34 @@ node is started for that if none runs.`,
 					return err
 				}
 			}
-			var last string
+			var seen []string // the last messages, of all and of those listed
 			err = a.withReader(ctx, func(ctx context.Context, r api.Reader) error {
-				last, err = a.printLog(ctx, r, q, ids)
+				if markRead { // before the list: what comes behind it may not be in there
+					newest, err := r.Log(ctx, api.LogQuery{Target: q.Target, All: true, Last: 1})
+					if err != nil {
+						return err
+					}
+					for _, m := range newest {
+						seen = append(seen, m.ID)
+					}
+				}
+				last, err := a.printLog(ctx, r, q, ids)
+				if last != "" {
+					seen = append(seen, last)
+				}
 				return err
 			})
-			if err != nil || !markRead || last == "" {
+			if err != nil || !markRead || len(seen) == 0 {
 				return err
 			}
-			return a.withService(ctx, func(ctx context.Context, svc api.Service) error { return svc.MarkRead(ctx, q.Target, last) })
+			return a.withService(ctx, func(ctx context.Context, svc api.Service) error {
+				for _, id := range seen {
+					if err := svc.MarkRead(ctx, q.Target, id); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
 		}),
 	}
 	f := cmd.Flags()
@@ -65,7 +84,7 @@ node is started for that if none runs.`,
 	f.StringVar(&since, "since", "", "list what was said after `TIME`, or within that DURATION")
 	f.BoolVar(&q.All, "all", false, "list joins, leaves, government, invitations and what was said about messages too")
 	f.BoolVar(&ids, "ids", false, "show the first digits of each message's ID")
-	f.BoolVar(&markRead, "mark-read", false, "what was listed counts as read from now on")
+	f.BoolVar(&markRead, "mark-read", false, "what was there counts as read from now on")
 	noCompletion(cmd, "last", "since")
 	return cmd
 }
@@ -103,6 +122,12 @@ func nothing(ctx context.Context, r api.Reader, q api.LogQuery) string {
 	}
 	if !q.Since.IsZero() {
 		return "nothing was said there since then"
+	}
+	if !q.All {
+		more, err := r.Log(ctx, api.LogQuery{Target: q.Target, All: true, Last: 1})
+		if err == nil && len(more) > 0 {
+			return "nothing was said there yet; --all lists what else there is"
+		}
 	}
 	return "nothing was said there yet"
 }

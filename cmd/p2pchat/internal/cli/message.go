@@ -1,9 +1,11 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"p2pchat/cmd/p2pchat/internal/term"
@@ -23,11 +25,26 @@ type transcript struct {
 	// answered gives a message of a conversation that was not printed.
 	answered func(target, id string) (api.Message, bool)
 	target   string // the conversation; that of a message with a place is its own
+	room     func(id string) string // what a room is called
 }
 
 // newTranscript prints messages of target, "" for any, that r knows.
 func (a *app) newTranscript(ctx context.Context, r api.Reader, target string) *transcript {
-	return &transcript{app: a, zone: time.Local, target: target, answered: func(target, id string) (api.Message, bool) {
+	known := sync.OnceValue(func() map[string]string {
+		names := map[string]string{}
+		rooms, _ := r.Rooms(ctx, true) // else they are told by their IDs
+		for _, r := range rooms {
+			names[r.RoomID] = "#" + term.Clean(r.Name)
+		}
+		return names
+	})
+	room := func(id string) string {
+		if id == "" {
+			return "a room"
+		}
+		return cmp.Or(known()[id], "the room "+short(id))
+	}
+	return &transcript{app: a, zone: time.Local, target: target, room: room, answered: func(target, id string) (api.Message, bool) {
 		// The message before the one after it; something comes after what is answered.
 		next, err := r.Log(ctx, api.LogQuery{Target: target, After: id, Last: 1})
 		if err != nil || len(next) == 0 {
@@ -70,9 +87,9 @@ func (t *transcript) print(m api.Message) error {
 	case api.MessageInvite:
 		line = style.Faint("--- "+name+" sent an invitation into the room ") + text
 	case api.MessageAnswer:
-		line = style.Faint("--- "+name+" answered an invitation: ") + text
+		line = style.Faint("--- "+name+" answered an invitation into "+t.room(m.Room)+": ") + text
 	case api.MessageVoiceRequest:
-		line = style.Faint("--- " + name + " asks for voice in a room")
+		line = style.Faint("--- " + name + " asks for voice in " + t.room(m.Room))
 	case api.MessageAction:
 		line = "* " + style.Bold(name) + " " + text
 	case api.MessageJoin:

@@ -16,8 +16,9 @@ func (a *app) unreadCmd() *cobra.Command {
 		Use:   "unread",
 		Short: "List where something unread waits",
 		Long: `List the conversations in which something unread waits, the latest first: how much,
-how much of that names you, and when the newest was said. p2pchat log lists it, and
-with --mark-read it counts as read. No running node is needed.`,
+how much of that names you, and when the newest was said. p2pchat log lists it, with
+--all also invitations, answers to them and requests for voice, which count, too; with
+--mark-read it counts as read. No running node is needed.`,
 		Example: `  p2pchat unread
   p2pchat unread --json
   p2pchat log '@alice' --mark-read`,
