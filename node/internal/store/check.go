@@ -25,6 +25,7 @@ func (s *Store) Check(ctx context.Context, full bool) ([]string, error) {
 	var out []string
 	var err error
 	for _, look := range []func(c *conn) ([]string, error){
+		func(*conn) ([]string, error) { return nil, wasCut(s.dir) },
 		func(c *conn) ([]string, error) { return c.check(ctx, pragma) },
 		func(c *conn) ([]string, error) {
 			if !full {

@@ -107,7 +107,9 @@ func TestLogTakenAway(t *testing.T) {
 func TestLogCutShort(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
+	self := frozenAccount(t)
 	s := openStore(t, dir, Options{})
+	update(t, s, func(tx *Tx) error { return tx.SetAccount(self) })
 	update(t, s, add("/before"))
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
@@ -130,7 +132,7 @@ func TestLogCutShort(t *testing.T) {
 	}
 	// As another process finds it: in this one it is still open.
 	found := t.TempDir()
-	for _, name := range []string{FileName, FileName + "-wal"} {
+	for _, name := range []string{FileName, FileName + "-wal", cutMark} {
 		file, err := os.ReadFile(filepath.Join(dir, name))
 		if err == nil {
 			err = os.WriteFile(filepath.Join(found, name), file, 0o600)
@@ -138,6 +140,20 @@ func TestLogCutShort(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+	}
+	// It looks sound, and is older than what others hold of it.
+	if _, err := Open(t.Context(), found, Options{}); !errors.Is(err, ErrDamaged) {
+		t.Errorf("opened: %v", err)
+	}
+	s = openStore(t, found, Options{ReadOnly: true})
+	if wrong, err := s.Check(t.Context(), false); err != nil || len(wrong) == 0 {
+		t.Errorf("checked: %q, %v", wrong, err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := Repair(t.Context(), found, self.Peer, "", Options{}); err != nil || r.Sound || r.Kept == "" {
+		t.Errorf("repaired: %+v, %v", r, err)
 	}
 	s = openStore(t, found, Options{})
 	if got := must(t, s.StaticAddrs); !slices.Equal(got, []string{"/before"}) {

@@ -1,8 +1,11 @@
 package store
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 )
 
 // logLength is how long the last commit left the write-ahead log. SQLite does not
@@ -25,10 +28,47 @@ func (l *logLength) committed() {
 // whole refuses if it is shorter than that. Error: ErrDamaged, from then on always.
 func (l *logLength) whole() error {
 	if info, err := os.Stat(l.path); err == nil && info.Size() < l.left {
+		if !l.cut {
+			markCut(filepath.Dir(l.path))
+		}
 		l.cut = true
 	}
 	if l.cut {
-		return fmt.Errorf("%w: %s was cut short while it was open", ErrDamaged, l.path)
+		return errCut
 	}
 	return nil
+}
+
+var errCut = fmt.Errorf("%w: %s was cut short while it was open", ErrDamaged, FileName+"-wal")
+
+// cutMark is a file beside the database that tells that its log was cut short. The file
+// itself does not: it is whole and only older than what others hold of it, and who went
+// on from there would contradict himself. [Repair], which retires his logs, ends it.
+const cutMark = FileName + ".cut"
+
+// markCut makes the mark, where it can: on a full disk there is only the error.
+func markCut(dir string) {
+	if os.WriteFile(filepath.Join(dir, cutMark), []byte(errCut.Error()+"\n"), 0o600) == nil {
+		_ = syncDir(dir)
+	}
+}
+
+// wasCut refuses a database with the mark. Error: ErrDamaged.
+func wasCut(dir string) error {
+	_, err := os.Stat(filepath.Join(dir, cutMark))
+	switch {
+	case err == nil:
+		return errCut
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	}
+	return err
+}
+
+// unmarkCut takes the mark away.
+func unmarkCut(dir string) error {
+	if err := os.Remove(filepath.Join(dir, cutMark)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return syncDir(dir)
 }

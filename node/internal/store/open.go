@@ -117,6 +117,9 @@ func schemaError(err error) error {
 
 // openWriting looks before it writes: a refused file stays as it is.
 func (s *Store) openWriting(ctx context.Context, migrations []migration) error {
+	if err := wasCut(s.dir); err != nil {
+		return err
+	}
 	if err := s.create(); err != nil {
 		return err
 	}

@@ -138,7 +138,7 @@ func repair(ctx context.Context, dir string, self peer.ID, name string, opt Opti
 	if best.out.Kept, err = keep(path, best); err != nil {
 		return Repaired{}, err
 	}
-	return best.out, errors.Join(os.Rename(fresh, path), syncDir(dir))
+	return best.out, errors.Join(os.Rename(fresh, path), syncDir(dir), unmarkCut(dir))
 }
 
 // salvageBest makes a new database of each source in turn and returns the best,

@@ -123,13 +123,14 @@ func nothing(ctx context.Context, r api.Reader, q api.LogQuery) string {
 	if !q.Since.IsZero() {
 		return "nothing was said there since then"
 	}
-	if !q.All {
-		more, err := r.Log(ctx, api.LogQuery{Target: q.Target, All: true, Last: 1})
-		if err == nil && len(more) > 0 {
-			return "nothing was said there yet; --all lists what else there is"
+	const yet = "nothing was said there yet"
+	if more, err := r.Log(ctx, api.LogQuery{Target: q.Target, All: true, Last: 1}); err == nil && len(more) > 0 {
+		switch more[0].Kind {
+		case api.MessageInvite, api.MessageAnswer, api.MessageVoiceRequest:
+			return yet + "; --all lists what else there is"
 		}
 	}
-	return "nothing was said there yet"
+	return yet
 }
 
 // parseSince reads a time, or a duration before now.
