@@ -75,8 +75,10 @@ func (d *doing) sent(ctx context.Context, receipt api.Receipt, err error) (api.R
 	if receipt.ID != "" {
 		return receipt, err
 	}
-	return receipt, d.unknown(ctx, err, "it is not known whether the message was stored (p2pchat log shows it then)")
+	return receipt, d.unknown(ctx, err, unknownStored)
 }
+
+const unknownStored = "it is not known whether the message was stored (p2pchat log shows it then)"
 
 // unknown adds to an error after which something may have been done that it
 // may.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"p2pchat/cmd/p2pchat/internal/term"
@@ -55,18 +56,15 @@ func (a *app) sendLines(ctx context.Context, svc api.Service, target string, wai
 		fatal <- sendEach(ctx, svc, newUntilDone(ctx, a.in), target, wait, pending)
 	}()
 
-	var worst *api.Error
-	var total, missing int
-	note := func(e *api.Error) {
-		if worst == nil || e.Code.Exit() > worst.Code.Exit() {
-			worst = e
-		}
-	}
+	var total, unsent, queued, at int
+	var worst, late *api.Error // why line at was not sent, and why others stay queued
 	for p := range pending {
 		total++
 		if p.err != nil {
-			missing++
-			note(p.err)
+			unsent++
+			if worst == nil || p.err.Code.Exit() > worst.Code.Exit() {
+				worst, at = p.err, total
+			}
 			if err := a.printFailedLine(total, p.err); err != nil {
 				return err
 			}
@@ -80,26 +78,37 @@ func (a *app) sendLines(ctx context.Context, svc api.Service, target string, wai
 			return err
 		}
 		if missed(r, wait) {
-			missing++
+			queued++
 			if ctx.Err() != nil {
-				note(api.Errorf(api.CodeNotDelivered, "interrupted before its receipt came: it stays queued"))
-			} else {
-				note(api.Errorf(api.CodeNotDelivered, "not delivered within %v: it stays queued", wait))
+				late = api.Errorf(api.CodeNotDelivered, "interrupted before the receipt came")
+			} else if late == nil {
+				late = api.Errorf(api.CodeNotDelivered, "not delivered within %v", wait)
 			}
 		}
 	}
 	err := <-fatal
-	if err != nil && (worst == nil || !errors.Is(err, context.Canceled)) {
+	if err != nil && (unsent+queued == 0 || !errors.Is(err, context.Canceled)) {
 		return err
-	}
-	if worst == nil {
-		return nil
 	}
 	how := ""
 	if err != nil {
 		how = "interrupted: "
 	}
-	return api.Errorf(worst.Code, how+"%d of %d lines failed or stay queued, the worst: %w", missing, total, worst)
+	if unsent == 0 && queued > 0 {
+		return api.Errorf(late.Code, "%s%d of %d lines %s queued: %w", how, queued, total, plural(queued, "stays", "stay"), late)
+	}
+	if unsent == 0 {
+		return nil
+	}
+	how += fmt.Sprintf("%d of %d lines %s not sent", unsent, total, plural(unsent, "was", "were"))
+	code := worst.Code
+	if queued > 0 {
+		how += fmt.Sprintf(", %d %s queued", queued, plural(queued, "stays", "stay"))
+		if late.Code.Exit() > code.Exit() {
+			code = late.Code
+		}
+	}
+	return api.Errorf(code, "%s: line %d: %w", how, at, worst)
 }
 
 func (a *app) printFailedLine(number int, e *api.Error) error {
@@ -134,7 +143,9 @@ func sendEach(ctx context.Context, svc api.Service, in io.Reader, target string,
 		} else if p.receipt, err = store(ctx, svc, api.SendRequest{Target: target, Text: line}, wait); err != nil && p.receipt.ID == "" {
 			p.err = classify(err)
 			if p.err.Code != api.CodeTooLong && p.err.Code != api.CodeBadText {
-				broken = api.Errorf(p.err.Code, "not tried after an earlier line failed: %w", p.err)
+				// What is not known is so of the line that was tried.
+				why, _, _ := strings.Cut(p.err.Message, unknownStored)
+				broken = api.Errorf(p.err.Code, "not tried after an earlier line failed: %s", strings.TrimRight(why, ";: ")).Because(p.err)
 				broken.Candidates = p.err.Candidates
 			}
 		}

@@ -204,3 +204,23 @@ func TestLinesAfterAFailure(t *testing.T) {
 		t.Errorf("ended with %v", err)
 	}
 }
+
+// What is stored, and what is nowhere, is counted apart; only of the line that was
+// tried is it not known which.
+func TestLinesWhenTheNodeDies(t *testing.T) {
+	t.Parallel()
+	lan := apitest.NewLAN()
+	alice := lan.Join("alice")
+	lan.Join("bob").SetOnline(false)
+	svc := &doing{Service: &failing{alice, 1, api.Errorf(api.CodeNoNode, "no node")}, remote: true}
+	var out bytes.Buffer
+	a := &app{in: strings.NewReader("one\ntwo\nthree\nfour"), out: &output{w: &out}}
+	err := a.sendLines(t.Context(), svc, "bob", time.Millisecond)
+	const rest = "not tried after an earlier line failed: no node\n"
+	if got, want := out.String(), "queued\nfailed: line 2: no node; "+unknownStored+"\nfailed: line 3: "+rest+"failed: line 4: "+rest; got != want {
+		t.Errorf("results %q, want %q", got, want)
+	}
+	if want := "3 of 4 lines were not sent, 1 stays queued: line 2: no node; " + unknownStored; !api.IsCode(err, api.CodeNotDelivered) || err.Error() != want {
+		t.Errorf("ended with %v, want %s", err, want)
+	}
+}
