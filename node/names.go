@@ -1,6 +1,7 @@
 package node
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -43,13 +44,12 @@ func resolve(target string, self person, people []person) (peer.ID, error) {
 	case len(found) == 1:
 		return found[0].id, nil
 	case len(found) > 1:
+		slices.SortFunc(found, func(a, b person) int { return strings.Compare(a.id.String(), b.id.String()) })
 		var ids, who []string
 		for _, p := range found {
 			ids = append(ids, p.id.String())
-			who = append(who, p.name+"~"+identity.Fingerprint(p.id))
+			who = append(who, fmt.Sprintf("%s~%s (%s)", p.name, identity.Fingerprint(p.id), p.id))
 		}
-		slices.Sort(ids)
-		slices.Sort(who)
 		e := api.Errorf(api.CodeAmbiguous, "%d people are called %q: say which by the fingerprint or its beginning: %s",
 			len(found), name, strings.Join(who, ", "))
 		e.Candidates = ids
