@@ -67,8 +67,8 @@ func (m *model) title(l layout, room int) string {
 	}
 	sign, word, _ := m.presence(t.peer)
 	name := clip(m.width, " "+sign+" "+t.label(), room)
-	rest := []string{word}
-	if t.peer.Status != "" {
+	rest := []string{word + marksOf(t.peer)}
+	if t.peer.Status != "" && !t.peer.Blocked {
 		rest = append(rest, t.peer.Status)
 	}
 	if l.details == 0 {

@@ -75,6 +75,18 @@ func (m *model) block(arg, usage string, undo bool) (tea.Cmd, error) {
 	}), nil
 }
 
+// marksOf is how one has marked somebody, to stand behind another word.
+func marksOf(p api.Peer) string {
+	marks := ""
+	if p.Verified {
+		marks += ", verified"
+	}
+	if p.Blocked {
+		marks += ", blocked"
+	}
+	return marks
+}
+
 // verifiedMsg says that somebody was marked as verified, or why not.
 type verifiedMsg struct {
 	sheet int

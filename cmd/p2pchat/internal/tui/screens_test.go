@@ -77,6 +77,21 @@ func TestScreens(t *testing.T) {
 		}},
 		{"whoami-80x24", 80, 24, func(_ *testing.T, _ office, h *harness) { h.enter("/whoami") }},
 		{"verify-80x24", 80, 24, func(_ *testing.T, _ office, h *harness) { h.enter("/verify bruno") }},
+		{"marks-80x24", 80, 24, func(_ *testing.T, _ office, h *harness) {
+			h.enter("/verify bruno")
+			h.press("esc")
+			h.enter("/verify emma")
+			h.press("esc")
+			h.enter("/block emma")
+			h.enter("/msg emma")
+			h.enter("/peers")
+		}},
+		{"marks-40x12", 40, 12, func(_ *testing.T, _ office, h *harness) {
+			h.enter("/verify bruno")
+			h.press("esc")
+			h.enter("/block bruno")
+			h.enter("/peers")
+		}},
 		{"unknown-command-80x24", 80, 24, func(_ *testing.T, _ office, h *harness) { h.enter("/jion lobby") }},
 		{"offline-80x24", 80, 24, func(_ *testing.T, _ office, h *harness) {
 			h.enter("/msg dmitri")

@@ -122,7 +122,7 @@ func (m *model) renderPeers(w int) []string {
 		{"last seen", 12, func(t *talk) string { return m.seen(t.peer) }},
 		{"rtt", 9, func(t *talk) string { return rtt(t.peer) }},
 		{"via", 8, func(t *talk) string { return t.peer.Via }},
-		{"fingerprint", 80, func(t *talk) string { return t.peer.Fingerprint }},
+		{"fingerprint", 80, func(t *talk) string { return t.peer.Fingerprint + marksOf(t.peer) }}, // a mark belongs to the key
 	}
 	for i, c := range columns {
 		n := len(c.title)
@@ -150,7 +150,9 @@ func (m *model) renderPeers(w int) []string {
 		sign, _, st := m.presence(t.peer)
 		out = append(out, st.Render(sign)+" "+line(m.styles.plain, func(c column) string { return c.cell(t) }))
 		if columns[len(columns)-1].title != "fingerprint" && t.peer.Fingerprint != "" {
-			out = append(out, "    "+m.styles.dim.Render(clip(m.width, t.peer.Fingerprint, w-4)))
+			for _, r := range wrapText(m.width, t.peer.Fingerprint+marksOf(t.peer), max(w-4, 1)) {
+				out = append(out, "    "+m.styles.dim.Render(r))
+			}
 		}
 		if t.peer.Warning != "" {
 			for _, r := range wrapText(m.width, t.peer.Warning, max(w-4, 1)) {
