@@ -85,7 +85,7 @@ func (m *model) takeResult(msg tea.Msg) tea.Cmd {
 	case goneMsg:
 		trouble := ""
 		if api.IsCode(msg.err, api.CodeDamaged) { // it answers, and cannot read
-			trouble = clean(msg.err.Error())
+			trouble = cleanError(msg.err)
 		}
 		known := m.gone && trouble == m.trouble
 		m.gone, m.trouble = true, trouble
@@ -214,7 +214,7 @@ func (m *model) takeResult(msg tea.Msg) tea.Cmd {
 
 // sorry is the content of a sheet whose question failed.
 func (m *model) sorry(err error) func(w int) []string {
-	return func(w int) []string { return wrapText(m.width, clean(err.Error()), w) }
+	return func(w int) []string { return wrapText(m.width, cleanError(err), w) }
 }
 
 // tell shows a sentence below the input, fail an error. text must be clean.
@@ -224,7 +224,7 @@ func (m *model) tell(text string) tea.Cmd {
 }
 
 func (m *model) fail(err error) tea.Cmd {
-	m.note = note{text: clean(err.Error()), bad: true, id: m.note.id + 1}
+	m.note = note{text: cleanError(err), bad: true, id: m.note.id + 1}
 	return m.calls.later(errorTime, noteOverMsg{m.note.id})
 }
 

@@ -254,7 +254,7 @@ func (m *model) takeConfigured(msg configuredMsg) tea.Cmd {
 	}
 	switch {
 	case msg.err != nil && ok:
-		f.err = clean(msg.err.Error())
+		f.err = cleanError(msg.err)
 		return nil
 	case msg.err != nil:
 		return m.fail(msg.err)

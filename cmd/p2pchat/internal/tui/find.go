@@ -139,7 +139,7 @@ func (f *finder) search(m *model) tea.Cmd {
 	f.asked = f.words.text
 	terms, err := api.ParseSearch(f.asked, m.now())
 	if err != nil {
-		f.err = clean(err.Error())
+		f.err = cleanError(err)
 		return nil
 	}
 	f.terms = terms
@@ -170,7 +170,7 @@ func (m *model) takeFound(msg foundMsg) {
 	}
 	f.busy = false
 	if msg.err != nil {
-		f.err = clean(msg.err.Error())
+		f.err = cleanError(msg.err)
 		return
 	}
 	f.left = map[string]*talk{}

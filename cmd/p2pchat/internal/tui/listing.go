@@ -60,7 +60,7 @@ func (m *model) takeListing(msg listingMsg) tea.Cmd {
 	l := &m.listing
 	l.asking, l.err = false, ""
 	if msg.err != nil {
-		l.err = clean(msg.err.Error())
+		l.err = cleanError(msg.err)
 	} else {
 		l.set(msg.rooms)
 	}

@@ -50,7 +50,7 @@ func (q *question) close() {
 }
 
 func (q *question) refused(_ *model, msg joinedMsg) {
-	q.busy, q.err = "", clean(msg.err.Error())
+	q.busy, q.err = "", cleanError(msg.err)
 	if api.IsCode(msg.err, api.CodeNotAuthorized) {
 		q.draft = draft{column: -1}                    // nobody edits what he cannot read
 		q.err = "not let in: that is not the password" // whatever went wrong, nobody is told more
@@ -121,7 +121,7 @@ func (q *question) press(m *model, msg tea.KeyPressMsg) tea.Cmd {
 		q.err = ""
 		cmd, err := q.answer(m, q, q.draft.text)
 		if err != nil {
-			q.err = clean(err.Error())
+			q.err = cleanError(err)
 		}
 		return cmd
 	case key.Matches(msg, keys.Complete):

@@ -241,7 +241,7 @@ func (m *model) renderFindings(fs []api.Finding) func(w int) []string {
 				rows = append(rows, lead+" "+r)
 			}
 			if f.Advice != "" {
-				for _, r := range wrapText(m.width, "do: "+cleanText(f.Advice), max(w-6, 1)) {
+				for _, r := range wrapText(m.width, "do: "+cleanText(advice(f.Advice)), max(w-6, 1)) {
 					rows = append(rows, "      "+m.styles.accent.Render(r))
 				}
 			}
