@@ -140,6 +140,9 @@ func (a *app) entering(cmd *cobra.Command, enter func(context.Context, api.Servi
 			if err == nil {
 				a.tellLogging(ctx, svc, e)
 			}
+			if api.IsCode(err, api.CodeNickConflict) {
+				err = api.Errorf(api.CodeNickConflict, "%w; --nick NICK takes another", err)
+			}
 			return e, err
 		}, "joined", r.Room)
 	})

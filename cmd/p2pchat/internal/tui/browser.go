@@ -50,10 +50,7 @@ func (b *browser) hint(m *model) string {
 }
 
 func (b *browser) refused(_ *model, msg joinedMsg) {
-	b.joining, b.err = "", cleanError(msg.err)
-	if api.IsCode(msg.err, api.CodeNickConflict) {
-		b.err += "; Esc, then /join " + msg.door.label + " NICK"
-	}
+	b.joining, b.err = "", msg.why()
 }
 
 // steady keeps the pointer on a room that is listed.

@@ -50,7 +50,7 @@ func (q *question) close() {
 }
 
 func (q *question) refused(_ *model, msg joinedMsg) {
-	q.busy, q.err = "", cleanError(msg.err)
+	q.busy, q.err = "", msg.why()
 	if api.IsCode(msg.err, api.CodeNotAuthorized) {
 		q.draft = draft{column: -1}                    // nobody edits what he cannot read
 		q.err = "not let in: that is not the password" // whatever went wrong, nobody is told more

@@ -65,6 +65,19 @@ func (m *model) join(msg joinedMsg, f func(context.Context) (api.Entry, error)) 
 	})
 }
 
+// why says why it failed, and of a nick that is taken how to join under another.
+func (msg joinedMsg) why() string {
+	text := cleanError(msg.err)
+	if !api.IsCode(msg.err, api.CodeNickConflict) || msg.door.label == "" {
+		return text
+	}
+	text += "; "
+	if msg.dialog != 0 {
+		text += "Esc, then "
+	}
+	return text + "/join " + msg.door.label + " NICK"
+}
+
 func (m *model) takeJoined(msg joinedMsg) tea.Cmd {
 	if j, ok := m.dialog.(joiner); msg.dialog != 0 {
 		if !ok || j.number() != msg.dialog {
@@ -82,7 +95,7 @@ func (m *model) takeJoined(msg joinedMsg) tea.Cmd {
 		m.askPassword(msg.door)
 		return nil
 	case msg.err != nil:
-		return m.fail(msg.err)
+		return m.fail(errors.New(msg.why()))
 	}
 	if !msg.stay {
 		m.goTo = msg.entry.RoomID
