@@ -94,6 +94,9 @@ func (n *Node) clockFinding() api.Finding {
 	case others == 0:
 		f.Seen = "nobody to compare with"
 		return f
+	case others == 1:
+		f.Seen = "agrees with that of one other"
+		return f
 	default:
 		f.Seen = fmt.Sprintf("agrees with those of %d others", others)
 		return f

@@ -42,7 +42,7 @@ func TestClocks(t *testing.T) {
 	until(alice, func(s api.Snapshot) bool {
 		return len(s.Peers) > 0 && s.Peers[0].State == api.Online && len(s.Notices) == 0
 	})
-	if f := alice.clockFinding(); f.Level != api.LevelOK {
+	if f := alice.clockFinding(); f.Level != api.LevelOK || f.Seen != "agrees with that of one other" {
 		t.Errorf("afterwards: %+v", f)
 	}
 }

@@ -97,8 +97,11 @@ make moderators and members, owners everybody; and oneself can be lowered.`,
 		Args:              exactly("ROOM", "WHO", "STANDING"),
 		ValidArgsFunction: a.completeRoomAnd(a.memberWords, standingWords),
 		RunE: a.run(func(ctx context.Context, args []string) error {
-			return a.govern(ctx, api.GovernRequest{Room: args[0], Act: api.ActGrant, Who: args[1], Standing: args[2], Reason: reason},
-				args[1]+" is "+args[2]+" now")
+			done := args[1] + " is " + args[2] + " now"
+			if args[2] == api.StandingNone {
+				done = args[1] + " has no standing now"
+			}
+			return a.govern(ctx, api.GovernRequest{Room: args[0], Act: api.ActGrant, Who: args[1], Standing: args[2], Reason: reason}, done)
 		}),
 	}
 	reasonFlag(cmd, &reason)

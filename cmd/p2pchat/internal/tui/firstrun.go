@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	welcome      = "Welcome to p2pchat. Two questions make your account on this computer."
+	welcome      = "Welcome to p2pchat. Some questions make your account on this computer."
 	nameText     = "Others on the network see this name."
 	passwordText = "A password protects your key: without it nobody can be you. It does not protect stored messages, " +
 		"and it cannot be reset."

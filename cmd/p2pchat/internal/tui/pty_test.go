@@ -382,7 +382,7 @@ func TestFirstRun(t *testing.T) {
 				})
 				done <- result{created, err}
 			}()
-			term.shows("Your name")
+			term.shows("Some questions make your account", "Your name")
 			c.person(term)
 			r := <-done
 			if r.created != c.created || (r.err == nil) != (c.err == "") || r.err != nil && r.err.Error() != c.err {
