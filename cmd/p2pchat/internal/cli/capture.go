@@ -41,8 +41,9 @@ func (a *app) captureCmd() *cobra.Command {
 		Short: "Capture this node's traffic to a file for Wireshark",
 		Long: `Capture this node's own traffic, and no other program's, until interrupted or
 --duration is over. The file's name decides the format: .pcapng or .pcap; '-' is
-standard output. Under sudo it captures the node of the user who called sudo,
-who gets the file. Without the right to capture it says how to get it (exit 7).
+standard output. An older file of that name is replaced. Under sudo it captures the
+node of the user who called sudo, who gets the file. Without the right to capture it
+says how to get it (exit 7).
 
 With --secrets the file can be read: it holds the keys of every connection and of
 the rooms, and with them all that is said, also by others. The node opens its
