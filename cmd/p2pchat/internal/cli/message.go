@@ -24,7 +24,7 @@ type transcript struct {
 	mark func(text string) string // shows what was searched for, nil if nothing was
 	// answered gives a message of a conversation that was not printed.
 	answered func(target, id string) (api.Message, bool)
-	target   string // the conversation; that of a message with a place is its own
+	target   string                 // the conversation; that of a message with a place is its own
 	room     func(id string) string // what a room is called
 }
 
