@@ -169,6 +169,22 @@ func (s roomStore) PutAdmitted(ctx context.Context, id event.Conversation, peopl
 	})
 }
 
+func (s roomStore) DropAdmitted(ctx context.Context, id event.Conversation, people []peer.ID) error {
+	return s.Update(ctx, func(tx *store.Tx) error {
+		for _, p := range people {
+			if err := tx.DropAdmitted(id, p); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (s roomStore) Received(ctx context.Context, id event.ID) (time.Time, error) {
+	e, err := s.EventByID(ctx, id)
+	return e.Received, err
+}
+
 func (s roomStore) PutSecret(ctx context.Context, id event.Conversation, generation uint64, sealed []byte) error {
 	return s.Update(ctx, func(tx *store.Tx) error { return tx.PutSecret(id, generation, sealed) })
 }
@@ -261,6 +277,12 @@ func (s syncRooms) Partners(id event.Conversation) []peer.ID {
 		return nil
 	}
 	return r.Partners()
+}
+
+func (s syncRooms) NotServed(id event.Conversation, p peer.ID) {
+	if r, err := s.n.rooms.Room(id); err == nil {
+		r.NotServed(p)
+	}
 }
 
 type replica struct {

@@ -3,6 +3,7 @@ package room
 import (
 	"crypto/sha256"
 	"slices"
+	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
@@ -105,4 +106,29 @@ func (r *Room) admitted(i int, asking map[int]bool) bool {
 		}
 	}
 	return false
+}
+
+// Admitters tells, of each visible join of p that somebody signed for, who did.
+func (r *Room) Admitters(p peer.ID) map[event.ID]peer.ID {
+	i := r.find(p)
+	if i < 0 {
+		return nil
+	}
+	out := map[event.ID]peer.ID{}
+	for _, m := range r.people[i].said {
+		if j, ok := m.body.(*Join); ok && m.counts() && j.Admission != nil && j.Admission.verifies(m.header) {
+			out[m.id] = j.Admission.Admitter
+		}
+	}
+	return out
+}
+
+// OutSince is the time, as its author says, of the setting by which p may not enter;
+// false if he may, or what keeps him out is none that is about him.
+func (r *Room) OutSince(p peer.ID) (time.Time, bool) {
+	i := r.find(p)
+	if i < 0 || r.climateOf(i).mayEnter() || r.people[i].by < 0 {
+		return time.Time{}, false
+	}
+	return r.controls[r.people[i].by].time.Wall(), true
 }

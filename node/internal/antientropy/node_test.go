@@ -45,6 +45,8 @@ func (r *testRooms) Partners(event.Conversation) []peer.ID {
 	return slices.Clone(r.partners)
 }
 
+func (r *testRooms) NotServed(event.Conversation, peer.ID) {}
+
 // counter counts the bytes on sync streams, as seen by one host.
 type counter struct {
 	metrics.Reporter

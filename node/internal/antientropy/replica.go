@@ -79,6 +79,8 @@ type Rooms interface {
 	// Partners lists the connected members of a room to sync with, the granted
 	// ones and the longest known first.
 	Partners(room event.Conversation) []peer.ID
+	// NotServed hears that p does not serve us a room in which we serve him.
+	NotServed(room event.Conversation, p peer.ID)
 }
 
 var (

@@ -171,7 +171,11 @@ func (s *Service) dial(ctx context.Context, k pairKey, doubt bool) error {
 	}
 	r := s.newRun(k, replica, newLink(st))
 	defer func() { s.ran(r) }()
-	return over(ctx, st, func() error { return r.open(ctx, doubt) })
+	err = over(ctx, st, func() error { return r.open(ctx, doubt) })
+	if errors.Is(err, ErrNotServed) {
+		s.cfg.Rooms.NotServed(k.room, k.peer)
+	}
+	return err
 }
 
 // ran draws the conclusions from a run of either side. What it brought is passed

@@ -288,8 +288,8 @@ func (r *Room) Keys(ctx context.Context) (name string, keys map[event.ID]envelop
 	return name, keys, err
 }
 
-// wantKey looks for the key of an epoch that a stored event names: with from,
-// then with others connected.
+// wantKey looks for the key of an epoch that a stored event names: with from, if he
+// may know which room it is of, then with others connected.
 func (r *Room) wantKey(epoch event.ID, from peer.ID) {
 	if r.fetching[epoch] || len(r.fetching) >= maxFetching || time.Since(r.sought[epoch]) < keyEvery {
 		return
@@ -299,7 +299,7 @@ func (r *Room) wantKey(epoch event.ID, from peer.ID) {
 	}
 	ask := slices.DeleteFunc(r.TopicPeers(), func(p peer.ID) bool { return p == from || !r.isOccupant(p) })
 	rand.Shuffle(len(ask), func(i, j int) { ask[i], ask[j] = ask[j], ask[i] })
-	if from != "" {
+	if from != "" && r.introduced(from) {
 		ask = slices.Insert(ask, 0, from)
 	}
 	if len(ask) == 0 {

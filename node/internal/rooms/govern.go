@@ -125,8 +125,12 @@ func (r *Room) putOut() {
 	r.svc.cfg.Handler.RoomChanged(r.id)
 }
 
-// tellWhyEvery spaces that: a topic is quickly left and joined again.
-const tellWhyEvery = time.Minute
+const (
+	// tellWhyEvery spaces that: a topic is quickly left and joined again.
+	tellWhyEvery = time.Minute
+	// tellWhyAgain does so where it did not get through.
+	tellWhyAgain = 5 * time.Second
+)
 
 // tellWhy hands p, who was put out and may not be served any more, what put him
 // out: he may have been away when it happened, or have joined unheard by whoever
@@ -150,7 +154,7 @@ func (r *Room) tellWhy(p peer.ID, named bool) {
 		r.log.Debug("what put somebody out", "peer", p, "events", len(ids), "err", err)
 		return
 	}
-	r.push(p, events, nil, func() { delete(r.told, p) })
+	r.push(p, events, nil, func() { r.told[p] = time.Now().Add(tellWhyAgain - tellWhyEvery) })
 }
 
 // grounds are the control events that tell p why he is out, and how many bytes of

@@ -1,10 +1,14 @@
 package rooms
 
 import (
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/network"
+
+	"p2pchat/protocol/event"
 	"p2pchat/protocol/room"
 )
 
@@ -34,6 +38,27 @@ func TestIntroduced(t *testing.T) {
 		synctest.Wait()
 		if !a.room(hidden).Entitled(c.id(), false) || !a.keep.kicked(c.id()) {
 			t.Error("he is not synced with although he shows that he is in the room")
+		}
+	})
+}
+
+// TestKeyAskedOfAMember: the key of an epoch is not asked of whoever passes on what was
+// said under it, unless he may know which room it is of.
+func TestKeyAskedOfAMember(t *testing.T) {
+	inTown(t, func(t *testing.T, w *town) {
+		a, b, m := w.person(), w.person(), w.person()
+		id := w.found([]room.Setting{{Field: room.FieldVisible}}, a, b)
+		var asked atomic.Int64
+		m.host.SetStreamHandler(JoinProtocol, func(st network.Stream) {
+			asked.Add(1)
+			_ = st.Reset()
+		})
+		for _, p := range []*person{m, a} {
+			b.inside(id, func(r *Room) { r.wantKey(event.ID{byte(len(r.sought) + 1)}, p.id()) })
+			time.Sleep(time.Minute)
+		}
+		if n := asked.Load(); n > 0 {
+			t.Errorf("a stranger was asked %d times", n)
 		}
 	})
 }

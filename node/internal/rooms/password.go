@@ -131,6 +131,11 @@ func (r *Room) letInNow(ctx context.Context, people ...peer.ID) error {
 	for _, p := range people {
 		r.letInAt[p] = time.Now()
 	}
+	return r.remain(ctx, people)
+}
+
+// remain notes so without an hour: who is in already.
+func (r *Room) remain(ctx context.Context, people []peer.ID) error {
 	people = slices.DeleteFunc(people, func(p peer.ID) bool { return r.letIn[p] })
 	if len(people) == 0 {
 		return nil
@@ -146,12 +151,65 @@ func (r *Room) letInNow(ctx context.Context, people ...peer.ID) error {
 
 // noteAdmitted remembers those of people who, where there is a password, joined with
 // the word of somebody who might give it: that he is put out later does not put them
-// out. What he signs from then on, as if before, comes to those who know that he is out.
+// out. What he signs from then on, as if before, comes to those who know that he is
+// out, or is doubted when they hear of it, see [Room.doubtAdmitted].
 func (r *Room) noteAdmitted(ctx context.Context, people ...peer.ID) error {
 	if cfg := r.rules.Config(); cfg.Password() == 0 {
 		return nil
 	}
-	return r.letInNow(ctx, slices.DeleteFunc(people, func(p peer.ID) bool { return r.letIn[p] || !r.rules.Admitted(p) })...)
+	return r.remain(ctx, slices.DeleteFunc(people, func(p peer.ID) bool { return !r.rules.Admitted(p) }))
+}
+
+// doubtAdmitted takes back what was noted of those whom somebody let in who had been
+// put out by then, of which nothing had come here yet. Who is honest shows that he
+// knows the password, see [Room.NotServed].
+func (r *Room) doubtAdmitted() {
+	if !r.guarded {
+		return
+	}
+	var gone []peer.ID
+	for n := -1; n < len(gone); { // those whom they let in, too
+		n = len(gone)
+		for p := range r.letIn {
+			if !r.rules.Admitted(p) && r.letInLate(p) {
+				delete(r.letIn, p)
+				gone = append(gone, p)
+			}
+		}
+	}
+	if len(gone) == 0 {
+		return
+	}
+	if err := r.svc.cfg.Store.DropAdmitted(r.svc.ctx, r.id, gone); err != nil {
+		r.log.Warn("take back who was let in", "err", err)
+	}
+}
+
+// letInLate tells whether p was let in by others only, and each of them was out before
+// his join came here.
+func (r *Room) letInLate(p peer.ID) bool {
+	if _, here := r.letInAt[p]; here {
+		return false
+	}
+	words := r.rules.Admitters(p)
+	for join, by := range words {
+		since, out := r.rules.OutSince(by)
+		if by == r.svc.self || !out && (r.letIn[by] || r.rules.Admitted(by)) {
+			return false
+		}
+		if !out {
+			continue
+		}
+		came, err := r.svc.cfg.Store.Received(r.svc.ctx, join)
+		if err != nil {
+			r.log.Warn("when did a join come", "err", err)
+			return false
+		}
+		if !came.After(since) {
+			return false
+		}
+	}
+	return len(words) > 0
 }
 
 // noteJoins does so with those who just joined.
@@ -176,7 +234,7 @@ func (r *Room) welcomed(p peer.ID) {
 	if len(r.atDoor) >= maxAtDoor {
 		clear(r.atDoor)
 	}
-	r.atDoor[p] = true
+	r.atDoor[p] = time.Now()
 }
 
 // guard notes who was in the room when its first password came: it guards the
@@ -185,6 +243,7 @@ func (r *Room) guard() {
 	cfg := r.rules.Config()
 	guarded := cfg.Password() > 0
 	if guarded && !r.guarded {
+		maps.DeleteFunc(r.atDoor, func(_ peer.ID, at time.Time) bool { return time.Since(at) >= joinWithin })
 		in := slices.AppendSeq(r.others(), maps.Keys(r.atDoor))
 		if err := r.letInNow(r.svc.ctx, in...); err != nil {
 			r.log.Warn("note who was in the room", "err", err)
@@ -255,7 +314,8 @@ func (r *Room) newSecret(ctx context.Context, password []byte) (secret, error) {
 type guess struct {
 	password []byte
 	secret
-	tried int // how many were given a share, with which a false one can test a guess
+	tried int  // how many were given a share, with which a false one can test a guess
+	kept  bool // only the secret is known, of one generation
 }
 
 func (g *guess) stretched(id event.Conversation, generation uint64) pake.Secret {
@@ -269,6 +329,9 @@ func (g *guess) stretched(id event.Conversation, generation uint64) pake.Secret 
 // frames. The steps are the same whatever the password, and there is one answer
 // to all that fails.
 func (s *Service) prove(id event.Conversation, admitter peer.ID, password *guess, c *pb.JoinChallenge, write func(*pb.JoinAsk) error, read func() (*pb.JoinAnswer, error)) error {
+	if password.kept && c.Generation != password.generation {
+		return errNotAuthorized // here: it would be wrong, and cost an attempt
+	}
 	j, share, err := pake.Start(s.cfg.Rand, password.stretched(id, c.Generation), pake.Context{Room: id, Joiner: s.self, Admitter: admitter, Generation: c.Generation})
 	if err != nil {
 		return err

@@ -280,6 +280,80 @@ func TestSecretIsAskedForAgain(t *testing.T) {
 	})
 }
 
+// TestAdmitterBannedElsewhere: whoever was away when somebody was banned is not used by
+// him to let others in, once he has heard of it.
+func TestAdmitterBannedElsewhere(t *testing.T) {
+	inTown(t, func(t *testing.T, w *town) {
+		a, b, c, d, e := w.person(), w.person(), w.person(), w.person(), w.person()
+		id := w.guarded(a, b)
+		for i, p := range []*person{c, e} { // e by the word of b only
+			if err := p.knocks(id, fmt.Sprint("nick", 2+i), right, []*person{a, b}[i]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.sync(id, a, b)
+		w.sync(id, a, c)
+		time.Sleep(time.Hour)
+		for _, p := range []*person{b, c, d, e} {
+			w.part(a, p, true)
+		}
+		a.does(id, ban(b))
+		a.does(id, room.Op{Kind: room.KindConfigure, Setting: room.Password(2)})
+		a.inside(id, func(r *Room) { _ = r.keepSecret(context.Background(), secret{2, wrong, true}) })
+		time.Sleep(24 * time.Hour)
+		if err := d.knocks(id, "nick4", right, b); err != nil {
+			t.Fatal(err)
+		}
+		w.sync(id, c, b)
+		if !c.room(id).Entitled(d.id(), true) {
+			t.Error("before he has heard of it he does not serve him")
+		}
+		w.part(a, c, false)
+		w.sync(id, a, c)
+		check := func(when string) {
+			t.Helper()
+			for _, p := range []*person{a, c} {
+				if p.room(id).Entitled(d.id(), true) {
+					t.Errorf("%s: who was let in by the banned is served", when)
+				}
+				if !p.room(id).Entitled(e.id(), true) {
+					t.Errorf("%s: who was let in before is not served", when)
+				}
+			}
+			ask := &pb.JoinAsk{Room: id[:], Keys: &pb.JoinKeys{Epochs: [][]byte{id[:]}}}
+			if g, err := d.ask(t.Context(), c.id(), ask, nothingElse); err == nil {
+				t.Errorf("%s: he gets %d keys, and the secret: %t", when, len(g.Keys), g.Secret != nil)
+			}
+		}
+		check("at once")
+		c.restart()
+		check("after a restart")
+	})
+}
+
+// TestAtTheDoor: who knocked before there was a password and did not come in has to
+// know it.
+func TestAtTheDoor(t *testing.T) {
+	inTown(t, func(t *testing.T, w *town) {
+		a, b, d := w.person(), w.person(), w.person()
+		id := w.found(nil, a, b)
+		log, err := d.disk.OwnLog(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := d.askToEnter(t.Context(), a.id(), id, "d", nil, log.Log); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(joinWithin)
+		a.does(id, room.Op{Kind: room.KindConfigure, Setting: room.Password(1)})
+		a.inside(id, func(r *Room) {
+			if r.letIn[d.id()] || !r.letIn[b.id()] {
+				t.Errorf("let in are %v", r.letIn)
+			}
+		})
+	})
+}
+
 // TestAdmitterBanned: who was let in by somebody who is banned later stays in, also
 // after a restart. What the banned one signs from then on lets nobody in.
 func TestAdmitterBanned(t *testing.T) {

@@ -2,9 +2,12 @@ package rooms
 
 import (
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
+	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"p2pchat/protocol/event"
@@ -156,6 +159,36 @@ func TestPutOutForAWhile(t *testing.T) {
 					t.Errorf("what he says is %v, he is in: %v", v, r.isOccupant(c.id()))
 				}
 			})
+		}
+	})
+}
+
+// TestPushBrokenOff: who has the telling why he is out broken off is not told at once
+// again and again.
+func TestPushBrokenOff(t *testing.T) {
+	inTown(t, func(t *testing.T, w *town) {
+		a, b, m := w.person(), w.person(), w.person()
+		id := w.found(nil, a, b)
+		a.does(id, room.Op{Kind: room.KindDestroy})
+		var told atomic.Int64
+		m.host.SetStreamHandler(JoinProtocol, func(st network.Stream) {
+			told.Add(1)
+			_ = st.Reset()
+		})
+		asks := func() {
+			for range 20 {
+				a.room(id).Entitled(m.id(), true)
+				synctest.Wait()
+			}
+		}
+		asks()
+		if n := told.Load(); n != 1 {
+			t.Errorf("told %d times", n)
+		}
+		time.Sleep(tellWhyAgain)
+		asks()
+		if n := told.Load(); n != 2 {
+			t.Errorf("later told %d times in all", n)
 		}
 	})
 }

@@ -78,12 +78,13 @@ type Room struct {
 	announcing *time.Timer
 	asked      map[peer.ID]time.Time // for missing keys and events
 	told       map[peer.ID]time.Time // what put them out
+	proved     map[peer.ID]time.Time // that we know the password, though we are in
 	lastSync   time.Time
 	inStep     map[peer.ID]bool
 	toldTopic  map[peer.ID]event.ID  // the subject that somebody was told last, see tellTopic
 	letIn      map[peer.ID]bool      // who passed the password step here, or was in before there was one
 	letInAt    map[peer.ID]time.Time // when, since this node started
-	atDoor     map[peer.ID]bool      // let in before there is a password, until one comes
+	atDoor     map[peer.ID]time.Time // when, before there is a password, until one comes
 	life       lifetime
 	secret     secret            // of the password
 	guarded    bool              // the room has a password

@@ -1,0 +1,47 @@
+package sim
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"p2pchat/node/api"
+)
+
+// TestMembersWhoNeverMet: behind a password two hear each other also if neither was
+// there when the other came, and nobody is who was.
+func TestMembersWhoNeverMet(t *testing.T) {
+	inBubble(t, 3, func(t *testing.T, n *Net) {
+		var all []*Node
+		for _, name := range []string{"anna", "bert", "carl"} {
+			x := must(n.Account(t.Context(), name))(t)
+			check(t, x.Start(t.Context(), all...))
+			all = append(all, x)
+		}
+		anna, bert, carl := all[0], all[1], all[2]
+		time.Sleep(settle)
+		word := []byte("open sesame")
+		room := must(anna.CreateRoom(t.Context(), api.CreateRoomRequest{Name: "vault", Password: word}))(t).RoomID
+		enter := func(x *Node) {
+			t.Helper()
+			_ = must(x.JoinRoom(t.Context(), api.JoinRoomRequest{Room: room, Password: word, Wait: api.DefaultWait}))(t)
+		}
+		enter(bert)
+		n.Lan.Cut([]*Node{anna})
+		enter(carl)
+		check(t, bert.Stop())
+		time.Sleep(time.Minute) // nobody passes his join on any more
+		n.Lan.Heal()
+		f := &few{Net: n, t: t, room: room}
+		f.say(carl, "from carl")
+		f.say(anna, "from anna")
+		check(t, Until(time.Minute, func() error {
+			for _, x := range []*Node{anna, carl} {
+				if m := f.missing(x); len(m) > 0 {
+					return fmt.Errorf("%s does not have %q", x.Name, m)
+				}
+			}
+			return nil
+		}))
+	})
+}
