@@ -155,6 +155,7 @@ func TestNoNoiseWhileHeard(t *testing.T) {
 			t.Errorf("%s: the error does not say why: %v", what, err)
 		}
 		h.Network().ClosePeer(other.ID())
+		other.Network().ClosePeer(h.ID()) // who has not noticed yet would take it for the next
 	}
 	dial("before", true)
 	_, stop := h.Keys.Listen(func(string) {})
