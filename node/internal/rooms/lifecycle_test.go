@@ -5,6 +5,7 @@ import (
 	"errors"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"p2pchat/protocol/envelope"
 	"p2pchat/protocol/event"
@@ -197,6 +198,42 @@ func TestOneMoveAtATime(t *testing.T) {
 		release()
 		if err := b.room(id).Leave(t.Context()); err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+// TestStartOnAFullDisk: where nothing can be written, what a crash left behind is put
+// right later, and nobody is kept from what he has.
+func TestStartOnAFullDisk(t *testing.T) {
+	inTown(t, func(t *testing.T, w *town) {
+		a, b := w.person(), w.person()
+		id := w.guarded(a, b)
+		said := b.says(id, "hello")
+		w.sync(id, a, b)
+		a.halt()
+		full := errors.New("disk full")
+		for _, method := range []string{"SetVerdicts", "PutAdmitted"} {
+			a.disk.fail(method, full)
+		}
+		a.disk.mu.Lock()
+		a.disk.of(id).verdicts[said.ID] = room.Hidden
+		a.disk.of(id).admitted = nil
+		a.disk.mu.Unlock()
+		a.start()
+		a.inside(id, func(r *Room) {
+			if v, ok := r.rules.Verdict(said.ID); !ok || v.Status != room.Visible {
+				t.Errorf("it is %v", v)
+			}
+		})
+		for _, method := range []string{"SetVerdicts", "PutAdmitted"} {
+			a.disk.fail(method, nil)
+		}
+		time.Sleep(time.Minute)
+		w.sync(id, a, b)
+		a.disk.mu.Lock()
+		defer a.disk.mu.Unlock()
+		if v := a.disk.of(id).verdicts[said.ID]; v != room.Visible {
+			t.Errorf("stored as %v", v)
 		}
 	})
 }

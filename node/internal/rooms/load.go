@@ -24,8 +24,11 @@ func (s *Service) load(ctx context.Context, m Membership) (*Room, error) {
 	}
 	r.life.seen = m.Present
 	r.life.wake(time.Now())
-	if err := r.reload(ctx); err != nil {
+	if err := r.reload(ctx); err != nil && r.rules == nil {
 		return nil, err
+	} else if err != nil { // what it says can be read; on a full disk it is put right later
+		r.log.Warn("put right what a crash left behind", "err", err)
+		r.unsound = true
 	}
 	keys, err := s.cfg.Store.Keys(ctx, m.Room)
 	if err != nil {
@@ -50,7 +53,7 @@ func (s *Service) load(ctx context.Context, m Membership) (*Room, error) {
 	cfg := r.rules.Config()
 	r.guarded = cfg.Password() > 0
 	if err := r.noteAdmitted(ctx, r.others()...); err != nil { // of one who came when we ended
-		return nil, err
+		r.log.Warn("note who was let in", "err", err) // the next start does
 	}
 	if nick := r.rules.Nick(s.self); r.isOccupant(s.self) && nick != "" {
 		r.nick = nick
@@ -59,7 +62,8 @@ func (s *Service) load(ctx context.Context, m Membership) (*Room, error) {
 	return r, err
 }
 
-// reload has the rules take in again what is stored, and nothing else.
+// reload has the rules take in again what is stored, and nothing else. If only what a
+// crash left behind could not be put right, the rules are there all the same.
 func (r *Room) reload(ctx context.Context) error {
 	st := r.svc.cfg.Store
 	controls, err := st.Controls(ctx, r.id)
@@ -144,11 +148,6 @@ func (r *Room) reload(ctx context.Context) error {
 	if err := rules.Err(); err != nil {
 		return err
 	}
-	if len(c.wrong) > 0 {
-		if err := st.SetVerdicts(ctx, c.wrong); err != nil {
-			return err
-		}
-	}
 	r.bare = true // it is looked for when sync asks
 	if compacted {
 		r.keepLines(ctx, rules)
@@ -165,6 +164,9 @@ func (r *Room) reload(ctx context.Context) error {
 		r.shown[o.Peer] = r.member(o)
 	}
 	r.rankPeople()
+	if len(c.wrong) > 0 {
+		return st.SetVerdicts(ctx, c.wrong)
+	}
 	return nil
 }
 
