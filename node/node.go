@@ -185,7 +185,7 @@ func (n *Node) openRooms(ctx context.Context) error {
 	}
 	n.sync = antientropy.New(antientropy.Config{Host: n.streams(), Rooms: syncRooms{n}, Talking: n.talk.underWay, Hindered: func() bool { return n.store.Hindered() != nil }, Logger: n.cfg.Logger})
 	n.rooms, err = rooms.New(ctx, rooms.Config{
-		Host: n.streams(), Key: n.key, Rand: rand.Reader, Store: roomStore{n.store}, Ledger: roomLedger{n.ledger, n.store, n.key.ID()},
+		Host: n.streams(), Key: n.key, Rand: rand.Reader, Store: roomStore{n.store}, Ledger: roomLedger{n.ledger},
 		Gossip: roomGossip{n.gossip, &n.talk}, Sync: n.sync, Handler: roomHandler{n}, Receipt: n.hello.Receipt,
 		Away: func() bool { return n.self.account().Away }, Now: n.cfg.Seams.Now, Logger: n.cfg.Logger, CompactAfter: n.cfg.Seams.CompactAfter,
 	})

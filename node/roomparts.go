@@ -197,25 +197,7 @@ var quietKinds = []event.Kind{
 func quiet(k event.Kind) bool { return slices.Contains(quietKinds, k) }
 
 // roomLedger is the ledger as rooms see it.
-type roomLedger struct {
-	*history.Ledger
-	store *store.Store
-	self  peer.ID
-}
-
-// OwnLog only reads where there is one: on a full disk a room is to be there, too.
-func (l roomLedger) OwnLog(ctx context.Context, id event.Conversation) (event.LogKey, error) {
-	var log event.LogID
-	var known bool
-	err := l.store.View(ctx, func(r *store.Reader) (err error) {
-		log, known, err = r.OwnLog(id)
-		return err
-	})
-	if err != nil || !known {
-		return l.Ledger.OwnLog(ctx, id)
-	}
-	return event.LogKey{Author: l.self, Log: log}, nil
-}
+type roomLedger struct{ *history.Ledger }
 
 func (l roomLedger) Found(ctx context.Context, body []byte, nick string, joined bool, key envelope.Key) (*event.Event, error) {
 	return l.Ledger.Found(ctx, room.KindGenesis, body, func(tx history.RoomTx, e *event.Event) error {

@@ -191,6 +191,39 @@ func TestDiskFull(t *testing.T) {
 	check(openStore(t, dir, Options{}))
 }
 
+// TestDiskFullIndex: that the index does not fit fails nobody whose own does.
+func TestDiskFullIndex(t *testing.T) {
+	t.Parallel()
+	if !inMountNamespace(t) {
+		return
+	}
+	dir := t.TempDir()
+	mount(t, "tmpfs", dir, "tmpfs", 0, "size=16m")
+	s := openStore(t, dir, Options{})
+	for i := range uint64(40) {
+		e := text(t, testKey(t, 1), event.Header{Log: event.LogID{1}, Seq: i + 1}, strings.Repeat(fmt.Sprint("w", i, " "), 4000))
+		if err := s.Update(t.Context(), func(tx *Tx) error { _, err := tx.Insert(e, start); return err }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	fillDisk(t, dir)
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for s.Hindered() == nil {
+				if err := s.Update(t.Context(), func(*Tx) error { return nil }); err != nil {
+					t.Errorf("nothing does not fit: %v", err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if !errors.Is(s.Hindered(), ErrDiskFull) {
+		t.Error("the index fitted")
+	}
+}
+
 // TestDiskFullFromTheStart opens, with no space for a byte: a new database, and
 // one that is there.
 func TestDiskFullFromTheStart(t *testing.T) {

@@ -84,6 +84,7 @@ type job struct {
 	err   error      // fn's, until the group is committed
 	after []func()   // to be called once it is
 	news  news
+	alone bool // in its group, so that nobody's Update fails for it
 }
 
 // writer owns the writing connection.
@@ -213,7 +214,7 @@ func (w *writer) run(ctx context.Context, c *conn) {
 				break // its end has it done
 			}
 			more := false
-			slice := &job{done: make(chan error, 1), fn: func(tx *Tx) error {
+			slice := &job{alone: true, done: make(chan error, 1), fn: func(tx *Tx) error {
 				indexed, last, err := tx.index()
 				more = indexed < last
 				return err
@@ -258,7 +259,8 @@ func (w *writer) inPlace() error {
 	return w.wal.whole()
 }
 
-// group commits first and all that is queued as one transaction, and returns
+// group commits first and all that is queued as one transaction, but for one that
+// is to be alone, and returns
 // the connection to go on with: nil if it is lost.
 func (w *writer) group(ctx context.Context, c *conn, first *job) *conn {
 	if !first.state.CompareAndSwap(jobWaiting, jobTaken) {
@@ -371,7 +373,7 @@ func (w *writer) wipe(ctx context.Context) bool {
 
 // next takes another member from the queue, nil if the group is complete.
 func (w *writer) next(members *[]*job, bytes int) *job {
-	for len(*members) < maxGroup && bytes < maxGroupBytes {
+	for !(*members)[0].alone && len(*members) < maxGroup && bytes < maxGroupBytes {
 		select {
 		case j := <-w.queue:
 			if j.state.CompareAndSwap(jobWaiting, jobTaken) {
