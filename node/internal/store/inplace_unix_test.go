@@ -4,6 +4,7 @@ package store
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -158,5 +159,68 @@ func TestLogCutShort(t *testing.T) {
 	s = openStore(t, found, Options{})
 	if got := must(t, s.StaticAddrs); !slices.Equal(got, []string{"/before"}) {
 		t.Errorf("stored %v", got)
+	}
+}
+
+// TestLogCutShortUnderOthers: so it is where the first to notice would be a member that
+// reads, and where what was cut is what was there at the start; and where the mark could
+// not be made at once, it is made later.
+func TestLogCutShortUnderOthers(t *testing.T) {
+	t.Parallel()
+	read := func(tx *Tx) error { _, err := tx.StaticAddrs(); return err }
+	for name, fn := range map[string]func(*Tx) error{"a member reads": read, "a member writes": add("/never")} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			s, err := Open(t.Context(), dir, Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := range 50 {
+				update(t, s, add(fmt.Sprint("/before", i)))
+			}
+			started := t.TempDir() // as after a crash
+			for _, name := range []string{FileName, FileName + "-wal"} {
+				file, err := os.ReadFile(filepath.Join(dir, name))
+				if err == nil {
+					err = os.WriteFile(filepath.Join(started, name), file, 0o600)
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if s, err = Open(t.Context(), started, Options{}); err != nil {
+				t.Fatal(err)
+			}
+			log := filepath.Join(started, FileName+"-wal")
+			info, err := os.Stat(log)
+			if err == nil {
+				err = os.Truncate(log, info.Size()/2)
+			}
+			mark := filepath.Join(started, cutMark)
+			if err := errors.Join(err, os.Symlink("nowhere/to/be/found", mark)); err != nil { // there is no space
+				t.Fatal(err)
+			}
+			try := func() {
+				t.Helper()
+				if err := s.Update(t.Context(), fn); !errors.Is(err, ErrDamaged) {
+					t.Errorf("acknowledged: %v", err)
+				}
+			}
+			try()
+			if err := os.Remove(mark); err != nil {
+				t.Fatal(err)
+			}
+			try()
+			if err := wasCut(started); !errors.Is(err, ErrDamaged) {
+				t.Errorf("no mark: %v", err)
+			}
+			if err := s.Close(); !errors.Is(err, ErrDamaged) {
+				t.Errorf("close: %v", err)
+			}
+		})
 	}
 }

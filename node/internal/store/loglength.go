@@ -14,7 +14,9 @@ import (
 type logLength struct {
 	path string
 	left int64
-	cut  bool // it was shorter; nothing is written any more, and nothing moved
+	// cut: it was shorter; nothing is written any more, and nothing moved. marked: that
+	// is to be seen after us.
+	cut, marked bool
 }
 
 // committed takes its length. Where it is not to be had, it is missed by
@@ -28,15 +30,15 @@ func (l *logLength) committed() {
 // whole refuses if it is shorter than that. Error: ErrDamaged, from then on always.
 func (l *logLength) whole() error {
 	if info, err := os.Stat(l.path); err == nil && info.Size() < l.left {
-		if !l.cut {
-			markCut(filepath.Dir(l.path))
-		}
 		l.cut = true
 	}
-	if l.cut {
-		return errCut
+	if !l.cut {
+		return nil
 	}
-	return nil
+	if !l.marked { // on a full disk there may be space later
+		l.marked = markCut(filepath.Dir(l.path)) == nil
+	}
+	return errCut
 }
 
 var errCut = fmt.Errorf("%w: %s was cut short while it was open", ErrDamaged, FileName+"-wal")
@@ -46,16 +48,17 @@ var errCut = fmt.Errorf("%w: %s was cut short while it was open", ErrDamaged, Fi
 // on from there would contradict himself. [Repair], which retires his logs, ends it.
 const cutMark = FileName + ".cut"
 
-// markCut makes the mark, where it can: on a full disk there is only the error.
-func markCut(dir string) {
-	if os.WriteFile(filepath.Join(dir, cutMark), []byte(errCut.Error()+"\n"), 0o600) == nil {
-		_ = syncDir(dir)
+// markCut makes the mark.
+func markCut(dir string) error {
+	if err := os.WriteFile(filepath.Join(dir, cutMark), []byte(errCut.Error()+"\n"), 0o600); err != nil {
+		return err
 	}
+	return syncDir(dir)
 }
 
 // wasCut refuses a database with the mark. Error: ErrDamaged.
 func wasCut(dir string) error {
-	_, err := os.Stat(filepath.Join(dir, cutMark))
+	_, err := os.Lstat(filepath.Join(dir, cutMark))
 	switch {
 	case err == nil:
 		return errCut

@@ -138,7 +138,10 @@ func repair(ctx context.Context, dir string, self peer.ID, name string, opt Opti
 	if best.out.Kept, err = keep(path, best); err != nil {
 		return Repaired{}, err
 	}
-	return best.out, errors.Join(os.Rename(fresh, path), syncDir(dir), unmarkCut(dir))
+	if err := errors.Join(os.Rename(fresh, path), syncDir(dir)); err != nil {
+		return best.out, err
+	}
+	return best.out, unmarkCut(dir)
 }
 
 // salvageBest makes a new database of each source in turn and returns the best,

@@ -23,7 +23,11 @@ func inOneGroup(t *testing.T, s *Store, fns ...func(*Tx) error) []error {
 		return fns[0](tx)
 	}}}
 	s.writer.queue <- jobs[0]
-	<-entered
+	select {
+	case <-entered:
+	case err := <-jobs[0].done: // nothing is begun any more
+		jobs[0].done <- err
+	}
 	for _, fn := range fns[1:] {
 		j := &job{done: make(chan error, 1), fn: fn}
 		jobs = append(jobs, j)

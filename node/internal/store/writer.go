@@ -116,6 +116,7 @@ func newWriter(dir string, log *slog.Logger, file original, db, wiper *sql.DB, s
 		dir: dir, log: log, file: file, wal: logLength{path: filepath.Join(dir, FileName+"-wal")}, db: db, wiper: wiper, seen: seen, memo: newMemo(), damaged: damaged,
 		queue: make(chan *job, maxGroup), stop: make(chan struct{}), ended: make(chan struct{}),
 	}
+	w.wal.committed() // by whoever wrote before us
 	w.hindrance = newHindrance(hindered, log, func() error {
 		if err := file.inPlace(); err != nil {
 			return err
@@ -268,10 +269,10 @@ func (w *writer) group(ctx context.Context, c *conn, first *job) *conn {
 	}
 	members := []*job{first}
 	err := func() (err error) {
+		if err = w.inPlace(); err != nil { // before a member reads what is not there
+			return err
+		}
 		if c == nil {
-			if err = w.inPlace(); err != nil {
-				return err
-			}
 			if c, err = openConn(ctx, w.db, w.dir); err != nil {
 				return err
 			}
