@@ -24,13 +24,6 @@ func (tx *Tx) PutAdmitted(room event.Conversation, p peer.ID) error {
 	return err
 }
 
-// DropAdmitted takes that back.
-func (tx *Tx) DropAdmitted(room event.Conversation, p peer.ID) error {
-	_, err := tx.exec(`DELETE FROM admitted WHERE conv = (SELECT n FROM conversation WHERE id = ?) AND peer = (SELECT n FROM peer WHERE id = ?)`,
-		room[:], []byte(p))
-	return err
-}
-
 // Admitted lists whom PutAdmitted named.
 func (s *Store) Admitted(ctx context.Context, room event.Conversation) ([]peer.ID, error) {
 	return read(ctx, s, "read who was admitted", func(r *Reader) ([]peer.ID, error) {

@@ -138,6 +138,20 @@ func TestPutOut(t *testing.T) {
 			})
 		})
 	}
+	t.Run("advice", func(t *testing.T) {
+		bubble(t, func(t *testing.T) {
+			c := newCourt(t, 110, 24, api.CreateRoomRequest{})
+			b := c.as(t, c.bruno)
+			b.typed("abc")
+			c.enter("/ban bruno")
+			b.settle()
+			b.enter(" def")
+			b.shows("you were banned from #dev", "› abc def")
+			b.hides("goes back in")
+			b.press("ctrl+n", "up") // what was written is not lost with the room
+			b.shows("› abc def")
+		})
+	})
 	t.Run("membership", func(t *testing.T) {
 		bubble(t, func(t *testing.T) {
 			c := newCourt(t, 110, 24, api.CreateRoomRequest{})

@@ -220,6 +220,9 @@ func (m *model) focusOn(t *talk) tea.Cmd {
 	if old := m.people.focus; old != nil {
 		old.log.fresh = ""
 		old.log.back()
+		if old.room != nil && old.room.left {
+			m.input.remember(old.draft.text) // nothing leads back to it
+		}
 	}
 	if old := m.people.focus; m.people.index(old) >= 0 {
 		m.people.previous = old

@@ -138,6 +138,7 @@ func (m *model) askWhyOut(t *talk, r api.Room) tea.Cmd {
 
 func (m *model) takePutOut(msg putOutMsg) tea.Cmd {
 	msg.t.room.Destroyed = msg.row.Destroyed || msg.state.Destroyed
+	msg.t.room.banned = m.standingOf(msg.state) == api.StandingOutcast
 	return m.announce(m.putOutWords(msg))
 }
 

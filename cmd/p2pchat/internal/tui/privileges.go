@@ -131,6 +131,8 @@ func (m *model) whyMute(t *talk) string {
 		return ""
 	case t.room.left && t.room.Destroyed:
 		return t.label() + " was destroyed"
+	case t.room.left && t.room.banned:
+		return "you were banned from " + t.label()
 	case t.room.left:
 		by := t.label()
 		if t.twin {

@@ -18,6 +18,7 @@ type room struct {
 	rules    rules
 	leaving  bool            // asked for here
 	left     bool            // one is not in it, and looks at what was said
+	banned   bool            // and may not come back
 	asking   map[string]bool // peer IDs of those who asked for voice and have none yet
 }
 
