@@ -169,22 +169,6 @@ func (s roomStore) PutAdmitted(ctx context.Context, id event.Conversation, peopl
 	})
 }
 
-func (s roomStore) DropAdmitted(ctx context.Context, id event.Conversation, people []peer.ID) error {
-	return s.Update(ctx, func(tx *store.Tx) error {
-		for _, p := range people {
-			if err := tx.DropAdmitted(id, p); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
-func (s roomStore) Received(ctx context.Context, id event.ID) (time.Time, error) {
-	e, err := s.EventByID(ctx, id)
-	return e.Received, err
-}
-
 func (s roomStore) PutSecret(ctx context.Context, id event.Conversation, generation uint64, sealed []byte) error {
 	return s.Update(ctx, func(tx *store.Tx) error { return tx.PutSecret(id, generation, sealed) })
 }

@@ -93,7 +93,7 @@
 --   p2pchat.presence.{room, peer, availability, left, time}
 --   p2pchat.signed_presence.{presence, signature}
 --   p2pchat.join_ask.{room, enter, keys, ping, push, proof}
---   p2pchat.join_enter.{nick, log}
+--   p2pchat.join_enter.{nick, log, again}
 --   p2pchat.join_keys.{epochs}
 --   p2pchat.join_push.{events, grant}
 --   p2pchat.join_proof.{share, confirm}
@@ -839,6 +839,7 @@ M["p2pchat.JoinAsk"] = {
 M["p2pchat.JoinEnter"] = {
   {1, "p2pchat.join_enter.nick", "string"},
   {2, "p2pchat.join_enter.log", "bytes"},
+  {3, "p2pchat.join_enter.again", "bool"},
 }
 M["p2pchat.JoinKeys"] = {
   {1, "p2pchat.join_keys.epochs", "bytes"},

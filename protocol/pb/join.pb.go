@@ -113,7 +113,8 @@ func (x *JoinAsk) GetProof() *JoinProof {
 type JoinEnter struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Nick          string                 `protobuf:"bytes,1,opt,name=nick,proto3" json:"nick,omitempty"`
-	Log           []byte                 `protobuf:"bytes,2,opt,name=log,proto3" json:"log,omitempty"` // the log the join will stand in
+	Log           []byte                 `protobuf:"bytes,2,opt,name=log,proto3" json:"log,omitempty"`      // the log the join will stand in
+	Again         bool                   `protobuf:"varint,3,opt,name=again,proto3" json:"again,omitempty"` // he is in: of the door only the password is left, and the grant is empty
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -160,6 +161,13 @@ func (x *JoinEnter) GetLog() []byte {
 		return x.Log
 	}
 	return nil
+}
+
+func (x *JoinEnter) GetAgain() bool {
+	if x != nil {
+		return x.Again
+	}
+	return false
 }
 
 // JoinKeys asks for the keys of epochs that stored events name.
@@ -702,10 +710,11 @@ const file_join_proto_rawDesc = "" +
 	"\x04keys\x18\x03 \x01(\v2\x11.p2pchat.JoinKeysR\x04keys\x12\x12\n" +
 	"\x04ping\x18\x04 \x01(\bR\x04ping\x12%\n" +
 	"\x04push\x18\x05 \x01(\v2\x11.p2pchat.JoinPushR\x04push\x12(\n" +
-	"\x05proof\x18\x06 \x01(\v2\x12.p2pchat.JoinProofR\x05proof\"1\n" +
+	"\x05proof\x18\x06 \x01(\v2\x12.p2pchat.JoinProofR\x05proof\"G\n" +
 	"\tJoinEnter\x12\x12\n" +
 	"\x04nick\x18\x01 \x01(\tR\x04nick\x12\x10\n" +
-	"\x03log\x18\x02 \x01(\fR\x03log\"\"\n" +
+	"\x03log\x18\x02 \x01(\fR\x03log\x12\x14\n" +
+	"\x05again\x18\x03 \x01(\bR\x05again\"\"\n" +
 	"\bJoinKeys\x12\x16\n" +
 	"\x06epochs\x18\x01 \x03(\fR\x06epochs\"a\n" +
 	"\bJoinPush\x12+\n" +

@@ -3,7 +3,6 @@ package room
 import (
 	"crypto/sha256"
 	"slices"
-	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
@@ -83,52 +82,55 @@ func (r *Room) Admitted(p peer.ID) bool {
 	if !r.climateOf(i).mayEnter() {
 		return false
 	}
-	return r.config.Password() == 0 || r.admitted(i, map[int]bool{})
+	if r.config.Password() == 0 {
+		return true
+	}
+	asked := map[int]bool{}
+	in := r.admitted(i, asked)
+	if !in { // nor is anybody whose word was asked for on the way
+		for i := range asked {
+			r.letIn[i] = false
+		}
+	}
+	return in
 }
 
-func (r *Room) admitted(i int, asking map[int]bool) bool {
+// admitted tells whether words lead from person i to the creator. asked are those whom
+// this question came by: a word that leads back to them proves nothing more than
+// theirs would.
+func (r *Room) admitted(i int, asked map[int]bool) bool {
+	if in, known := r.letIn[i]; known {
+		return in
+	}
 	if i == r.creator {
 		return true
 	}
-	if i < 0 || asking[i] || !r.climateOf(i).mayEnter() {
+	if i < 0 || asked[i] || !r.climateOf(i).mayEnter() {
 		return false
 	}
-	// A word that leads back here proves nothing more than this one would.
-	asking[i] = true
+	asked[i] = true
 	for _, m := range r.people[i].said {
-		j, ok := m.body.(*Join)
-		if !ok || !m.counts() || j.Admission == nil {
-			continue
-		}
-		// Verified first: who was asked already is not asked again.
-		if a := r.find(j.Admission.Admitter); a >= 0 && j.Admission.verifies(m.header) && r.admitted(a, asking) {
+		if a := r.admitter(m); a >= 0 && r.admitted(a, asked) {
+			r.letIn[i] = true
 			return true
 		}
 	}
 	return false
 }
 
-// Admitters tells, of each visible join of p that somebody signed for, who did.
-func (r *Room) Admitters(p peer.ID) map[event.ID]peer.ID {
-	i := r.find(p)
-	if i < 0 {
-		return nil
+// admitter is who signed for the join m, -1 if it is none that counts or nobody did.
+func (r *Room) admitter(m *message) int {
+	j, ok := m.body.(*Join)
+	if !ok || !m.counts() || j.Admission == nil {
+		return -1
 	}
-	out := map[event.ID]peer.ID{}
-	for _, m := range r.people[i].said {
-		if j, ok := m.body.(*Join); ok && m.counts() && j.Admission != nil && j.Admission.verifies(m.header) {
-			out[m.id] = j.Admission.Admitter
+	if m.signed == 0 {
+		if m.signed = -1; j.Admission.verifies(m.header) {
+			m.signed = 1
 		}
 	}
-	return out
-}
-
-// OutSince is the time, as its author says, of the setting by which p may not enter;
-// false if he may, or what keeps him out is none that is about him.
-func (r *Room) OutSince(p peer.ID) (time.Time, bool) {
-	i := r.find(p)
-	if i < 0 || r.climateOf(i).mayEnter() || r.people[i].by < 0 {
-		return time.Time{}, false
+	if m.signed < 0 {
+		return -1
 	}
-	return r.controls[r.people[i].by].time.Wall(), true
+	return r.find(j.Admission.Admitter)
 }

@@ -20,6 +20,7 @@ type message struct {
 	kind     event.Kind
 	body     Body          // joins, leaves, nicks, subjects, epochs
 	header   *event.Header // of joins with an admission
+	signed   int8          // whether that is good: 1, -1; 0 if nobody asked yet
 	past     *past
 	kicks    []int // those a join of its log must have seen
 	verdict  Verdict

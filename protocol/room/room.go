@@ -44,6 +44,7 @@ type Room struct {
 	oldest   int
 	subjects []*message
 	epochs   []*message
+	letIn    map[int]bool // of [Room.Admitted], since the last that was handed in
 
 	archive Archive // nil: nothing was given up
 	broken  error
@@ -65,7 +66,7 @@ func New(genesis *event.Event) (*Room, error) {
 		id: event.Conversation(genesis.ID), first: defaultConfig(), epoch: g.Epoch,
 		byID: map[event.ID]*control{}, byPeer: map[peer.ID]int{}, retracts: map[event.ID][]int{},
 		tips: map[tip]int{}, refused: map[event.ID]bool{},
-		messages: map[event.ID]*message{}, logs: map[event.LogKey]*log{}, pasts: map[string]*past{},
+		messages: map[event.ID]*message{}, logs: map[event.LogKey]*log{}, pasts: map[string]*past{}, letIn: map[int]bool{},
 	}
 	for _, s := range g.Config {
 		if s.known() {

@@ -226,6 +226,39 @@ func TestAdmission(t *testing.T) {
 	if w.Admitted(w.id(1)) || w.Admitted(w.id(2)) {
 		t.Error("the word of somebody banned")
 	}
+	w.does(0, w.set(1, None))
+	if !w.Admitted(w.id(2)) {
+		t.Error("the word of somebody who is banned no more")
+	}
+}
+
+// Words that go round in a circle let nobody in; one from outside lets in all of them,
+// whoever is asked about first.
+func TestAdmittedCircle(t *testing.T) {
+	for first := range 3 {
+		w := newTown(t, 4, Password(1))
+		join := func(p, by int) {
+			a, err := Admit(w.keys[by], w.ID(), event.LogKey{Author: w.id(p), Log: logOf(1)}, 1, w.Cite(w.id(p)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.says(p, 1, &Join{Nick: "somebody", Admission: a})
+		}
+		check := func(want bool) {
+			t.Helper()
+			for i := range 3 {
+				if p := 1 + (first+i)%3; w.Admitted(w.id(p)) != want {
+					t.Errorf("%d, asked as number %d: admitted is %t", p, i, !want)
+				}
+			}
+		}
+		for p := 1; p <= 3; p++ {
+			join(p, p%3+1)
+		}
+		check(false)
+		join(1+first, 0)
+		check(true)
+	}
 }
 
 // What a room says of itself, and in which order its events are to be served.

@@ -15,6 +15,7 @@ type touched struct {
 }
 
 func (r *Room) touch() *touched {
+	clear(r.letIn)
 	return &touched{room: r, people: map[int]bool{}, logs: map[*log]bool{}}
 }
 

@@ -118,8 +118,9 @@ func (r *Room) admit(ctx context.Context, p peer.ID, q *pb.JoinEnter, d dialogue
 			if guarded = cfg.Password() > 0; !guarded {
 				return
 			}
-			if s = r.secret; s.generation != cfg.Password() {
-				err = errNoSuchRoom // we don't know it ourselves yet: ask another
+			var known bool
+			if s, known = r.knownSecret(); !known {
+				err = errNoSuchRoom // ask another
 			}
 		}
 	})
@@ -130,6 +131,15 @@ func (r *Room) admit(ctx context.Context, p peer.ID, q *pb.JoinEnter, d dialogue
 		if err := r.challenge(d, p, s); err != nil {
 			return err
 		}
+	}
+	if q.Again {
+		if !guarded {
+			return errNoSuchRoom
+		}
+		if err := r.readmit(ctx, p, s); err != nil {
+			return err
+		}
+		return d.send(&pb.JoinAnswer{Grant: &pb.JoinGrant{}})
 	}
 	in, err := r.welcome(ctx, p, nick, guarded, s, event.LogKey{Author: p, Log: event.LogID(q.Log)})
 	if err != nil {

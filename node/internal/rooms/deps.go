@@ -106,9 +106,6 @@ type Store interface {
 	// word for it.
 	Admitted(ctx context.Context, room event.Conversation) ([]peer.ID, error)
 	PutAdmitted(ctx context.Context, room event.Conversation, people []peer.ID) error
-	DropAdmitted(ctx context.Context, room event.Conversation, people []peer.ID) error
-	// Received tells when an event that is held came here.
-	Received(ctx context.Context, id event.ID) (time.Time, error)
 	// Secret is what PutSecret kept last; generation 0: nothing.
 	Secret(ctx context.Context, room event.Conversation) (generation uint64, sealed []byte, err error)
 	PutSecret(ctx context.Context, room event.Conversation, generation uint64, sealed []byte) error

@@ -219,7 +219,7 @@ func TestPushByStranger(t *testing.T) {
 		if s := knows(); s.generation == 2 {
 			t.Error("a stranger's secret is taken")
 		}
-		b.inside(id, func(r *Room) { r.takeSecret(&pb.RoomSecret{Generation: 2, Secret: wrong[:]}, false) }) // a member's
+		b.inside(id, func(r *Room) { r.secret = secret{2, wrong, m.id()} }) // a member's
 		w.part(a, b, false)
 		push(a, right)
 		if s := knows(); s.generation != 2 || s.value != right {

@@ -223,21 +223,21 @@ func (r *Room) takePush(ctx context.Context, p peer.ID, m *pb.JoinPush) error {
 		return nil
 	}
 	return r.do(ctx, func() {
-		if r.rules.Standing(p) == room.Owner {
-			r.takeKeys(m.Grant, true)
-		} else {
-			r.takeKeys(&pb.JoinGrant{Keys: m.Grant.Keys}, false) // the password is not his to tell
+		g := m.Grant
+		if r.rules.Standing(p) != room.Owner {
+			g = &pb.JoinGrant{Keys: g.Keys} // the password is not his to tell
 		}
+		r.takeKeys(g, p)
 	})
 }
 
-// takeKeys keeps keys that fit, and the stretched password; sure: of one who may
-// set it.
-func (r *Room) takeKeys(g *pb.JoinGrant, sure bool) {
+// takeKeys keeps the keys that fit of those that somebody handed over, and the stretched
+// password.
+func (r *Room) takeKeys(g *pb.JoinGrant, from peer.ID) {
 	if err := r.putKeys(r.svc.ctx, keysFrom(r.epochs(), g.Keys)); err != nil {
 		r.log.Warn("keep a key", "err", err)
 	}
-	r.takeSecret(g.Secret, sure)
+	r.takeSecret(g.Secret, from)
 }
 
 // putKeys keeps epoch keys, opens what waited for them and sends what waited.
@@ -330,7 +330,7 @@ func (r *Room) fetchKey(epoch event.ID, ask []peer.ID) {
 				continue
 			}
 			err = r.do(r.svc.ctx, func() {
-				r.takeKeys(g, r.rules.Standing(p) == room.Owner)
+				r.takeKeys(g, p)
 				_, found = (*r.keys.Load())[epoch]
 			})
 			if err != nil || found {

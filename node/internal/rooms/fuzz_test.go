@@ -87,7 +87,7 @@ func lone(tb testing.TB) (*Service, *oneHost, *event.Event) {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	if err := r.do(tb.Context(), func() { _ = r.keepSecret(context.Background(), secret{firstPassword, right, true}) }); err != nil {
+	if err := r.do(tb.Context(), func() { _ = r.keepSecret(context.Background(), secret{firstPassword, right, ""}) }); err != nil {
 		tb.Fatal(err)
 	}
 	return s, h, r.genesis
@@ -154,7 +154,7 @@ func FuzzAnswers(f *testing.F) {
 			return // stretching takes its time
 		}
 		h.says = says
-		known := &guess{secret: secret{firstPassword, wrong, true}}
+		known := &guess{secret: secret{firstPassword, wrong, ""}}
 		if _, err := s.askToEnter(t.Context(), "mallory", id, "me", known, event.LogID{1}); err == nil {
 			t.Error("let in")
 		}

@@ -56,7 +56,9 @@ func (s *Service) Join(ctx context.Context, id event.Conversation, w Way) (*Room
 	if err != nil {
 		return nil, err
 	}
-	g, err := s.find(ctx, id, w, log.Log)
+	g, err := s.find(ctx, w, func(p peer.ID, password *guess) (*grant, error) {
+		return s.askToEnter(ctx, p, id, w.Nick, password, log.Log)
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +71,7 @@ func (s *Service) Join(ctx context.Context, id event.Conversation, w Way) (*Room
 	if err != nil {
 		return nil, err
 	}
-	r.takeSecret(g.secret, true)
+	r.takeSecret(g.secret, "")
 	r.pending = g
 	if r, err = s.adopt(r); err != nil {
 		return nil, err
@@ -92,15 +94,15 @@ func (s *Service) claim(id event.Conversation) (release func(), err error) {
 	}, nil
 }
 
-// find asks members to let us in, one after the other.
-func (s *Service) find(ctx context.Context, id event.Conversation, w Way, log event.LogID) (*grant, error) {
+// find asks members to let us in, one after the other, with the password that was typed.
+func (s *Service) find(ctx context.Context, w Way, ask func(peer.ID, *guess) (*grant, error)) (*grant, error) {
 	var last error = ErrNobody
 	password := &guess{password: w.Password}
 	// In no order that somebody could take a place in: peer IDs can be chosen.
 	via := slices.Compact(slices.Sorted(slices.Values(w.Via)))
 	rand.Shuffle(len(via), func(i, j int) { via[i], via[j] = via[j], via[i] })
 	for _, p := range via {
-		g, err := s.askToEnter(ctx, p, id, w.Nick, password, log)
+		g, err := ask(p, password)
 		if err == nil {
 			g.from = p
 			return g, nil
@@ -148,12 +150,19 @@ func (s *Service) rejoin(ctx context.Context, r *Room, w Way) error {
 		return err
 	}
 	if in {
+		if len(w.Password) > 0 {
+			if err := r.enterAgain(ctx, w); err != nil {
+				return err
+			}
+		}
 		return r.Rename(ctx, w.Nick)
 	}
 	if alone && persistent {
 		return r.enter(ctx, w.Nick, nil)
 	}
-	g, err := s.find(ctx, r.id, w, own)
+	g, err := s.find(ctx, w, func(p peer.ID, password *guess) (*grant, error) {
+		return s.askToEnter(ctx, p, r.id, w.Nick, password, own)
+	})
 	if err != nil {
 		return err
 	}
@@ -165,7 +174,7 @@ func (s *Service) rejoin(ctx context.Context, r *Room, w Way) error {
 		if err := r.putKeys(s.ctx, g.keys); err != nil {
 			r.log.Warn("keep keys", "err", err)
 		}
-		r.takeSecret(g.secret, true)
+		r.takeSecret(g.secret, "")
 	})
 	if err != nil {
 		return err

@@ -78,7 +78,6 @@ func (d *disk) Commit(_ context.Context, id event.Conversation, b Batch) (Commit
 			r.own.Log[7]++ // somebody else goes on with it
 		}
 		r.insert(e)
-		d.came[e.ID] = time.Now()
 	}
 	maps.Copy(r.verdicts, b.Verdicts)
 	for x := range b.Verdicts {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	mrand "math/rand/v2"
 	"net/netip"
 	"slices"
 	"time"
@@ -41,7 +42,7 @@ var errNotAuthorized = &room.Refusal{Code: room.NotAuthorized, Message: "not aut
 type secret struct {
 	generation uint64 // 0: nothing is known
 	value      pake.Secret
-	sure       bool // we typed it, or have it from somebody who may set it
+	from       peer.ID // who handed it over; empty: it was typed here, and proved right
 }
 
 // loadSecret reads what is kept of it.
@@ -51,11 +52,12 @@ func (r *Room) loadSecret(ctx context.Context) error {
 		return err
 	}
 	plain, err := envelope.OpenLocal(r.svc.cfg.Key.Seed(), r.purpose(), sealed)
-	if err != nil || len(plain) != len(pake.Secret{}) {
+	if err != nil || len(plain) < len(pake.Secret{}) {
 		r.log.Warn("the room's secret cannot be opened; it will be asked for", "err", err)
 		return nil
 	}
-	r.secret = secret{generation: generation, value: pake.Secret(plain)}
+	n := len(pake.Secret{})
+	r.secret = secret{generation, pake.Secret(plain[:n]), peer.ID(plain[n:])}
 	return nil
 }
 
@@ -64,7 +66,7 @@ func (r *Room) purpose() string { return secretPurpose + " " + r.id.String() }
 
 // keepSecret keeps a secret and puts it into use.
 func (r *Room) keepSecret(ctx context.Context, s secret) error {
-	sealed, err := envelope.SealLocal(r.svc.cfg.Rand, r.svc.cfg.Key.Seed(), r.purpose(), s.value[:])
+	sealed, err := envelope.SealLocal(r.svc.cfg.Rand, r.svc.cfg.Key.Seed(), r.purpose(), append(s.value[:], s.from...))
 	if err != nil {
 		return err
 	}
@@ -75,40 +77,51 @@ func (r *Room) keepSecret(ctx context.Context, s secret) error {
 	return nil
 }
 
-// takeSecret keeps the secret that a member handed over, if it is that of the
-// password in force; sure: he may set it. Nothing tells whether it is right: a
-// false one lets nobody in, and the next member asked has the right one. The word
-// of who is sure goes before that of who is not.
-func (r *Room) takeSecret(m *pb.RoomSecret, sure bool) {
+// knownSecret is that of the password in force, if we know it. Nothing tells whether one
+// that was handed over is right, and with a false one he who handed it over could let in
+// whom he likes: it counts while he may be in the room.
+func (r *Room) knownSecret() (secret, bool) {
+	cfg, s := r.rules.Config(), r.secret
+	return s, s.generation > 0 && s.generation == cfg.Password() && (s.from == "" || r.passed(s.from))
+}
+
+// takeSecret keeps the secret of the password in force that was typed, or that a member
+// handed over. The word of who may set it goes before that of others.
+func (r *Room) takeSecret(m *pb.RoomSecret, from peer.ID) {
 	cfg := r.rules.Config()
 	if m == nil || m.Generation == 0 || m.Generation != cfg.Password() || len(m.Secret) != len(pake.Secret{}) {
 		return
 	}
-	if m.Generation == r.secret.generation && (r.secret.sure || !sure) {
+	if from != "" && !(r.isOccupant(from) && r.entitled(from)) {
 		return
 	}
-	if err := r.keepSecret(r.svc.ctx, secret{m.Generation, pake.Secret(m.Secret), sure}); err != nil {
+	sure := func(p peer.ID) bool { return p == "" || r.rules.Standing(p) == room.Owner }
+	if _, known := r.knownSecret(); known && (sure(r.secret.from) || !sure(from)) {
+		return
+	}
+	if err := r.keepSecret(r.svc.ctx, secret{m.Generation, pake.Secret(m.Secret), from}); err != nil {
 		r.log.Warn("keep the room's secret", "err", err)
 	}
 }
 
 // wireSecret is the secret for a member, nil if there is none.
 func (r *Room) wireSecret() *pb.RoomSecret {
-	cfg := r.rules.Config()
-	if r.secret.generation == 0 || r.secret.generation != cfg.Password() {
+	s, known := r.knownSecret()
+	if !known {
 		return nil
 	}
-	return &pb.RoomSecret{Generation: r.secret.generation, Secret: r.secret.value[:]}
+	return &pb.RoomSecret{Generation: s.generation, Secret: s.value[:]}
 }
 
 // wantSecret asks the members for the secret of a password that somebody set.
 func (r *Room) wantSecret() {
 	cfg := r.rules.Config()
-	if !r.joined || r.askingSecret || cfg.Password() == 0 || cfg.Password() == r.secret.generation {
+	if _, known := r.knownSecret(); !r.joined || r.askingSecret || cfg.Password() == 0 || known {
 		return
 	}
 	r.askingSecret = true
-	ask := slices.DeleteFunc(r.TopicPeers(), func(p peer.ID) bool { return !r.isOccupant(p) })
+	ask := slices.DeleteFunc(r.TopicPeers(), func(p peer.ID) bool { return !r.isOccupant(p) || !r.entitled(p) })
+	mrand.Shuffle(len(ask), func(i, j int) { ask[i], ask[j] = ask[j], ask[i] }) // peer IDs can be chosen
 	q := &pb.JoinAsk{Room: r.id[:], Keys: &pb.JoinKeys{Epochs: [][]byte{r.id[:]}}}
 	r.svc.wg.Go(func() { // ends with the last stream
 		for _, p := range ask {
@@ -116,8 +129,14 @@ func (r *Room) wantSecret() {
 			if err != nil || g.Secret == nil {
 				continue
 			}
-			_ = r.do(r.svc.ctx, func() { r.takeKeys(g, r.rules.Standing(p) == room.Owner) }) // it ends, or it is done
-			break
+			known := false
+			err = r.do(r.svc.ctx, func() {
+				r.takeKeys(g, p)
+				_, known = r.knownSecret()
+			})
+			if known || err != nil { // it ends
+				break
+			}
 		}
 		r.post(func() { r.askingSecret = false })
 	})
@@ -151,65 +170,13 @@ func (r *Room) remain(ctx context.Context, people []peer.ID) error {
 
 // noteAdmitted remembers those of people who, where there is a password, joined with
 // the word of somebody who might give it: that he is put out later does not put them
-// out. What he signs from then on, as if before, comes to those who know that he is
-// out, or is doubted when they hear of it, see [Room.doubtAdmitted].
+// out. What he signs from then on, as if before, lets nobody in with those who know that
+// he is out; to those who don't he could as well show the password under a new name.
 func (r *Room) noteAdmitted(ctx context.Context, people ...peer.ID) error {
 	if cfg := r.rules.Config(); cfg.Password() == 0 {
 		return nil
 	}
 	return r.remain(ctx, slices.DeleteFunc(people, func(p peer.ID) bool { return !r.rules.Admitted(p) }))
-}
-
-// doubtAdmitted takes back what was noted of those whom somebody let in who had been
-// put out by then, of which nothing had come here yet. Who is honest shows that he
-// knows the password, see [Room.NotServed].
-func (r *Room) doubtAdmitted() {
-	if !r.guarded {
-		return
-	}
-	var gone []peer.ID
-	for n := -1; n < len(gone); { // those whom they let in, too
-		n = len(gone)
-		for p := range r.letIn {
-			if !r.rules.Admitted(p) && r.letInLate(p) {
-				delete(r.letIn, p)
-				gone = append(gone, p)
-			}
-		}
-	}
-	if len(gone) == 0 {
-		return
-	}
-	if err := r.svc.cfg.Store.DropAdmitted(r.svc.ctx, r.id, gone); err != nil {
-		r.log.Warn("take back who was let in", "err", err)
-	}
-}
-
-// letInLate tells whether p was let in by others only, and each of them was out before
-// his join came here.
-func (r *Room) letInLate(p peer.ID) bool {
-	if _, here := r.letInAt[p]; here {
-		return false
-	}
-	words := r.rules.Admitters(p)
-	for join, by := range words {
-		since, out := r.rules.OutSince(by)
-		if by == r.svc.self || !out && (r.letIn[by] || r.rules.Admitted(by)) {
-			return false
-		}
-		if !out {
-			continue
-		}
-		came, err := r.svc.cfg.Store.Received(r.svc.ctx, join)
-		if err != nil {
-			r.log.Warn("when did a join come", "err", err)
-			return false
-		}
-		if !came.After(since) {
-			return false
-		}
-	}
-	return len(words) > 0
 }
 
 // noteJoins does so with those who just joined.
@@ -306,7 +273,7 @@ func (r *Room) newSecret(ctx context.Context, password []byte) (secret, error) {
 	if err := r.do(ctx, func() { s.generation = r.rules.NextPassword() }); err != nil {
 		return s, err
 	}
-	s.value, s.sure = pake.Stretch(r.id, s.generation, password), true
+	s.value = pake.Stretch(r.id, s.generation, password)
 	return s, nil
 }
 
@@ -320,7 +287,7 @@ type guess struct {
 
 func (g *guess) stretched(id event.Conversation, generation uint64) pake.Secret {
 	if g.generation != generation || generation == 0 {
-		g.secret = secret{generation, pake.Stretch(id, generation, g.password), true}
+		g.secret = secret{generation: generation, value: pake.Stretch(id, generation, g.password)}
 	}
 	return g.value
 }

@@ -72,6 +72,9 @@ func (r *Room) heard(p envelope.Presence, now time.Time) {
 	if !was && x.here {
 		r.svc.cfg.Sync.Kick(r.id, p.Peer)
 	}
+	if x.here && !r.entitled(p.Peer) {
+		r.showPassword(p.Peer)
+	}
 	r.memberChanged(p.Peer)
 }
 

@@ -54,12 +54,14 @@ func (r *Room) entitled(p peer.ID) bool {
 		return spoke && stands != room.Outcast && (!cfg.MembersOnly() || stands >= room.Member) &&
 			(cfg.Password() == 0 || r.letIn[p] || p == r.rules.Creator())
 	}
-	if r.rules.Admitted(p) {
-		return true
-	}
 	// Whom we let in ourselves, or who let us in, while he is in the room or on
 	// his way: who passes the door and never joins is not to listen for ever.
-	return r.letIn[p] && r.rules.MayEnter(p) == nil && (r.isOccupant(p) || time.Since(r.letInAt[p]) < joinWithin)
+	return r.rules.Admitted(p) || r.passed(p) && (r.isOccupant(p) || time.Since(r.letInAt[p]) < joinWithin)
+}
+
+// passed tells whether p was let in, in the room or not, and might be now.
+func (r *Room) passed(p peer.ID) bool {
+	return r.rules.Admitted(p) || r.letIn[p] && r.rules.MayEnter(p) == nil
 }
 
 // joinWithin is how long the join of somebody who was let in may take to arrive.

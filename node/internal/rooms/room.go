@@ -78,7 +78,7 @@ type Room struct {
 	announcing *time.Timer
 	asked      map[peer.ID]time.Time // for missing keys and events
 	told       map[peer.ID]time.Time // what put them out
-	proved     map[peer.ID]time.Time // that we know the password, though we are in
+	shownTo    map[peer.ID]time.Time // that we know the password, see showPassword
 	lastSync   time.Time
 	inStep     map[peer.ID]bool
 	toldTopic  map[peer.ID]event.ID  // the subject that somebody was told last, see tellTopic

@@ -29,7 +29,6 @@ type disk struct {
 	clock   event.Time
 	members map[event.Conversation]Membership
 	rooms   map[event.Conversation]*stored
-	came    map[event.ID]time.Time
 }
 
 // stored is what a disk holds of a room.
@@ -51,7 +50,7 @@ type stored struct {
 func newDisk(key identity.Key) *disk {
 	return &disk{
 		key: key, fails: map[string]error{}, calls: map[string]int{}, members: map[event.Conversation]Membership{},
-		rooms: map[event.Conversation]*stored{}, came: map[event.ID]time.Time{},
+		rooms: map[event.Conversation]*stored{},
 	}
 }
 
@@ -405,22 +404,6 @@ func (d *disk) PutAdmitted(_ context.Context, id event.Conversation, people []pe
 		r.admitted = append(r.admitted, people...)
 	}
 	return err
-}
-
-func (d *disk) DropAdmitted(_ context.Context, id event.Conversation, people []peer.ID) error {
-	done, err := d.begin("DropAdmitted")
-	defer done()
-	if err == nil {
-		r := d.of(id)
-		r.admitted = slices.DeleteFunc(r.admitted, func(p peer.ID) bool { return slices.Contains(people, p) })
-	}
-	return err
-}
-
-func (d *disk) Received(_ context.Context, id event.ID) (time.Time, error) {
-	done, err := d.begin("Received")
-	defer done()
-	return d.came[id], err
 }
 
 func (d *disk) Secret(_ context.Context, id event.Conversation) (uint64, []byte, error) {

@@ -118,7 +118,6 @@ func (r *Room) tell(ctx context.Context, in *intake, b Batch, done Committed) {
 	}
 	if governed || epochs {
 		r.guard()
-		r.doubtAdmitted()
 		r.putOut()
 		mine := slices.ContainsFunc(b.Control, func(e *event.Event) bool { return e.Author == r.svc.self })
 		r.newEpochs(mine)

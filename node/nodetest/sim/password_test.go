@@ -45,3 +45,43 @@ func TestMembersWhoNeverMet(t *testing.T) {
 		}))
 	})
 }
+
+// TestNeitherKnows: so it is where neither serves the other.
+func TestNeitherKnows(t *testing.T) {
+	inBubble(t, 4, func(t *testing.T, n *Net) {
+		var all []*Node
+		for _, name := range []string{"anna", "bert", "carl", "dora"} {
+			x := must(n.Account(t.Context(), name))(t)
+			check(t, x.Start(t.Context(), all...))
+			all = append(all, x)
+		}
+		anna, bert, carl, dora := all[0], all[1], all[2], all[3]
+		time.Sleep(settle)
+		word := []byte("open sesame")
+		room := must(anna.CreateRoom(t.Context(), api.CreateRoomRequest{Name: "vault", Password: word}))(t).RoomID
+		enter := func(x *Node) {
+			t.Helper()
+			_ = must(x.JoinRoom(t.Context(), api.JoinRoomRequest{Room: room, Password: word, Wait: api.DefaultWait}))(t)
+		}
+		enter(bert)
+		time.Sleep(settle)
+		n.Lan.Cut([]*Node{anna, dora})
+		enter(carl)
+		enter(dora)
+		check(t, bert.Stop())
+		check(t, anna.Stop())
+		time.Sleep(time.Minute)
+		n.Lan.Heal()
+		f := &few{Net: n, t: t, room: room}
+		f.say(carl, "from carl")
+		f.say(dora, "from dora")
+		check(t, Until(2*time.Minute, func() error { // each says once a minute that he is here
+			for _, x := range []*Node{carl, dora} {
+				if m := f.missing(x); len(m) > 0 {
+					return fmt.Errorf("%s does not have %q", x.Name, m)
+				}
+			}
+			return nil
+		}))
+	})
+}

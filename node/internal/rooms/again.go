@@ -1,0 +1,135 @@
+package rooms
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"p2pchat/protocol/event"
+	"p2pchat/protocol/pb"
+)
+
+// Behind a password a member is served on the word of whoever let him in. That word may
+// not have come to another, whoever gave it may be gone, or count no longer for him, and
+// so it would stay while only these two are here. Whoever knows the password needs no
+// word: he asks to be let in again, with the secret that he keeps.
+
+const (
+	// againEvery spaces that for one member, againAtOnce bounds it for all. Nobody has
+	// to stretch anything.
+	againEvery  = time.Minute
+	againAtOnce = 32
+	againWithin = 10 * time.Second
+)
+
+// NotServed hears that a member does not serve us. Nothing is waited for.
+func (r *Room) NotServed(p peer.ID) { r.post(func() { r.showPassword(p) }) }
+
+// showPassword asks p, who is in the room or knows a key of it, to let us in again. By
+// that each knows of the other that he may be served.
+func (r *Room) showPassword(p peer.ID) {
+	s, known := r.knownSecret()
+	x := r.people[p]
+	if !known || !r.joined || !r.isOccupant(r.svc.self) || r.rules.MayEnter(p) != nil ||
+		!r.isOccupant(p) && (x == nil || x.said.IsZero()) || time.Since(r.shownTo[p]) < againEvery {
+		return
+	}
+	select {
+	case r.svc.again <- struct{}{}:
+	default:
+		return // his next presence, or the next run that he refuses
+	}
+	if len(r.shownTo) >= maxAsked {
+		clear(r.shownTo)
+	}
+	r.shownTo[p] = time.Now()
+	password, nick, log := &guess{secret: s, kept: true}, r.nick, r.own.Log
+	r.svc.wg.Go(func() { // ends with the dialogue
+		defer func() { <-r.svc.again }()
+		ctx, cancel := context.WithTimeout(r.svc.ctx, againWithin)
+		defer cancel()
+		_, err := r.svc.askAgain(ctx, p, r.id, nick, log, password)
+		if err == nil {
+			err = r.knows(ctx, p)
+		}
+		if err != nil {
+			r.log.Debug("show that we know the password", "peer", p, "err", err)
+		}
+	})
+}
+
+// knows notes that p showed that he knows the password in force.
+func (r *Room) knows(ctx context.Context, p peer.ID) error {
+	var err error
+	if e := r.do(ctx, func() {
+		if err = r.letInNow(r.svc.ctx, p); err == nil {
+			r.svc.cfg.Sync.Kick(r.id, p)
+		}
+	}); e != nil {
+		return e
+	}
+	return err
+}
+
+// enterAgain takes the password that was typed by one who is in, where the secret of the
+// one in force did not come to him. Errors: those of find.
+func (r *Room) enterAgain(ctx context.Context, w Way) error {
+	var needed bool
+	var log event.LogID
+	err := r.do(ctx, func() {
+		cfg := r.rules.Config()
+		_, known := r.knownSecret()
+		needed, log = cfg.Password() > 0 && !known, r.own.Log
+	})
+	if err != nil || !needed {
+		return err
+	}
+	g, err := r.svc.find(ctx, w, func(p peer.ID, password *guess) (*grant, error) {
+		return r.svc.askAgain(ctx, p, r.id, w.Nick, log, password)
+	})
+	if err != nil {
+		return err
+	}
+	if err := r.do(ctx, func() { r.takeSecret(g.secret, "") }); err != nil {
+		return err
+	}
+	return r.knows(ctx, g.from)
+}
+
+// askAgain asks p to let us in though we are: of the door only the password is left.
+func (s *Service) askAgain(ctx context.Context, p peer.ID, id event.Conversation, nick string, log event.LogID, password *guess) (*grant, error) {
+	ctx, cancel := context.WithTimeout(ctx, enterWithin)
+	defer cancel()
+	proved := false
+	ask := &pb.JoinAsk{Room: id[:], Enter: &pb.JoinEnter{Nick: nick, Log: log[:], Again: true}}
+	_, err := s.ask(ctx, p, ask, func(a *pb.JoinAnswer, t talk) error {
+		if a.Challenge == nil || proved {
+			return nothingElse(a, t)
+		}
+		proved = true
+		return s.prove(id, p, password, a.Challenge, t.say, t.next)
+	})
+	if err == nil && !proved {
+		err = errors.New("let in without the password")
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &grant{from: p, secret: &pb.RoomSecret{Generation: password.generation, Secret: password.value[:]}}, nil
+}
+
+// readmit is the answer to it, once p passed the password step with s.
+func (r *Room) readmit(ctx context.Context, p peer.ID, s secret) error {
+	var err error
+	if e := r.do(ctx, func() {
+		cfg := r.rules.Config()
+		if err = r.rules.MayEnter(p); err == nil && cfg.Password() != s.generation {
+			err = errNoSuchRoom // the password changed meanwhile: once more
+		}
+	}); e != nil || err != nil {
+		return errors.Join(e, err)
+	}
+	return r.knows(ctx, p)
+}
