@@ -134,8 +134,7 @@ func (n *Node) holdsOurKey(ctx context.Context, addrs []ma.Multiaddr) bool {
 		return false
 	}
 	h, err := p2phost.New(p2phost.Config{
-		Key: key.Libp2p(), Version: n.cfg.Version, Log: n.cfg.Logger,
-		Listen: []ma.Multiaddr{ma.StringCast("/ip4/127.0.0.1/tcp/0"), ma.StringCast("/ip4/127.0.0.1/udp/0/quic-v1")},
+		Key: key.Libp2p(), Version: n.cfg.Version, Log: n.cfg.Logger, DialOnly: true,
 	})
 	if err != nil {
 		return false

@@ -35,6 +35,9 @@ type Config struct {
 	// too. Empty: QUIC and TCP on DefaultPort over IPv4 and IPv6; if that port
 	// is taken, another one.
 	Listen []ma.Multiaddr
+	// DialOnly has the host listen nowhere, not even where there is no loopback
+	// interface. It may dial with both transports.
+	DialOnly bool
 	// LocalAddrs returns the addresses of the interfaces we may announce, as
 	// they are at the time of the call. Nil: every interface that is up.
 	// Loopback and IPv6 link-local addresses in it are ignored.
@@ -62,6 +65,9 @@ func (c Config) Validate() error {
 	}
 	if c.HighWater < 0 {
 		return fmt.Errorf("p2phost: high-water mark %d is negative", c.HighWater)
+	}
+	if c.DialOnly && len(c.Listen) > 0 {
+		return errors.New("p2phost: a host that only dials listens nowhere")
 	}
 	for _, a := range c.Listen {
 		if _, err := transportOf(a); err != nil {

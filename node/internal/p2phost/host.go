@@ -109,7 +109,7 @@ func New(cfg Config) (*Host, error) {
 	if err != nil {
 		return nil, fmt.Errorf("libp2p host: %w", err)
 	}
-	h := &Host{Host: lh, Keys: keys, given: len(cfg.Listen) > 0}
+	h := &Host{Host: lh, Keys: keys, given: len(cfg.Listen) > 0 || cfg.DialOnly}
 	if err := h.start(cfg.Listen, &listening); err != nil {
 		lh.Close()
 		return nil, err

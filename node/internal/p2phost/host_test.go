@@ -166,6 +166,23 @@ func TestTransports(t *testing.T) {
 	}
 }
 
+// TestDialOnly: such a host has no address, and reaches others with both transports.
+func TestDialOnly(t *testing.T) {
+	t.Parallel()
+	for _, to := range []string{"/ip4/127.0.0.1/tcp/0", "/ip4/127.0.0.1/udp/0/quic-v1"} {
+		there, h := newHost(t, Config{Listen: addrs(t, to)}), newHost(t, Config{DialOnly: true})
+		if got := h.Network().ListenAddresses(); len(got) > 0 {
+			t.Errorf("listens on %v", got)
+		}
+		if err := h.Connect(t.Context(), peer.AddrInfo{ID: there.ID(), Addrs: there.Addrs()}); err != nil {
+			t.Errorf("%s: %v", to, err)
+		}
+	}
+	if err := (Config{Key: testKey(t), DialOnly: true, Listen: addrs(t, "/ip4/127.0.0.1/tcp/0")}).Validate(); err == nil {
+		t.Error("it listens nowhere, and somewhere")
+	}
+}
+
 // A failed redial a second must never exhaust a budget of our own.
 func TestRedialsAreNotRefused(t *testing.T) {
 	t.Parallel()
