@@ -170,7 +170,8 @@ func (n *Node) retraction(ctx context.Context, r *rooms.Room, op room.Op, id str
 }
 
 // resolveMember finds whom a WHO names within a room: a nick of somebody in it, a
-// name, or the peer ID of anybody, ourselves included.
+// name, the last nick there of somebody who is not in it any more, whom a ban may be
+// about, or the peer ID of anybody, ourselves included.
 func (n *Node) resolveMember(ctx context.Context, r *rooms.Room, who string) (peer.ID, error) {
 	ms, err := r.Members(ctx)
 	if err != nil {
@@ -180,7 +181,22 @@ func (n *Node) resolveMember(ctx context.Context, r *rooms.Room, who string) (pe
 	for _, m := range ms {
 		called = append(called, person{m.Peer, m.Nick})
 	}
-	return resolveMember(who, called, n.key.ID(), n.resolve)
+	id, err := resolveMember(who, called, n.key.ID(), n.resolve)
+	if trimPerson(who) != who || !api.IsCode(err, api.CodeNotFound) {
+		return id, err
+	}
+	gone, gerr := r.Gone(ctx)
+	if gerr != nil {
+		return "", gerr
+	}
+	called = called[:0]
+	for _, g := range gone {
+		called = append(called, person{g.Peer, g.Nick})
+	}
+	if id, gerr = resolve(who, person{}, called); api.IsCode(gerr, api.CodeNotFound) {
+		return "", err
+	}
+	return id, gerr
 }
 
 func resolveMember(who string, members []person, self peer.ID, anybody func(string) (peer.ID, error)) (peer.ID, error) {

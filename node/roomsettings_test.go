@@ -44,7 +44,13 @@ func TestPace(t *testing.T) {
 			t.Errorf("what bob said as bob: %+v, %v", rows, err)
 		}
 	}
-	for _, who := range []string{"12D3KooWXXXX", bob.key.ID().String()[:30]} {
+	// Whoever is out is still called what he was called there.
+	for _, act := range []string{api.ActBan, api.ActUnban, api.ActBan} {
+		if _, err := owner.Govern(t.Context(), api.GovernRequest{Room: room, Act: act, Who: "robert"}); err != nil {
+			t.Errorf("%s by nick: %v", act, err)
+		}
+	}
+	for _, who := range []string{"12D3KooWXXXX", "@robert", bob.key.ID().String()[:30]} {
 		if _, err := owner.Govern(t.Context(), api.GovernRequest{Room: room, Act: api.ActBan, Who: who}); !api.IsCode(err, api.CodeNotFound) {
 			t.Errorf("a ban of %s: %v", who, err)
 		}

@@ -153,6 +153,22 @@ func (r *Room) Occupants() []Occupant {
 	return out
 }
 
+// Gone lists, ascending by peer ID, those who were in the room and are not now, under
+// the last nick they had there.
+func (r *Room) Gone() []Occupant {
+	var out []Occupant
+	for i, p := range r.people {
+		if _, here := r.occupant(i); here {
+			continue
+		}
+		if m := r.naming(i); m != nil {
+			out = append(out, Occupant{Peer: p.id, Nick: m.nick(), Standing: r.Standing(p.id)})
+		}
+	}
+	slices.SortFunc(out, func(a, b Occupant) int { return cmp.Compare(a.Peer, b.Peer) })
+	return out
+}
+
 // occupant says what person i's newest visible words about himself amount to.
 func (r *Room) occupant(i int) (Occupant, bool) {
 	word, nick := r.presence(i), r.naming(i)

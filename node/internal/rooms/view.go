@@ -51,6 +51,13 @@ func infoOf(rules *room.Room, self peer.ID, occupants int) Info {
 	}
 }
 
+// Gone lists those who were in the room and are not now, see [room.Room.Gone].
+func (r *Room) Gone(ctx context.Context) ([]room.Occupant, error) {
+	var out []room.Occupant
+	err := r.do(ctx, func() { out = r.rules.Gone() })
+	return out, err
+}
+
 // Members lists those who joined and did not leave, by peer ID.
 func (r *Room) Members(ctx context.Context) ([]Member, error) {
 	var out []Member
