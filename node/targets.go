@@ -104,7 +104,7 @@ func pickRoom(target string, known []namedRoom) (event.Conversation, error) {
 }
 
 func noRoom(name string) error {
-	return api.Errorf(api.CodeNotFound, "no room called %q is known; `p2pchat rooms --all` lists those that are", name)
+	return api.Errorf(api.CodeNotFound, "no room called %q is known; `p2pchat rooms --all` lists those that are, and a hidden one is joined by its ID", name)
 }
 
 func ambiguousRoom(name string, ids []string) error {

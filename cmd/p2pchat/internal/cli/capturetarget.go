@@ -101,7 +101,7 @@ func findPeer(who string, peers []api.Peer) (api.Peer, error) {
 	}
 	switch len(found) {
 	case 0:
-		return api.Peer{}, api.Errorf(api.CodeNotFound, "nobody named %q has been seen", who)
+		return api.Peer{}, api.Errorf(api.CodeNotFound, "nobody named %q has been seen; `p2pchat peers` lists who has", who)
 	case 1:
 		return found[0], nil
 	}
