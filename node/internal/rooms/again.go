@@ -3,6 +3,7 @@ package rooms
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -31,9 +32,7 @@ func (r *Room) NotServed(p peer.ID) { r.post(func() { r.showPassword(p) }) }
 // that each knows of the other that he may be served.
 func (r *Room) showPassword(p peer.ID) {
 	s, known := r.knownSecret()
-	x := r.people[p]
-	if !known || !r.joined || !r.isOccupant(r.svc.self) || r.rules.MayEnter(p) != nil ||
-		!r.isOccupant(p) && (x == nil || x.said.IsZero()) || time.Since(r.shownTo[p]) < againEvery {
+	if !known || !r.joined || !r.isOccupant(r.svc.self) || !r.mayLetIn(p) || time.Since(r.shownTo[p]) < againEvery {
 		return
 	}
 	select {
@@ -60,6 +59,12 @@ func (r *Room) showPassword(p peer.ID) {
 	})
 }
 
+// mayLetIn tells whether p may enter and is in the room, or has had a key of it.
+func (r *Room) mayLetIn(p peer.ID) bool {
+	x := r.people[p]
+	return r.rules.MayEnter(p) == nil && (r.isOccupant(p) || x != nil && !x.said.IsZero())
+}
+
 // knows notes that p showed that he knows the password in force.
 func (r *Room) knows(ctx context.Context, p peer.ID) error {
 	var err error
@@ -74,7 +79,7 @@ func (r *Room) knows(ctx context.Context, p peer.ID) error {
 }
 
 // enterAgain takes the password that was typed by one who is in, where the secret of the
-// one in force did not come to him. Errors: those of find.
+// one in force did not come to him, to those who are here. Errors: those of find.
 func (r *Room) enterAgain(ctx context.Context, w Way) error {
 	var needed bool
 	var log event.LogID
@@ -82,6 +87,7 @@ func (r *Room) enterAgain(ctx context.Context, w Way) error {
 		cfg := r.rules.Config()
 		_, known := r.knownSecret()
 		needed, log = cfg.Password() > 0 && !known, r.own.Log
+		w.Via = slices.DeleteFunc(r.TopicPeers(), func(p peer.ID) bool { return !r.mayLetIn(p) })
 	})
 	if err != nil || !needed {
 		return err

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
-	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-msgio/pbio"
 
 	"p2pchat/protocol/envelope"
@@ -129,7 +128,7 @@ func TestPasswordTypedInside(t *testing.T) {
 		w.part(a, b, false)
 		a.inside(id, func(r *Room) { delete(r.letIn, b.id()) })
 		join := func(password string) error {
-			_, err := b.Join(t.Context(), id, Way{Nick: "nick1", Password: []byte(password), Via: []peer.ID{a.id()}})
+			_, err := b.Join(t.Context(), id, Way{Nick: "nick1", Password: []byte(password)})
 			synctest.Wait()
 			return err
 		}
