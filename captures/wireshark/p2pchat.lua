@@ -101,7 +101,7 @@
 --   p2pchat.join_answer.{refusal, control, grant, challenge, standing}
 --   p2pchat.join_refusal.{code, message}
 --   p2pchat.join_grant.{keys, below, secret, admission, ctl}
---   p2pchat.room_secret.{generation, secret}
+--   p2pchat.room_secret.{generation, secret, setting}
 --   p2pchat.epoch_key.{epoch, key}
 --   p2pchat.directory_ask.{room}
 --   p2pchat.directory_answer.{rooms}
@@ -878,6 +878,7 @@ M["p2pchat.JoinGrant"] = {
 M["p2pchat.RoomSecret"] = {
   {1, "p2pchat.room_secret.generation", "uint64"},
   {2, "p2pchat.room_secret.secret", "bytes"},
+  {3, "p2pchat.room_secret.setting", "bytes"},
 }
 M["p2pchat.EpochKey"] = {
   {1, "p2pchat.epoch_key.epoch", "bytes"},

@@ -596,7 +596,8 @@ func (x *JoinGrant) GetCtl() [][]byte {
 type RoomSecret struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Generation    uint64                 `protobuf:"varint,1,opt,name=generation,proto3" json:"generation,omitempty"`
-	Secret        []byte                 `protobuf:"bytes,2,opt,name=secret,proto3" json:"secret,omitempty"` // 32 bytes
+	Secret        []byte                 `protobuf:"bytes,2,opt,name=secret,proto3" json:"secret,omitempty"`   // 32 bytes
+	Setting       []byte                 `protobuf:"bytes,3,opt,name=setting,proto3" json:"setting,omitempty"` // the event that set it, the genesis for the first
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -641,6 +642,13 @@ func (x *RoomSecret) GetGeneration() uint64 {
 func (x *RoomSecret) GetSecret() []byte {
 	if x != nil {
 		return x.Secret
+	}
+	return nil
+}
+
+func (x *RoomSecret) GetSetting() []byte {
+	if x != nil {
+		return x.Setting
 	}
 	return nil
 }
@@ -744,13 +752,14 @@ const file_join_proto_rawDesc = "" +
 	"\x05below\x18\x02 \x03(\v2\x10.p2pchat.LogHeadR\x05below\x12+\n" +
 	"\x06secret\x18\x03 \x01(\v2\x13.p2pchat.RoomSecretR\x06secret\x124\n" +
 	"\tadmission\x18\x04 \x01(\v2\x16.p2pchat.RoomAdmissionR\tadmission\x12\x10\n" +
-	"\x03ctl\x18\x05 \x03(\fR\x03ctl\"D\n" +
+	"\x03ctl\x18\x05 \x03(\fR\x03ctl\"^\n" +
 	"\n" +
 	"RoomSecret\x12\x1e\n" +
 	"\n" +
 	"generation\x18\x01 \x01(\x04R\n" +
 	"generation\x12\x16\n" +
-	"\x06secret\x18\x02 \x01(\fR\x06secret\"2\n" +
+	"\x06secret\x18\x02 \x01(\fR\x06secret\x12\x18\n" +
+	"\asetting\x18\x03 \x01(\fR\asetting\"2\n" +
 	"\bEpochKey\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\fR\x05epoch\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\fR\x03keyB\x15Z\x13p2pchat/protocol/pbb\x06proto3"

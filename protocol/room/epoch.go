@@ -73,6 +73,15 @@ func (r *Room) removals() []int {
 	return out
 }
 
+// PasswordBy is the event that set the password in force, and its author; the genesis
+// where none did.
+func (r *Room) PasswordBy() (event.ID, peer.ID) {
+	if c := r.register(r.all.set, r.all.eff, r.setters[FieldPassword]); c != nil {
+		return c.id, r.people[c.author].id
+	}
+	return event.ID(r.id), r.Creator()
+}
+
 // Admitted tells whether p may be given epoch keys without passing the password
 // step here: he made the room, or holds a visible join that somebody admitted,
 // who may enter still, signed for. In a room without password it is whether he

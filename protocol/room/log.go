@@ -272,6 +272,7 @@ func (r *Room) Prune(k event.LogKey, low uint64) {
 	if low <= l.low {
 		return
 	}
+	clear(r.letIn) // joins below count, whatever was said of them
 	l.low, l.base = low, event.ID{}
 	for _, m := range slices.Clone(l.messages[:l.at(low)]) {
 		switch {

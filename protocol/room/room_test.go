@@ -232,6 +232,29 @@ func TestAdmission(t *testing.T) {
 	}
 }
 
+// A join below what is kept of its log counts, also if it did not before.
+func TestAdmittedPruned(t *testing.T) {
+	w := newTown(t, 2, Password(1))
+	a, err := Admit(w.keys[0], w.ID(), event.LogKey{Author: w.id(1), Log: logOf(1)}, 1, w.Cite(w.id(1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	acts, err := w.draft(0, w.set(1, Outcast)) // its cut lacks the join
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.says(1, 1, &Join{Nick: "somebody", Admission: a})
+	w.AddControl(acts...)
+	w.does(0, w.set(1, None))
+	if w.Admitted(w.id(1)) {
+		t.Error("by a join that is hidden")
+	}
+	w.Prune(event.LogKey{Author: w.id(1), Log: logOf(1)}, 2)
+	if !w.Admitted(w.id(1)) {
+		t.Error("it counts below what is kept")
+	}
+}
+
 // Words that go round in a circle let nobody in; one from outside lets in all of them,
 // whoever is asked about first.
 func TestAdmittedCircle(t *testing.T) {

@@ -18,35 +18,41 @@ import (
 // word: he asks to be let in again, with the secret that he keeps.
 
 const (
-	// againEvery spaces that for one member, againAtOnce bounds it for all. Nobody has
-	// to stretch anything.
+	// againEvery spaces that for one member, againAtOnce bounds it for all of a room.
+	// Nobody has to stretch anything.
 	againEvery  = time.Minute
-	againAtOnce = 32
+	againAtOnce = 8
 	againWithin = 10 * time.Second
+	// strangersEvery spaces it for those of whom nothing says that they are in the room:
+	// each of them can test one guess at the password by it, and identities cost nothing.
+	strangersEvery = triesEvery
 )
 
 // NotServed hears that a member does not serve us. Nothing is waited for.
 func (r *Room) NotServed(p peer.ID) { r.post(func() { r.showPassword(p) }) }
 
-// showPassword asks p, who is in the room or knows a key of it, to let us in again. By
-// that each knows of the other that he may be served.
+// showPassword asks p, who may know of the room, to let us in again. By that each knows of
+// the other that he may be served.
 func (r *Room) showPassword(p peer.ID) {
 	s, known := r.knownSecret()
-	if !known || !r.joined || !r.isOccupant(r.svc.self) || !r.mayLetIn(p) || time.Since(r.shownTo[p]) < againEvery {
-		return
-	}
-	select {
-	case r.svc.again <- struct{}{}:
-	default:
+	if !known || !r.joined || !r.isOccupant(r.svc.self) || r.rules.MayEnter(p) != nil || !r.introduced(p) ||
+		r.showing >= againAtOnce || time.Since(r.shownTo[p]) < againEvery {
 		return // his next presence, or the next run that he refuses
+	}
+	if !r.isOccupant(p) {
+		if time.Since(r.shownLast) < strangersEvery {
+			return
+		}
+		r.shownLast = time.Now()
 	}
 	if len(r.shownTo) >= maxAsked {
 		clear(r.shownTo)
 	}
 	r.shownTo[p] = time.Now()
+	r.showing++
 	password, nick, log := &guess{secret: s, kept: true}, r.nick, r.own.Log
 	r.svc.wg.Go(func() { // ends with the dialogue
-		defer func() { <-r.svc.again }()
+		defer r.post(func() { r.showing-- })
 		ctx, cancel := context.WithTimeout(r.svc.ctx, againWithin)
 		defer cancel()
 		_, err := r.svc.askAgain(ctx, p, r.id, nick, log, password)
@@ -57,12 +63,6 @@ func (r *Room) showPassword(p peer.ID) {
 			r.log.Debug("show that we know the password", "peer", p, "err", err)
 		}
 	})
-}
-
-// mayLetIn tells whether p may enter and is in the room, or has had a key of it.
-func (r *Room) mayLetIn(p peer.ID) bool {
-	x := r.people[p]
-	return r.rules.MayEnter(p) == nil && (r.isOccupant(p) || x != nil && !x.said.IsZero())
 }
 
 // knows notes that p showed that he knows the password in force.
@@ -78,24 +78,37 @@ func (r *Room) knows(ctx context.Context, p peer.ID) error {
 	return err
 }
 
-// enterAgain takes the password that was typed by one who is in, where the secret of the
-// one in force did not come to him, to those who are here. Errors: those of find.
+// enterAgain takes the password that was typed by one who is in. Where it is not what we
+// know to be right, it is shown to those who are here: it may be a new one of which we have
+// not heard, or its secret could not be had. Errors: those of find, unless we know better.
 func (r *Room) enterAgain(ctx context.Context, w Way) error {
-	var needed bool
+	var generation uint64
+	var kept secret
+	var sure bool
 	var log event.LogID
 	err := r.do(ctx, func() {
 		cfg := r.rules.Config()
-		_, known := r.knownSecret()
-		needed, log = cfg.Password() > 0 && !known, r.own.Log
-		w.Via = slices.DeleteFunc(r.TopicPeers(), func(p peer.ID) bool { return !r.mayLetIn(p) })
+		generation, log = cfg.Password(), r.own.Log
+		if r.ofNow() {
+			kept, sure = r.secret, r.sure(r.secret.from)
+		}
+		w.Via = slices.DeleteFunc(r.TopicPeers(), func(p peer.ID) bool { return !r.introduced(p) || r.rules.MayEnter(p) != nil })
 	})
-	if err != nil || !needed {
+	if err != nil || generation == 0 {
 		return err
+	}
+	typed := &guess{password: w.Password}
+	if kept.generation > 0 && typed.stretched(r.id, generation) == kept.value {
+		// Two who do not know of each other say so.
+		return r.do(ctx, func() { r.takeSecret(typed.wire(), "") })
 	}
 	g, err := r.svc.find(ctx, w, func(p peer.ID, password *guess) (*grant, error) {
 		return r.svc.askAgain(ctx, p, r.id, w.Nick, log, password)
 	})
 	if err != nil {
+		if sure {
+			return nil
+		}
 		return err
 	}
 	if err := r.do(ctx, func() { r.takeSecret(g.secret, "") }); err != nil {
@@ -123,7 +136,7 @@ func (s *Service) askAgain(ctx context.Context, p peer.ID, id event.Conversation
 	if err != nil {
 		return nil, err
 	}
-	return &grant{from: p, secret: &pb.RoomSecret{Generation: password.generation, Secret: password.value[:]}}, nil
+	return &grant{from: p, secret: password.wire()}, nil
 }
 
 // readmit is the answer to it, once p passed the password step with s.

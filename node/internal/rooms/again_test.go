@@ -11,9 +11,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-msgio/pbio"
 
-	"p2pchat/protocol/envelope"
 	"p2pchat/protocol/envelope/pake"
-	"p2pchat/protocol/event"
 	"p2pchat/protocol/pb"
 	"p2pchat/protocol/room"
 )
@@ -148,67 +146,6 @@ func TestPasswordTypedInside(t *testing.T) {
 				t.Error("he is not let in by it")
 			}
 		})
-	})
-}
-
-// TestSecretFromWhom: the secret of a new password is taken of those who are served only,
-// and counts no longer once whoever handed it over is out.
-func TestSecretFromWhom(t *testing.T) {
-	inTown(t, func(t *testing.T, w *town) {
-		a, b, c, m, x := w.person(), w.person(), w.person(), w.person(), w.person()
-		id := w.guarded(a, b, c, m)
-		for _, p := range []*person{b, c, m, b} {
-			w.sync(id, a, p)
-		}
-		false2 := &pb.RoomSecret{Generation: 2, Secret: wrong[:]}
-		for _, p := range []*person{m, x} {
-			p.host.SetStreamHandler(JoinProtocol, func(st network.Stream) {
-				junk := make([]byte, 32)
-				_ = pbio.NewDelimitedReader(st, maxFrame).ReadMsg(&pb.JoinAsk{})
-				_ = pbio.NewDelimitedWriter(st).WriteMsg(&pb.JoinAnswer{Grant: &pb.JoinGrant{Keys: []*pb.EpochKey{{Epoch: junk, Key: junk}}, Secret: false2}})
-				_ = st.Close()
-			})
-		}
-		for _, p := range []*person{a, c} {
-			w.part(p, b, true)
-		}
-		typed := []byte("swordfish")
-		if err := a.room(id).Configure(t.Context(), nil, &typed); err != nil {
-			t.Fatal(err)
-		}
-		stretched := pake.Stretch(id, 2, typed)
-		has := func(p *person, want pake.Secret, known bool) {
-			t.Helper()
-			synctest.Wait()
-			p.inside(id, func(r *Room) {
-				if s, ok := r.knownSecret(); ok != known || ok && s.value != want {
-					t.Errorf("secret %x is known: %t", s.value[:4], ok)
-				}
-			})
-		}
-		has(c, stretched, true)
-		act := a.lastAct(id)
-		b.arrives(a, id, act)
-		b.inside(id, func(r *Room) { r.wantKey(event.ID{9}, x.id()) }) // who never joined
-		time.Sleep(time.Second)
-		has(b, wrong, true) // of m, who is in
-		_, err := envelope.OpenLocal(b.disk.key.Seed(), b.room(id).purpose(), b.disk.of(id).secret)
-		if err != nil {
-			t.Error(err)
-		}
-		b.inside(id, func(r *Room) {
-			if r.secret.from != m.id() {
-				t.Errorf("the secret is of %s", r.secret.from)
-			}
-		})
-		b.restart()
-		has(b, wrong, true)
-		a.does(id, ban(m))
-		b.arrives(a, id, a.lastAct(id))
-		has(b, wrong, false)
-		w.part(c, b, false)
-		time.Sleep(2 * tickEvery)
-		has(b, stretched, true)
 	})
 }
 

@@ -174,8 +174,10 @@ func TestAdmitterWhoDribbles(t *testing.T) {
 // messages, keys and secrets are not.
 func TestPushByStranger(t *testing.T) {
 	inTown(t, func(t *testing.T, w *town) {
-		a, b, m := w.person(), w.person(), w.person()
-		id := w.guarded(a, b)
+		a, b, m, c := w.person(), w.person(), w.person(), w.person()
+		id := w.guarded(a, b, c)
+		w.sync(id, a, b)
+		w.part(b, c, true)
 		// A new password, whose secret b has not heard of yet.
 		w.part(a, b, true)
 		if err := a.room(id).Govern(t.Context(), func(rules *room.Room) ([]room.Op, error) {
@@ -193,10 +195,11 @@ func TestPushByStranger(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		setting := a.lastAct(id).ID
 		push := func(p *person, s pake.Secret) {
 			err := p.tell(t.Context(), b.id(), &pb.JoinAsk{Room: id[:], Push: &pb.JoinPush{
 				Events: batch([]*event.Event{a.lastAct(id), said}),
-				Grant:  &pb.JoinGrant{Secret: &pb.RoomSecret{Generation: 2, Secret: s[:]}},
+				Grant:  &pb.JoinGrant{Secret: &pb.RoomSecret{Generation: 2, Secret: s[:], Setting: setting[:]}},
 			}})
 			if err != nil {
 				t.Fatal(err)
@@ -219,7 +222,7 @@ func TestPushByStranger(t *testing.T) {
 		if s := knows(); s.generation == 2 {
 			t.Error("a stranger's secret is taken")
 		}
-		b.inside(id, func(r *Room) { r.secret = secret{2, wrong, m.id()} }) // a member's
+		b.inside(id, func(r *Room) { r.secret = secret{generation: 2, setting: a.lastAct(id).ID, value: wrong, from: c.id()} }) // a member's
 		w.part(a, b, false)
 		push(a, right)
 		if s := knows(); s.generation != 2 || s.value != right {

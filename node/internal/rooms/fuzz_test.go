@@ -87,7 +87,7 @@ func lone(tb testing.TB) (*Service, *oneHost, *event.Event) {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	if err := r.do(tb.Context(), func() { _ = r.keepSecret(context.Background(), secret{firstPassword, right, ""}) }); err != nil {
+	if err := r.do(tb.Context(), func() { _ = r.keepSecret(context.Background(), secret{generation: firstPassword, value: right}) }); err != nil {
 		tb.Fatal(err)
 	}
 	return s, h, r.genesis
@@ -140,7 +140,7 @@ func FuzzAnswers(f *testing.F) {
 	s, h, g := lone(f)
 	id := event.Conversation(g.ID)
 	control := &pb.JoinAnswer{Control: batch([]*event.Event{g})}
-	grant := &pb.JoinGrant{Keys: []*pb.EpochKey{{Epoch: id[:], Key: id[:]}}, Secret: &pb.RoomSecret{Generation: 1, Secret: id[:]}}
+	grant := &pb.JoinGrant{Keys: []*pb.EpochKey{{Epoch: id[:], Key: id[:]}}, Secret: &pb.RoomSecret{Generation: 1, Secret: id[:], Setting: id[:]}}
 	f.Add(append(framed(f, control), framed(f, &pb.JoinAnswer{Grant: grant})...))
 	f.Add(append(framed(f, &pb.JoinAnswer{Challenge: &pb.JoinChallenge{Generation: 1}}), framed(f, &pb.JoinAnswer{
 		Challenge: &pb.JoinChallenge{Share: id[:], Confirm: make([]byte, pake.ConfirmSize)},
@@ -154,7 +154,7 @@ func FuzzAnswers(f *testing.F) {
 			return // stretching takes its time
 		}
 		h.says = says
-		known := &guess{secret: secret{firstPassword, wrong, ""}}
+		known := &guess{secret: secret{generation: firstPassword, value: wrong}}
 		if _, err := s.askToEnter(t.Context(), "mallory", id, "me", known, event.LogID{1}); err == nil {
 			t.Error("let in")
 		}

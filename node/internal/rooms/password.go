@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	mrand "math/rand/v2"
 	"net/netip"
 	"slices"
 	"time"
@@ -15,7 +14,6 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 	manet "github.com/multiformats/go-multiaddr/net"
 
-	"p2pchat/protocol/envelope"
 	"p2pchat/protocol/envelope/pake"
 	"p2pchat/protocol/event"
 	"p2pchat/protocol/pb"
@@ -32,115 +30,10 @@ const (
 	// triesForgotten is when whoever tried has all his attempts back.
 	triesForgotten = addrTries * triesBurst * triesEvery
 	maxAdmitters   = 3 // asked with one password: each false one gets a guess
-	secretPurpose  = "room secret"
 )
 
 // errNotAuthorized is the one answer to every failure of the password step.
 var errNotAuthorized = &room.Refusal{Code: room.NotAuthorized, Message: "not authorized"}
-
-// secret is what members know of the room's password.
-type secret struct {
-	generation uint64 // 0: nothing is known
-	value      pake.Secret
-	from       peer.ID // who handed it over; empty: it was typed here, and proved right
-}
-
-// loadSecret reads what is kept of it.
-func (r *Room) loadSecret(ctx context.Context) error {
-	generation, sealed, err := r.svc.cfg.Store.Secret(ctx, r.id)
-	if err != nil || generation == 0 {
-		return err
-	}
-	plain, err := envelope.OpenLocal(r.svc.cfg.Key.Seed(), r.purpose(), sealed)
-	if err != nil || len(plain) < len(pake.Secret{}) {
-		r.log.Warn("the room's secret cannot be opened; it will be asked for", "err", err)
-		return nil
-	}
-	n := len(pake.Secret{})
-	r.secret = secret{generation, pake.Secret(plain[:n]), peer.ID(plain[n:])}
-	return nil
-}
-
-// purpose binds a sealed secret to its room.
-func (r *Room) purpose() string { return secretPurpose + " " + r.id.String() }
-
-// keepSecret keeps a secret and puts it into use.
-func (r *Room) keepSecret(ctx context.Context, s secret) error {
-	sealed, err := envelope.SealLocal(r.svc.cfg.Rand, r.svc.cfg.Key.Seed(), r.purpose(), append(s.value[:], s.from...))
-	if err != nil {
-		return err
-	}
-	if err := r.svc.cfg.Store.PutSecret(ctx, r.id, s.generation, sealed); err != nil {
-		return err
-	}
-	r.secret = s
-	return nil
-}
-
-// knownSecret is that of the password in force, if we know it. Nothing tells whether one
-// that was handed over is right, and with a false one he who handed it over could let in
-// whom he likes: it counts while he may be in the room.
-func (r *Room) knownSecret() (secret, bool) {
-	cfg, s := r.rules.Config(), r.secret
-	return s, s.generation > 0 && s.generation == cfg.Password() && (s.from == "" || r.passed(s.from))
-}
-
-// takeSecret keeps the secret of the password in force that was typed, or that a member
-// handed over. The word of who may set it goes before that of others.
-func (r *Room) takeSecret(m *pb.RoomSecret, from peer.ID) {
-	cfg := r.rules.Config()
-	if m == nil || m.Generation == 0 || m.Generation != cfg.Password() || len(m.Secret) != len(pake.Secret{}) {
-		return
-	}
-	if from != "" && !(r.isOccupant(from) && r.entitled(from)) {
-		return
-	}
-	sure := func(p peer.ID) bool { return p == "" || r.rules.Standing(p) == room.Owner }
-	if _, known := r.knownSecret(); known && (sure(r.secret.from) || !sure(from)) {
-		return
-	}
-	if err := r.keepSecret(r.svc.ctx, secret{m.Generation, pake.Secret(m.Secret), from}); err != nil {
-		r.log.Warn("keep the room's secret", "err", err)
-	}
-}
-
-// wireSecret is the secret for a member, nil if there is none.
-func (r *Room) wireSecret() *pb.RoomSecret {
-	s, known := r.knownSecret()
-	if !known {
-		return nil
-	}
-	return &pb.RoomSecret{Generation: s.generation, Secret: s.value[:]}
-}
-
-// wantSecret asks the members for the secret of a password that somebody set.
-func (r *Room) wantSecret() {
-	cfg := r.rules.Config()
-	if _, known := r.knownSecret(); !r.joined || r.askingSecret || cfg.Password() == 0 || known {
-		return
-	}
-	r.askingSecret = true
-	ask := slices.DeleteFunc(r.TopicPeers(), func(p peer.ID) bool { return !r.isOccupant(p) || !r.entitled(p) })
-	mrand.Shuffle(len(ask), func(i, j int) { ask[i], ask[j] = ask[j], ask[i] }) // peer IDs can be chosen
-	q := &pb.JoinAsk{Room: r.id[:], Keys: &pb.JoinKeys{Epochs: [][]byte{r.id[:]}}}
-	r.svc.wg.Go(func() { // ends with the last stream
-		for _, p := range ask {
-			g, err := r.svc.ask(r.svc.ctx, p, q, nothingElse)
-			if err != nil || g.Secret == nil {
-				continue
-			}
-			known := false
-			err = r.do(r.svc.ctx, func() {
-				r.takeKeys(g, p)
-				_, known = r.knownSecret()
-			})
-			if known || err != nil { // it ends
-				break
-			}
-		}
-		r.post(func() { r.askingSecret = false })
-	})
-}
 
 // letInNow notes that p may be served without another word for it.
 func (r *Room) letInNow(ctx context.Context, people ...peer.ID) error {
@@ -245,7 +138,8 @@ func (r *Room) Configure(ctx context.Context, settings []room.Setting, password 
 		if next.generation != rules.NextPassword() {
 			return nil, errors.New("the password was changed by somebody else just now; try again")
 		}
-		// Before anybody hears of it: without it nobody would get in.
+		// Before anybody hears of it: without it nobody would get in. Which event sets
+		// it is not known yet, see knownSecret.
 		before = r.secret
 		return ops, r.keepSecret(r.svc.ctx, next)
 	})
@@ -290,6 +184,11 @@ func (g *guess) stretched(id event.Conversation, generation uint64) pake.Secret 
 		g.secret = secret{generation: generation, value: pake.Stretch(id, generation, g.password)}
 	}
 	return g.value
+}
+
+// wire is the secret as it is handed over.
+func (g *guess) wire() *pb.RoomSecret {
+	return &pb.RoomSecret{Generation: g.generation, Secret: g.value[:]}
 }
 
 // prove is the joiner's part of the password step, of which f writes and reads

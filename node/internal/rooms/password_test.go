@@ -27,7 +27,7 @@ func (w *town) guarded(all ...*person) event.Conversation {
 	w.t.Helper()
 	id := w.found([]room.Setting{room.Password(firstPassword)}, all[0])
 	all[0].inside(id, func(r *Room) {
-		if err := r.keepSecret(context.Background(), secret{firstPassword, right, ""}); err != nil {
+		if err := r.keepSecret(context.Background(), secret{generation: firstPassword, value: right}); err != nil {
 			w.t.Error(err)
 		}
 	})
@@ -45,7 +45,7 @@ func (p *person) knocks(id event.Conversation, nick string, s pake.Secret, via *
 	if err != nil {
 		return err
 	}
-	g, err := p.askToEnter(context.Background(), via.id(), id, nick, &guess{secret: secret{firstPassword, s, ""}}, log.Log)
+	g, err := p.askToEnter(context.Background(), via.id(), id, nick, &guess{secret: secret{generation: firstPassword, value: s}}, log.Log)
 	if err != nil {
 		return err
 	}

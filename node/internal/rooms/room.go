@@ -92,7 +92,10 @@ type Room struct {
 	sought     map[event.ID]time.Time
 	// epochsKnown is what the rules said of epochs; nil if it has to be asked.
 	epochsKnown []room.EpochKey
-	renewing    bool // a new epoch is due
+	renewing    bool      // a new epoch is due
+	showing     int       // showPassword: how many are under way
+	shownLast   time.Time // and when a stranger was shown it
+	askedSure   time.Time // see wantSecret
 	// askingSecret: the secret of a new password is asked for.
 	askingSecret bool
 }

@@ -57,7 +57,6 @@ type Service struct {
 	stopped bool
 	asks    map[peer.ID]*budget // what a peer may ask of admission and directory
 	tries   map[string]*budget  // attempts at passwords, by peer and by address
-	again   chan struct{}       // one for each that is under way, see showPassword
 }
 
 // New loads the rooms; nothing runs before [Service.Run].
@@ -69,7 +68,7 @@ func New(ctx context.Context, cfg Config) (*Service, error) {
 	s := &Service{
 		cfg: cfg, self: cfg.Key.ID(), log: cfg.Logger.With("component", "rooms"), started: make(chan struct{}),
 		rooms: map[event.Conversation]*Room{}, moving: map[event.Conversation]bool{}, asks: map[peer.ID]*budget{},
-		tries: map[string]*budget{}, again: make(chan struct{}, againAtOnce),
+		tries: map[string]*budget{},
 	}
 	// Whoever asks early, a stream of sync for one, waits for Run.
 	s.ctx, s.end = context.WithCancel(context.WithoutCancel(ctx))
@@ -197,7 +196,7 @@ func (s *Service) Create(ctx context.Context, nick string, config []room.Setting
 		return nil, err
 	}
 	if len(password) > 0 {
-		if err := r.keepSecret(ctx, secret{firstPassword, pake.Stretch(r.id, firstPassword, password), ""}); err != nil {
+		if err := r.keepSecret(ctx, secret{generation: firstPassword, value: pake.Stretch(r.id, firstPassword, password)}); err != nil {
 			return nil, err
 		}
 	}

@@ -122,6 +122,9 @@ func (r *Room) keyMissing(s stashed) {
 		return
 	}
 	r.stash.put(s)
+	if r.guarded && !r.entitled(s.from) { // each came by other words, and to other keys
+		r.showPassword(s.from)
+	}
 	if r.named(s.epoch) {
 		r.wantKey(s.epoch, s.from)
 		return

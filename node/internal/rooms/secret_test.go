@@ -1,0 +1,287 @@
+package rooms
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-msgio/pbio"
+
+	"p2pchat/protocol/envelope"
+	"p2pchat/protocol/envelope/pake"
+	"p2pchat/protocol/event"
+	"p2pchat/protocol/pb"
+	"p2pchat/protocol/room"
+)
+
+// lies has p answer whoever asks for the secret of the password that a set last with s.
+func (p *person) lies(a *person, id event.Conversation, s pake.Secret) {
+	p.host.SetStreamHandler(JoinProtocol, func(st network.Stream) {
+		defer st.Close()
+		setting := a.lastAct(id).ID
+		_ = pbio.NewDelimitedReader(st, maxFrame).ReadMsg(&pb.JoinAsk{})
+		_ = pbio.NewDelimitedWriter(st).WriteMsg(&pb.JoinAnswer{Grant: &pb.JoinGrant{
+			Keys:   []*pb.EpochKey{{Epoch: setting[:], Key: s[:]}}, // a grant has a key
+			Secret: &pb.RoomSecret{Generation: 2, Secret: s[:], Setting: setting[:]},
+		}})
+	})
+}
+
+// sets has p set a password, and returns its secret.
+func (p *person) sets(id event.Conversation, password string) pake.Secret {
+	p.town.t.Helper()
+	typed := []byte(password)
+	if err := p.room(id).Configure(context.Background(), nil, &typed); err != nil {
+		p.town.t.Fatal(err)
+	}
+	time.Sleep(coalesce)
+	synctest.Wait()
+	return pake.Stretch(id, 2, typed)
+}
+
+// has checks the secret that p knows.
+func (p *person) has(id event.Conversation, want pake.Secret, known bool) {
+	p.town.t.Helper()
+	synctest.Wait()
+	p.inside(id, func(r *Room) {
+		if s, ok := r.knownSecret(); ok != known || ok && s.value != want {
+			p.town.t.Errorf("secret %x of %q is known: %t", s.value[:4], s.from, ok)
+		}
+	})
+}
+
+// TestSecretFromWhom: the secret of a new password is taken of those who are served only,
+// and counts no longer once whoever handed it over is out.
+func TestSecretFromWhom(t *testing.T) {
+	inTown(t, func(t *testing.T, w *town) {
+		a, b, c, m, x := w.person(), w.person(), w.person(), w.person(), w.person()
+		id := w.guarded(a, b, c, m)
+		for _, p := range []*person{b, c, m, b} {
+			w.sync(id, a, p)
+		}
+		m.lies(a, id, wrong)
+		x.lies(a, id, wrong)
+		for _, p := range []*person{a, c} {
+			w.part(p, b, true)
+		}
+		typed := []byte("swordfish")
+		if err := a.room(id).Configure(t.Context(), nil, &typed); err != nil {
+			t.Fatal(err)
+		}
+		stretched := pake.Stretch(id, 2, typed)
+		has := func(p *person, want pake.Secret, known bool) {
+			t.Helper()
+			synctest.Wait()
+			p.inside(id, func(r *Room) {
+				if s, ok := r.knownSecret(); ok != known || ok && s.value != want {
+					t.Errorf("secret %x is known: %t", s.value[:4], ok)
+				}
+			})
+		}
+		has(c, stretched, true)
+		act := a.lastAct(id)
+		b.arrives(a, id, act)
+		b.inside(id, func(r *Room) { r.wantKey(event.ID{9}, x.id()) }) // who never joined
+		time.Sleep(time.Second)
+		has(b, wrong, true) // of m, who is in
+		_, err := envelope.OpenLocal(b.disk.key.Seed(), b.room(id).purpose(), b.disk.of(id).secret)
+		if err != nil {
+			t.Error(err)
+		}
+		b.inside(id, func(r *Room) {
+			if r.secret.from != m.id() {
+				t.Errorf("the secret is of %s", r.secret.from)
+			}
+		})
+		b.restart()
+		has(b, wrong, true)
+		a.does(id, ban(m))
+		b.arrives(a, id, a.lastAct(id))
+		has(b, wrong, false)
+		w.part(c, b, false)
+		time.Sleep(2 * tickEvery)
+		has(b, stretched, true)
+	})
+}
+
+// TestSecretAtSecondHand: what a member says who is not sure of it is not passed on, and
+// who has it asks those who are.
+func TestSecretAtSecondHand(t *testing.T) {
+	inTown(t, func(t *testing.T, w *town) {
+		a, b, d, m := w.person(), w.person(), w.person(), w.person()
+		id := w.guarded(a, b, d, m)
+		for range 2 {
+			for _, p := range []*person{b, d, m} {
+				w.sync(id, a, p)
+			}
+		}
+		for _, p := range []*person{b, d, m} {
+			w.part(a, p, true)
+		}
+		for _, p := range []*person{b, m} {
+			w.part(d, p, true)
+		}
+		m.lies(a, id, wrong)
+		good := a.sets(id, "swordfish")
+		b.arrives(a, id, a.lastAct(id))
+		time.Sleep(2 * tickEvery)
+		b.has(id, wrong, true)
+		w.part(b, d, false)
+		d.arrives(a, id, a.lastAct(id))
+		time.Sleep(2 * tickEvery)
+		d.has(id, wrong, false)
+		w.part(a, b, false)
+		w.sync(id, a, b)
+		time.Sleep(sureEvery + 2*tickEvery)
+		b.has(id, good, true)
+		d.has(id, good, true) // b is sure now
+	})
+}
+
+// TestSecretOfWhoSetIt is right, whatever became of him.
+func TestSecretOfWhoSetIt(t *testing.T) {
+	inTown(t, func(t *testing.T, w *town) {
+		a, b, p := w.person(), w.person(), w.person()
+		id := w.guarded(a, b, p)
+		a.does(id, grantTo(p, room.Owner))
+		for range 2 {
+			for _, q := range []*person{b, p} {
+				w.sync(id, a, q)
+			}
+		}
+		good := p.sets(id, "swordfish")
+		for _, q := range []*person{a, b, p} {
+			q.has(id, good, true)
+		}
+		a.does(id, grantTo(p, room.None))
+		a.does(id, ban(p))
+		for _, q := range []*person{a, b} {
+			w.sync(id, a, b)
+			q.has(id, good, true)
+			q.restart()
+			q.has(id, good, true)
+		}
+	})
+}
+
+// TestTwoPasswordsAtOnce: of two that were set at once all know the one in force.
+func TestTwoPasswordsAtOnce(t *testing.T) {
+	inTown(t, func(t *testing.T, w *town) {
+		a, b, c := w.person(), w.person(), w.person()
+		id := w.guarded(a, b, c)
+		a.does(id, grantTo(b, room.Owner))
+		for range 2 {
+			w.sync(id, a, b)
+			w.sync(id, a, c)
+		}
+		w.part(a, b, true)
+		w.part(a, c, true)
+		secrets := map[peer.ID]pake.Secret{a.id(): a.sets(id, "one"), b.id(): b.sets(id, "two")}
+		w.part(a, b, false)
+		w.part(a, c, false)
+		for range 2 {
+			w.sync(id, a, b)
+			w.sync(id, b, c)
+			w.sync(id, a, c)
+		}
+		time.Sleep(4 * tickEvery)
+		for _, p := range []*person{a, b, c} {
+			var by peer.ID
+			p.inside(id, func(r *Room) { _, by = r.rules.PasswordBy() })
+			p.has(id, secrets[by], true)
+		}
+	})
+}
+
+// TestNewPasswordUnheard: whoever has not heard of a new password, and is served by
+// nobody who has, types it.
+func TestNewPasswordUnheard(t *testing.T) {
+	inTown(t, func(t *testing.T, w *town) {
+		a, b, c, p := w.person(), w.person(), w.person(), w.person()
+		id := w.guarded(a, b)
+		w.sync(id, a, b)
+		for _, q := range []*person{b, c} {
+			w.part(a, q, true)
+			w.part(p, q, true)
+		}
+		if err := c.knocks(id, "carl", right, b); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.knocks(id, "paul", right, a); err != nil {
+			t.Fatal(err)
+		}
+		a.does(id, grantTo(p, room.Owner))
+		w.sync(id, a, p)
+		good := p.sets(id, "swordfish")
+		a.halt()
+		b.halt()
+		w.part(p, c, false)
+		time.Sleep(2 * againEvery)
+		if p.room(id).Entitled(c.id(), true) {
+			t.Fatal("p serves somebody of whom he knows nothing")
+		}
+		join := func(password string) {
+			t.Helper()
+			if _, err := c.Join(t.Context(), id, Way{Nick: "carl", Password: []byte(password)}); err != nil {
+				t.Errorf("%s: %v", password, err)
+			}
+		}
+		join("sawfish") // he is in, whatever he types
+		join("swordfish")
+		w.sync(id, p, c)
+		time.Sleep(2 * tickEvery)
+		c.has(id, good, true)
+		if !p.room(id).Entitled(c.id(), true) || !c.room(id).Entitled(p.id(), true) {
+			t.Error("they do not serve each other")
+		}
+		a.start()
+		b.start()
+	})
+}
+
+// TestGuessesByStrangers: whoever has had a key of the room guesses no oftener for having
+// many names.
+func TestGuessesByStrangers(t *testing.T) {
+	inTown(t, func(t *testing.T, w *town) {
+		a, b, m := w.person(), w.person(), w.person()
+		id := w.guarded(a, b, m)
+		w.sync(id, a, m)
+		var old envelope.Key
+		m.inside(id, func(r *Room) { old = (*r.keys.Load())[event.ID(id)] })
+		a.does(id, ban(m)) // hence a new epoch
+		_ = a.sets(id, "swordfish")
+		time.Sleep(time.Minute)
+		var shown atomic.Int64
+		start := time.Now()
+		for range 50 {
+			x := w.person()
+			x.host.SetStreamHandler(JoinProtocol, func(st network.Stream) {
+				shown.Add(1)
+				_ = st.Reset()
+			})
+			p, err := envelope.SignPresence(x.disk.key, envelope.Presence{Room: id, Peer: x.id(), Time: time.Now()})
+			if err != nil {
+				t.Fatal(err)
+			}
+			raw, err := envelope.Seal(x.cfg.Rand, id, event.ID(id), old, &envelope.Content{Presence: p}, false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			h := topicHandler{a.room(id)}
+			h.PeerJoined(x.id())
+			v, data := h.Validate(x.id(), raw)
+			if v != Accept {
+				t.Fatal("the presence is not taken")
+			}
+			h.Deliver(x.id(), data)
+			time.Sleep(time.Second)
+		}
+		if n, most := shown.Load(), int64(time.Since(start)/strangersEvery)+1; n == 0 || n > most {
+			t.Errorf("shown %d times, want at most %d", n, most)
+		}
+	})
+}
