@@ -64,18 +64,12 @@ func usagef(format string, args ...any) *api.Error {
 // eaten ends the message about a missing argument.
 const eaten = "quote names, since shells eat an unquoted '#' and PowerShell '@'"
 
-// spoken is what a command is called after the program's name, with which every
-// message begins.
-func spoken(cmd *cobra.Command) string {
-	return strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name()+" ")
-}
-
 // exactly checks the number of arguments, of which the first may not be empty;
 // names are those of the arguments.
 func exactly(names ...string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) < len(names) || args[0] == "" {
-			return usagef("%s needs %s: %s", spoken(cmd), strings.Join(names, " and "), eaten)
+			return usagef("%s needs %s: %s", cmd.CommandPath(), strings.Join(names, " and "), eaten)
 		}
 		if len(args) > len(names) {
 			return tooMany(cmd, args[len(names)])
@@ -97,7 +91,7 @@ func none(cmd *cobra.Command, args []string) error {
 
 func tooMany(cmd *cobra.Command, arg string) *api.Error {
 	return usagef("%s does not take the argument %q: text and names with spaces need quotes (see %s --help)",
-		spoken(cmd), arg, cmd.CommandPath())
+		cmd.CommandPath(), arg, cmd.CommandPath())
 }
 
 func unknownCommand(cmd *cobra.Command, name string) *api.Error {
