@@ -114,7 +114,7 @@ type JoinEnter struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Nick          string                 `protobuf:"bytes,1,opt,name=nick,proto3" json:"nick,omitempty"`
 	Log           []byte                 `protobuf:"bytes,2,opt,name=log,proto3" json:"log,omitempty"`      // the log the join will stand in
-	Again         bool                   `protobuf:"varint,3,opt,name=again,proto3" json:"again,omitempty"` // he is in: of the door only the password is left, and the grant is empty
+	Again         bool                   `protobuf:"varint,3,opt,name=again,proto3" json:"again,omitempty"` // he is in: of the door only the password is left, and the grant has its setting
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }

@@ -136,10 +136,11 @@ func (r *Room) admit(ctx context.Context, p peer.ID, q *pb.JoinEnter, d dialogue
 		if !guarded {
 			return errNoSuchRoom
 		}
-		if err := r.readmit(ctx, p, s); err != nil {
+		g, err := r.readmit(ctx, p, s)
+		if err != nil {
 			return err
 		}
-		return d.send(&pb.JoinAnswer{Grant: &pb.JoinGrant{}})
+		return d.send(&pb.JoinAnswer{Grant: g})
 	}
 	in, err := r.welcome(ctx, p, nick, guarded, s, event.LogKey{Author: p, Log: event.LogID(q.Log)})
 	if err != nil {
@@ -170,7 +171,7 @@ func (r *Room) welcome(ctx context.Context, p peer.ID, nick string, guarded bool
 		}
 		_, before := r.rules.LastWord(p)
 		in.newcomer, in.control, in.config = !before, r.rules.AlongCtl(), r.rules.Config()
-		if cfg := r.rules.Config(); cfg.Password() != s.generation {
+		if cfg := r.rules.Config(); cfg.Password() > 0 != guarded || guarded && !r.stillKnows(s) {
 			err = errNoSuchRoom // the password changed meanwhile: once more
 			return
 		}
@@ -187,7 +188,9 @@ func (r *Room) welcome(ctx context.Context, p peer.ID, nick string, guarded bool
 		if a, err = room.Admit(r.svc.cfg.Key, r.id, k, s.generation, ctl); err != nil {
 			return
 		}
-		in.grant.Secret = r.wireSecret()
+		if in.grant.Secret = r.wireSecret(); in.grant.Secret == nil {
+			in.grant.Secret = r.wireSetting()
+		}
 		in.grant.Admission = &pb.RoomAdmission{Admitter: []byte(a.Admitter), Generation: a.Generation, Signature: a.Signature}
 		for _, id := range ctl {
 			in.grant.Ctl = append(in.grant.Ctl, id[:])

@@ -1,6 +1,7 @@
 package rooms
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -100,7 +101,13 @@ func (r *Room) enterAgain(ctx context.Context, w Way) error {
 	typed := &guess{password: w.Password}
 	if kept.generation > 0 && typed.stretched(r.id, generation) == kept.value {
 		// Two who do not know of each other say so.
-		return r.do(ctx, func() { r.takeSecret(typed.wire(), "") })
+		return r.do(ctx, func() {
+			if r.ofNow() && r.secret.value == kept.value {
+				m := r.wireSetting()
+				m.Secret = kept.value[:]
+				r.takeSecret(m, "")
+			}
+		})
 	}
 	g, err := r.svc.find(ctx, w, func(p peer.ID, password *guess) (*grant, error) {
 		return r.svc.askAgain(ctx, p, r.id, w.Nick, log, password)
@@ -123,7 +130,7 @@ func (s *Service) askAgain(ctx context.Context, p peer.ID, id event.Conversation
 	defer cancel()
 	proved := false
 	ask := &pb.JoinAsk{Room: id[:], Enter: &pb.JoinEnter{Nick: nick, Log: log[:], Again: true}}
-	_, err := s.ask(ctx, p, ask, func(a *pb.JoinAnswer, t talk) error {
+	m, err := s.ask(ctx, p, ask, func(a *pb.JoinAnswer, t talk) error {
 		if a.Challenge == nil || proved {
 			return nothingElse(a, t)
 		}
@@ -136,19 +143,21 @@ func (s *Service) askAgain(ctx context.Context, p peer.ID, id event.Conversation
 	if err != nil {
 		return nil, err
 	}
-	return &grant{from: p, secret: password.wire()}, nil
+	return &grant{from: p, secret: password.proved(m)}, nil
 }
 
-// readmit is the answer to it, once p passed the password step with s.
-func (r *Room) readmit(ctx context.Context, p peer.ID, s secret) error {
+// readmit is the answer to it, once p passed the password step with s: the grant that says
+// which event set the password.
+func (r *Room) readmit(ctx context.Context, p peer.ID, s secret) (*pb.JoinGrant, error) {
+	g := &pb.JoinGrant{}
 	var err error
 	if e := r.do(ctx, func() {
-		cfg := r.rules.Config()
-		if err = r.rules.MayEnter(p); err == nil && cfg.Password() != s.generation {
+		if err = r.rules.MayEnter(p); err == nil && !r.stillKnows(s) {
 			err = errNoSuchRoom // the password changed meanwhile: once more
 		}
+		g.Secret = r.wireSetting()
 	}); e != nil || err != nil {
-		return errors.Join(e, err)
+		return nil, cmp.Or(e, err)
 	}
-	return r.knows(ctx, p)
+	return g, r.knows(ctx, p)
 }

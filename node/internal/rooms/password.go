@@ -186,9 +186,10 @@ func (g *guess) stretched(id event.Conversation, generation uint64) pake.Secret 
 	return g.value
 }
 
-// wire is the secret as it is handed over.
-func (g *guess) wire() *pb.RoomSecret {
-	return &pb.RoomSecret{Generation: g.generation, Secret: g.value[:]}
+// proved is the secret as one that was typed and that somebody proved to know; grant, what
+// he gave, says which event set the password.
+func (g *guess) proved(grant *pb.JoinGrant) *pb.RoomSecret {
+	return &pb.RoomSecret{Generation: g.generation, Secret: g.value[:], Setting: grant.GetSecret().GetSetting()}
 }
 
 // prove is the joiner's part of the password step, of which f writes and reads

@@ -87,6 +87,7 @@ type Room struct {
 	atDoor     map[peer.ID]time.Time // when, before there is a password, until one comes
 	life       lifetime
 	secret     secret            // of the password
+	typed      *pb.RoomSecret    // one that was typed and is not of the one in force, or could not be kept
 	guarded    bool              // the room has a password
 	fetching   map[event.ID]bool // epochs whose keys are looked for
 	sought     map[event.ID]time.Time

@@ -73,6 +73,13 @@ func (r *Room) ofNow() bool {
 		(s.setting == setting || s.setting.IsZero() && by == r.svc.self)
 }
 
+// stillKnows tells whether s, with which somebody was asked, is that of the password in
+// force.
+func (r *Room) stillKnows(s secret) bool {
+	now, known := r.knownSecret()
+	return known && now.generation == s.generation && now.value == s.value
+}
+
 // sure tells whether the secret is right if p says so: one that was typed here, for an
 // empty p, of who set the password, whatever became of him, and of owners.
 func (r *Room) sure(p peer.ID) bool {
@@ -87,14 +94,22 @@ func (r *Room) knownSecret() (secret, bool) {
 }
 
 // takeSecret keeps the secret of the password in force that was typed, or that a member
-// handed over. What is sure goes before what is not, and what was typed before all.
+// handed over. What is sure goes before what is not, and what was typed before all; it is
+// remembered where it is for another password than the one in force, of which we may not
+// have heard yet.
 func (r *Room) takeSecret(m *pb.RoomSecret, from peer.ID) {
-	cfg := r.rules.Config()
-	setting, _ := r.rules.PasswordBy()
-	if m == nil || m.Generation == 0 || m.Generation != cfg.Password() || len(m.Secret) != len(pake.Secret{}) {
+	if m == nil || m.Generation == 0 || len(m.Secret) != len(pake.Secret{}) {
 		return
 	}
-	if from != "" && (string(m.Setting) != string(setting[:]) || !r.isOccupant(from) || !r.entitled(from)) {
+	cfg := r.rules.Config()
+	setting, _ := r.rules.PasswordBy()
+	ofNow := m.Generation == cfg.Password() && (string(m.Setting) == string(setting[:]) || from == "" && len(m.Setting) == 0)
+	switch {
+	case ofNow && (from == "" || r.tells(from)):
+	case from == "":
+		r.typed = m
+		return
+	default:
 		return
 	}
 	if _, known := r.knownSecret(); known && from != "" && (r.sure(r.secret.from) || !r.sure(from)) {
@@ -102,7 +117,19 @@ func (r *Room) takeSecret(m *pb.RoomSecret, from peer.ID) {
 	}
 	if err := r.keepSecret(r.svc.ctx, secret{m.Generation, setting, pake.Secret(m.Secret), from}); err != nil {
 		r.log.Warn("keep the room's secret", "err", err)
+		if from == "" {
+			r.typed = m
+		}
+		return
 	}
+	if from == "" {
+		r.typed = nil
+	}
+}
+
+// tells tells whether the secret is taken of p: he is in the room, and served or an owner.
+func (r *Room) tells(p peer.ID) bool {
+	return r.isOccupant(p) && (r.entitled(p) || r.rules.Standing(p) == room.Owner)
 }
 
 // wireSecret is the secret for a member, nil if there is none. What a member says who is
@@ -112,8 +139,16 @@ func (r *Room) wireSecret() *pb.RoomSecret {
 	if !known || !r.sure(s.from) {
 		return nil
 	}
+	m := r.wireSetting()
+	m.Secret = s.value[:]
+	return m
+}
+
+// wireSetting says of which password a secret is, without it.
+func (r *Room) wireSetting() *pb.RoomSecret {
+	cfg := r.rules.Config()
 	setting, _ := r.rules.PasswordBy()
-	return &pb.RoomSecret{Generation: s.generation, Secret: s.value[:], Setting: setting[:]}
+	return &pb.RoomSecret{Generation: cfg.Password(), Setting: setting[:]}
 }
 
 // sureEvery spaces the questions of somebody who has the secret of a member.
@@ -123,12 +158,13 @@ const sureEvery = time.Minute
 // member gave one, those who are sure of it.
 func (r *Room) wantSecret() {
 	cfg := r.rules.Config()
+	r.takeSecret(r.typed, "")
 	s, known := r.knownSecret()
 	if !r.joined || r.askingSecret || cfg.Password() == 0 || known && (r.sure(s.from) || time.Since(r.askedSure) < sureEvery) {
 		return
 	}
 	ask := slices.DeleteFunc(r.TopicPeers(), func(p peer.ID) bool {
-		return !r.isOccupant(p) || !r.entitled(p) || known && !r.sure(p)
+		return !r.tells(p) || known && !r.sure(p)
 	})
 	if len(ask) == 0 {
 		return

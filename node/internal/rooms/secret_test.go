@@ -285,3 +285,107 @@ func TestGuessesByStrangers(t *testing.T) {
 		}
 	})
 }
+
+// TestTypedBeforeHeard: a new password that is typed before it was heard of is known once
+// it is, also if whoever it was shown to is not sure of it.
+func TestTypedBeforeHeard(t *testing.T) {
+	inTown(t, func(t *testing.T, w *town) {
+		a, b, c, p := w.person(), w.person(), w.person(), w.person()
+		id := w.guarded(a, b, c, p)
+		for range 2 {
+			for _, q := range []*person{b, c, p} {
+				w.sync(id, a, q)
+			}
+		}
+		w.part(a, c, true)
+		w.part(a, p, true)
+		w.part(b, c, true)
+		w.part(p, c, true)
+		good := a.sets(id, "swordfish")
+		p.arrives(a, id, a.lastAct(id))
+		time.Sleep(2 * tickEvery)
+		p.has(id, good, true)
+		a.halt()
+		b.halt()
+		w.part(p, c, false)
+		if _, err := c.Join(t.Context(), id, Way{Nick: "nick2", Password: []byte("swordfish")}); err != nil {
+			t.Error("join", err)
+		}
+		w.sync(id, p, c)
+		time.Sleep(5 * time.Minute)
+		c.has(id, good, true)
+		a.start()
+		b.start()
+	})
+}
+
+// TestTypedForTheOther: of two passwords set at once the one not in force, typed to who does
+// not know that, is not taken for the one that is.
+func TestTypedForTheOther(t *testing.T) {
+	inTown(t, func(t *testing.T, w *town) {
+		a, b, c := w.person(), w.person(), w.person()
+		id := w.guarded(a, b, c)
+		a.does(id, grantTo(b, room.Owner))
+		for range 2 {
+			w.sync(id, a, b)
+			w.sync(id, a, c)
+		}
+		w.part(a, b, true)
+		w.part(a, c, true)
+		w.part(b, c, true)
+		secrets := map[peer.ID]pake.Secret{a.id(): a.sets(id, "one"), b.id(): b.sets(id, "two")}
+		c.arrives(a, id, a.lastAct(id))
+		c.arrives(b, id, b.lastAct(id))
+		var by peer.ID
+		c.inside(id, func(r *Room) { _, by = r.rules.PasswordBy() })
+		l, win, pw := a, b, "one"
+		if by == a.id() {
+			l, win, pw = b, a, "two"
+		}
+		w.part(l, c, false)
+		if _, err := c.Join(t.Context(), id, Way{Nick: "nick2", Password: []byte(pw)}); err != nil {
+			t.Error("join", err)
+		}
+		w.part(win, c, false)
+		w.part(a, b, false)
+		for range 2 {
+			w.sync(id, a, b)
+			w.sync(id, b, c)
+			w.sync(id, a, c)
+		}
+		time.Sleep(5 * time.Minute)
+		for _, q := range []*person{a, b, c} {
+			q.has(id, secrets[by], true)
+		}
+	})
+}
+
+// TestSecretOfAnOwner is taken of him also where his own admission is not known.
+func TestSecretOfAnOwner(t *testing.T) {
+	inTown(t, func(t *testing.T, w *town) {
+		a, m, b, c := w.person(), w.person(), w.person(), w.person()
+		id := w.guarded(a, m)
+		w.sync(id, a, m)
+		if err := b.knocks(id, "bob", right, m); err != nil {
+			t.Fatal(err)
+		}
+		w.sync(id, a, m)
+		w.sync(id, a, b)
+		a.does(id, grantTo(b, room.Owner))
+		w.sync(id, a, b)
+		a.does(id, ban(m))
+		w.sync(id, a, b)
+		w.part(b, c, true)
+		if err := c.knocks(id, "carl", right, a); err != nil {
+			t.Fatal(err)
+		}
+		w.sync(id, a, c)
+		w.sync(id, a, b)
+		w.part(a, c, true)
+		good := b.sets(id, "swordfish")
+		c.arrives(b, id, b.lastAct(id))
+		w.part(b, c, false)
+		time.Sleep(5 * time.Minute)
+		c.has(id, good, true)
+	})
+}
