@@ -56,7 +56,7 @@ func TestAgain(t *testing.T) {
 				c.room(id).NotServed(a.id())
 				synctest.Wait()
 				w.sync(id, a, c)
-				time.Sleep(joinWithin)
+				time.Sleep(joinWithin) // it holds not only for who is on his way
 				for range 2 {
 					if !a.room(id).Entitled(c.id(), true) || !a.counts(id, c) || !c.room(id).Entitled(a.id(), true) {
 						t.Error("they do not serve each other")
@@ -96,7 +96,7 @@ func TestAgainBounded(t *testing.T) {
 		if asked.Load() != 1 || sent.Load() > 3 {
 			t.Errorf("asked %d times, and took %d frames", asked.Load(), sent.Load())
 		}
-		time.Sleep(againEvery)
+		time.Sleep(againEvery) // by the town's clock
 		b.room(id).NotServed(m.id())
 		synctest.Wait()
 		if asked.Load() != 2 {

@@ -38,7 +38,7 @@ func (p *person) sets(id event.Conversation, password string) pake.Secret {
 	if err := p.room(id).Configure(context.Background(), nil, &typed); err != nil {
 		p.town.t.Fatal(err)
 	}
-	time.Sleep(coalesce)
+	time.Sleep(coalesce) // when it goes out, in the time of the bubble
 	synctest.Wait()
 	return pake.Stretch(id, 2, typed)
 }
@@ -168,32 +168,50 @@ func TestSecretOfWhoSetIt(t *testing.T) {
 	})
 }
 
+// owners makes a room of three with a password: a and b own it, and a is apart from the
+// other two.
+func (w *town) owners() (id event.Conversation, a, b, c *person) {
+	w.t.Helper()
+	a, b, c = w.person(), w.person(), w.person()
+	id = w.guarded(a, b, c)
+	a.does(id, grantTo(b, room.Owner))
+	for range 2 {
+		w.sync(id, a, b)
+		w.sync(id, a, c)
+	}
+	w.part(a, b, true)
+	w.part(a, c, true)
+	return id, a, b, c
+}
+
+// agree has three who meet again know the secret of the password in force.
+func (w *town) agree(id event.Conversation, a, b, c *person, secrets map[peer.ID]pake.Secret) {
+	w.t.Helper()
+	for range 2 {
+		w.sync(id, a, b)
+		w.sync(id, b, c)
+		w.sync(id, a, c)
+	}
+	time.Sleep(4 * tickEvery)
+	for _, p := range []*person{a, b, c} {
+		p.has(id, secrets[p.setter(id)], true)
+	}
+}
+
+// setter is who set the password in force, as p knows it.
+func (p *person) setter(id event.Conversation) (by peer.ID) {
+	p.inside(id, func(r *Room) { _, by = r.rules.PasswordBy() })
+	return by
+}
+
 // TestTwoPasswordsAtOnce: of two that were set at once all know the one in force.
 func TestTwoPasswordsAtOnce(t *testing.T) {
 	inTown(t, func(t *testing.T, w *town) {
-		a, b, c := w.person(), w.person(), w.person()
-		id := w.guarded(a, b, c)
-		a.does(id, grantTo(b, room.Owner))
-		for range 2 {
-			w.sync(id, a, b)
-			w.sync(id, a, c)
-		}
-		w.part(a, b, true)
-		w.part(a, c, true)
+		id, a, b, c := w.owners()
 		secrets := map[peer.ID]pake.Secret{a.id(): a.sets(id, "one"), b.id(): b.sets(id, "two")}
 		w.part(a, b, false)
 		w.part(a, c, false)
-		for range 2 {
-			w.sync(id, a, b)
-			w.sync(id, b, c)
-			w.sync(id, a, c)
-		}
-		time.Sleep(4 * tickEvery)
-		for _, p := range []*person{a, b, c} {
-			var by peer.ID
-			p.inside(id, func(r *Room) { _, by = r.rules.PasswordBy() })
-			p.has(id, secrets[by], true)
-		}
+		w.agree(id, a, b, c, secrets)
 	})
 }
 
@@ -323,40 +341,22 @@ func TestTypedBeforeHeard(t *testing.T) {
 // not know that, is not taken for the one that is.
 func TestTypedForTheOther(t *testing.T) {
 	inTown(t, func(t *testing.T, w *town) {
-		a, b, c := w.person(), w.person(), w.person()
-		id := w.guarded(a, b, c)
-		a.does(id, grantTo(b, room.Owner))
-		for range 2 {
-			w.sync(id, a, b)
-			w.sync(id, a, c)
-		}
-		w.part(a, b, true)
-		w.part(a, c, true)
+		id, a, b, c := w.owners()
 		w.part(b, c, true)
 		secrets := map[peer.ID]pake.Secret{a.id(): a.sets(id, "one"), b.id(): b.sets(id, "two")}
 		c.arrives(a, id, a.lastAct(id))
 		c.arrives(b, id, b.lastAct(id))
-		var by peer.ID
-		c.inside(id, func(r *Room) { _, by = r.rules.PasswordBy() })
-		l, win, pw := a, b, "one"
-		if by == a.id() {
-			l, win, pw = b, a, "two"
+		loser, winner, typed := a, b, "one"
+		if c.setter(id) == a.id() {
+			loser, winner, typed = b, a, "two"
 		}
-		w.part(l, c, false)
-		if _, err := c.Join(t.Context(), id, Way{Nick: "nick2", Password: []byte(pw)}); err != nil {
-			t.Error("join", err)
+		w.part(loser, c, false)
+		if _, err := c.Join(t.Context(), id, Way{Nick: "nick2", Password: []byte(typed)}); err != nil {
+			t.Error(err)
 		}
-		w.part(win, c, false)
+		w.part(winner, c, false)
 		w.part(a, b, false)
-		for range 2 {
-			w.sync(id, a, b)
-			w.sync(id, b, c)
-			w.sync(id, a, c)
-		}
-		time.Sleep(5 * time.Minute)
-		for _, q := range []*person{a, b, c} {
-			q.has(id, secrets[by], true)
-		}
+		w.agree(id, a, b, c, secrets)
 	})
 }
 

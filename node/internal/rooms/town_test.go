@@ -36,7 +36,8 @@ type town struct {
 	said   map[string][][]byte // payloads published
 }
 
-// inTown runs f in a town with synctest's time.
+// inTown runs f in a town with synctest's time: who sleeps in it lets the town's clock
+// go on, and waits for nothing.
 func inTown(t *testing.T, f func(*testing.T, *town)) {
 	t.Helper()
 	t.Parallel()
