@@ -128,7 +128,7 @@ func (s *session) write(f *pb.HelloFrame) error {
 func (s *session) read(ctx context.Context) error {
 	r := pbio.NewDelimitedReader(s.stream, maxFrame)
 	var p Peer
-	var last time.Time // when the last frame was handled
+	var lastFrame, lastChange, lastReceipt time.Time // when the last of each was handled
 	_ = s.stream.SetReadDeadline(time.Now().Add(openWithin))
 	for first := true; ; first = false {
 		var f pb.HelloFrame
@@ -142,19 +142,21 @@ func (s *session) read(ctx context.Context) error {
 		if first && (f.Profile == nil || len(f.Instance) != len(p.Instance)) {
 			return errors.New("the first frame introduces nobody")
 		}
+		// At once: what it waits below would count as part of the way.
+		measured := f.Pong != 0 && s.ponged(f.Pong)
 		changes := f.Profile != nil || f.Availability != pb.Availability_AVAILABILITY_UNSPECIFIED
 		// Whatever comes too fast waits in the stream and costs its sender.
-		every := frameEvery
+		every, last := frameEvery, &lastFrame
 		switch {
 		case changes:
-			every = changeEvery
+			every, last = changeEvery, &lastChange
 		case len(f.Receipts) > 0:
-			every = receiptEvery
+			every, last = receiptEvery, &lastReceipt
 		}
-		if wait := time.Until(last.Add(every)); !first && wait > 0 && !sleep(ctx, wait) {
+		if wait := time.Until(last.Add(every)); wait > 0 && !sleep(ctx, wait) {
 			return ctx.Err()
 		}
-		last = time.Now()
+		*last = time.Now()
 		if f.Profile != nil {
 			if err := s.accept(&p, f.Profile); err != nil {
 				return err
@@ -179,7 +181,7 @@ func (s *session) read(ctx context.Context) error {
 				return fmt.Errorf("answer a ping: %w", err)
 			}
 		}
-		if f.Pong != 0 && s.ponged(f.Pong) {
+		if measured {
 			s.svc.changed(p) // the first measurement is news
 		}
 	}
