@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
+	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -24,8 +26,8 @@ const (
 	againEvery  = time.Minute
 	againAtOnce = 8
 	againWithin = 10 * time.Second
-	// strangersEvery spaces it for those of whom nothing says that they are in the room:
-	// each of them can test one guess at the password by it, and identities cost nothing.
+	// strangersEvery spaces it for those of whom nothing says that they were let in: each of
+	// them can test one guess at the password by it, and identities cost nothing.
 	strangersEvery = triesEvery
 )
 
@@ -33,17 +35,43 @@ const (
 func (r *Room) NotServed(p peer.ID) { r.post(func() { r.showPassword(p) }) }
 
 // showPassword asks p, who may know of the room, to let us in again. By that each knows of
-// the other that he may be served.
+// the other that he may be served. Strangers take turns.
 func (r *Room) showPassword(p peer.ID) {
+	if !r.passed(p) {
+		if len(r.inTurn) > 0 || time.Since(r.shownLast) < strangersEvery {
+			if len(r.inTurn) < maxAsked {
+				r.inTurn[p] = true
+			}
+			return
+		}
+	}
+	r.showNow(p)
+}
+
+// nextTurn shows the password to one of the strangers that wait for it, in no order that
+// somebody could take a place in.
+func (r *Room) nextTurn() {
+	if len(r.inTurn) == 0 || time.Since(r.shownLast) < strangersEvery {
+		return
+	}
+	waiting := slices.Collect(maps.Keys(r.inTurn))
+	clear(r.inTurn)
+	rand.Shuffle(len(waiting), func(i, j int) { waiting[i], waiting[j] = waiting[j], waiting[i] })
+	for _, p := range waiting {
+		if r.showNow(p) {
+			return
+		}
+	}
+}
+
+// showNow tells whether p is shown it: it is known, and he may be asked.
+func (r *Room) showNow(p peer.ID) bool {
 	s, known := r.knownSecret()
 	if !known || !r.joined || !r.isOccupant(r.svc.self) || r.rules.MayEnter(p) != nil || !r.introduced(p) ||
 		r.showing >= againAtOnce || time.Since(r.shownTo[p]) < againEvery {
-		return // his next presence, or the next run that he refuses
+		return false // his next presence, or the next run that he refuses
 	}
-	if !r.isOccupant(p) {
-		if time.Since(r.shownLast) < strangersEvery {
-			return
-		}
+	if !r.passed(p) {
 		r.shownLast = time.Now()
 	}
 	if len(r.shownTo) >= maxAsked {
@@ -58,23 +86,33 @@ func (r *Room) showPassword(p peer.ID) {
 		defer cancel()
 		_, err := r.svc.askAgain(ctx, p, r.id, nick, log, password)
 		if err == nil {
-			err = r.knows(ctx, p)
+			err = r.knows(ctx, p, s)
 		}
 		if err != nil {
 			r.log.Debug("show that we know the password", "peer", p, "err", err)
 		}
 	})
+	return true
 }
 
-// knows notes that p showed that he knows the password in force.
-func (r *Room) knows(ctx context.Context, p peer.ID) error {
+// knows notes that p showed that he knows the password that s is of.
+func (r *Room) knows(ctx context.Context, p peer.ID, s secret) error {
 	var err error
-	if e := r.do(ctx, func() {
-		if err = r.letInNow(r.svc.ctx, p); err == nil {
-			r.svc.cfg.Sync.Kick(r.id, p)
-		}
-	}); e != nil {
+	if e := r.do(ctx, func() { err = r.letInBy(p, s) }); e != nil {
 		return e
+	}
+	return err
+}
+
+// letInBy lets p in who showed that he knows s, if that is of the password in force still:
+// who knows that of before may draw out his dialogue until it changes.
+func (r *Room) letInBy(p peer.ID, s secret) error {
+	if !r.stillKnows(s) {
+		return errNoSuchRoom // once more
+	}
+	err := r.letInNow(r.svc.ctx, p)
+	if err == nil {
+		r.svc.cfg.Sync.Kick(r.id, p)
 	}
 	return err
 }
@@ -83,29 +121,27 @@ func (r *Room) knows(ctx context.Context, p peer.ID) error {
 // know to be right, it is shown to those who are here: it may be a new one of which we have
 // not heard, or its secret could not be had. Errors: those of find, unless we know better.
 func (r *Room) enterAgain(ctx context.Context, w Way) error {
-	var generation uint64
-	var kept secret
-	var sure bool
+	var now secret
+	var kept, surely bool
 	var log event.LogID
 	err := r.do(ctx, func() {
-		cfg := r.rules.Config()
-		generation, log = cfg.Password(), r.own.Log
-		if r.ofNow() {
-			kept, sure = r.secret, r.sure(r.secret.from)
+		now, kept = r.ofNow()
+		if !kept {
+			cfg := r.rules.Config()
+			now.generation = cfg.Password()
 		}
+		surely, log = r.surely(), r.own.Log
 		w.Via = slices.DeleteFunc(r.TopicPeers(), func(p peer.ID) bool { return !r.introduced(p) || r.rules.MayEnter(p) != nil })
 	})
-	if err != nil || generation == 0 {
+	if err != nil || now.generation == 0 {
 		return err
 	}
 	typed := &guess{password: w.Password}
-	if kept.generation > 0 && typed.stretched(r.id, generation) == kept.value {
-		// Two who do not know of each other say so.
+	if kept && typed.stretched(r.id, now.generation) == now.value {
+		now.from = "" // two who do not know of each other say so
 		return r.do(ctx, func() {
-			if r.ofNow() && r.secret.value == kept.value {
-				m := r.wireSetting()
-				m.Secret = kept.value[:]
-				r.takeSecret(m, "")
+			if s, kept := r.ofNow(); kept && s.value == now.value {
+				r.learn(now)
 			}
 		})
 	}
@@ -113,15 +149,18 @@ func (r *Room) enterAgain(ctx context.Context, w Way) error {
 		return r.svc.askAgain(ctx, p, r.id, w.Nick, log, password)
 	})
 	if err != nil {
-		if sure {
+		if surely {
 			return nil
 		}
 		return err
 	}
-	if err := r.do(ctx, func() { r.takeSecret(g.secret, "") }); err != nil {
-		return err
-	}
-	return r.knows(ctx, g.from)
+	return r.do(ctx, func() {
+		// Who proved to know a password of which we have not heard is not served for that:
+		// it may be none of the room's. He serves us, and then we hear of it.
+		if s, ok := r.takeTyped(g.secret, g.from); ok && r.letInBy(g.from, s) != nil {
+			r.svc.cfg.Sync.Kick(r.id, g.from)
+		}
+	})
 }
 
 // askAgain asks p to let us in though we are: of the door only the password is left.
@@ -151,13 +190,11 @@ func (s *Service) askAgain(ctx context.Context, p peer.ID, id event.Conversation
 func (r *Room) readmit(ctx context.Context, p peer.ID, s secret) (*pb.JoinGrant, error) {
 	g := &pb.JoinGrant{}
 	var err error
-	if e := r.do(ctx, func() {
-		if err = r.rules.MayEnter(p); err == nil && !r.stillKnows(s) {
-			err = errNoSuchRoom // the password changed meanwhile: once more
+	e := r.do(ctx, func() {
+		if err = r.rules.MayEnter(p); err == nil {
+			err = r.letInBy(p, s)
 		}
 		g.Secret = r.wireSetting()
-	}); e != nil || err != nil {
-		return nil, cmp.Or(e, err)
-	}
-	return g, r.knows(ctx, p)
+	})
+	return g, cmp.Or(e, err)
 }

@@ -137,7 +137,7 @@ func TestPasswordTypedInside(t *testing.T) {
 			t.Errorf("the password: %v", err)
 		}
 		b.inside(id, func(r *Room) {
-			if s, known := r.knownSecret(); !known || s.from != "" || s.value != pake.Stretch(id, 2, typed) {
+			if s, known := r.knownSecret(); !known || s.from != a.id() || s.value != pake.Stretch(id, 2, typed) {
 				t.Error("he still lacks the secret")
 			}
 		})

@@ -207,7 +207,7 @@ func TestPushByStranger(t *testing.T) {
 			synctest.Wait()
 		}
 		knows := func() (s secret) {
-			b.inside(id, func(r *Room) { s = r.secret })
+			b.inside(id, func(r *Room) { s, _ = r.ofNow() })
 			return s
 		}
 		push(m, wrong)
@@ -222,7 +222,9 @@ func TestPushByStranger(t *testing.T) {
 		if s := knows(); s.generation == 2 {
 			t.Error("a stranger's secret is taken")
 		}
-		b.inside(id, func(r *Room) { r.secret = secret{generation: 2, setting: a.lastAct(id).ID, value: wrong, from: c.id()} }) // a member's
+		b.inside(id, func(r *Room) {
+			r.secrets = []secret{{generation: 2, setting: a.lastAct(id).ID, value: wrong, from: c.id()}}
+		}) // a member's
 		w.part(a, b, false)
 		push(a, right)
 		if s := knows(); s.generation != 2 || s.value != right {

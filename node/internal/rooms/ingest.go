@@ -191,7 +191,11 @@ func (in *intake) judge(ctx context.Context) error {
 	}
 	b := in.batch()
 	in.keepPlaces(&b)
-	done, err := r.svc.cfg.Ledger.Commit(ctx, r.id, b)
+	var done Committed
+	err := r.guardNew(ctx)
+	if err == nil {
+		done, err = r.svc.cfg.Ledger.Commit(ctx, r.id, b)
+	}
 	if err != nil {
 		r.failed(err)
 		return err

@@ -71,7 +71,7 @@ func (s *Service) Join(ctx context.Context, id event.Conversation, w Way) (*Room
 	if err != nil {
 		return nil, err
 	}
-	r.takeSecret(g.secret, "")
+	_, _ = r.takeTyped(g.secret, g.from)
 	r.pending = g
 	if r, err = s.adopt(r); err != nil {
 		return nil, err
@@ -174,7 +174,7 @@ func (s *Service) rejoin(ctx context.Context, r *Room, w Way) error {
 		if err := r.putKeys(s.ctx, g.keys); err != nil {
 			r.log.Warn("keep keys", "err", err)
 		}
-		r.takeSecret(g.secret, "")
+		_, _ = r.takeTyped(g.secret, g.from)
 	})
 	if err != nil {
 		return err

@@ -20,7 +20,7 @@ func (s *Service) load(ctx context.Context, m Membership) (*Room, error) {
 		svc: s, id: m.Room, log: s.log.With("room", m.Room.String()[:12]), joined: m.Joined, nick: m.Nick,
 		work: make(chan func(), workSize), ended: make(chan struct{}), waiting: make(chan struct{}, 1),
 		people: map[peer.ID]*presence{}, shown: map[peer.ID]Member{}, asked: map[peer.ID]time.Time{}, inStep: map[peer.ID]bool{}, toldTopic: map[peer.ID]event.ID{},
-		fetching: map[event.ID]bool{}, sought: map[event.ID]time.Time{}, letIn: map[peer.ID]bool{}, letInAt: map[peer.ID]time.Time{}, atDoor: map[peer.ID]time.Time{}, told: map[peer.ID]time.Time{}, shownTo: map[peer.ID]time.Time{}, surplus: map[event.LogKey]bool{},
+		fetching: map[event.ID]bool{}, sought: map[event.ID]time.Time{}, letIn: map[peer.ID]bool{}, letInAt: map[peer.ID]time.Time{}, atDoor: map[peer.ID]time.Time{}, told: map[peer.ID]time.Time{}, shownTo: map[peer.ID]time.Time{}, inTurn: map[peer.ID]bool{}, surplus: map[event.LogKey]bool{},
 	}
 	r.life.seen = m.Present
 	r.life.wake(time.Now())
@@ -47,7 +47,7 @@ func (s *Service) load(ctx context.Context, m Membership) (*Room, error) {
 	for _, p := range admitted {
 		r.letIn[p] = true
 	}
-	if err := r.loadSecret(ctx); err != nil {
+	if err := r.loadSecrets(ctx); err != nil {
 		return nil, err
 	}
 	cfg := r.rules.Config()

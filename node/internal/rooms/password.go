@@ -97,27 +97,35 @@ func (r *Room) welcomed(p peer.ID) {
 	r.atDoor[p] = time.Now()
 }
 
-// guard notes who was in the room when its first password came: it guards the
-// door and puts nobody out.
-func (r *Room) guard() {
-	cfg := r.rules.Config()
-	guarded := cfg.Password() > 0
-	if guarded && !r.guarded {
-		maps.DeleteFunc(r.atDoor, func(_ peer.ID, at time.Time) bool { return time.Since(at) >= joinWithin })
-		in := slices.AppendSeq(r.others(), maps.Keys(r.atDoor))
-		if err := r.letInNow(r.svc.ctx, in...); err != nil {
-			r.log.Warn("note who was in the room", "err", err)
-			return
-		}
-		clear(r.atDoor)
+// guard notes who is in the room when a password comes: it guards the door and puts nobody
+// out. It is done before what brings the password is committed: done afterwards, a crash
+// between the two would lock them out.
+func (r *Room) guard(ctx context.Context) error {
+	if r.guarded {
+		return nil
 	}
-	r.guarded = guarded
+	maps.DeleteFunc(r.atDoor, func(_ peer.ID, at time.Time) bool { return time.Since(at) >= joinWithin })
+	in := slices.Collect(maps.Keys(r.atDoor))
+	for _, o := range r.rules.Occupants() {
+		if o.Peer != r.svc.self {
+			in = append(in, o.Peer)
+		}
+	}
+	return r.letInNow(ctx, in...)
+}
+
+// guardNew does so if what the rules say, which is not committed yet, has a password.
+func (r *Room) guardNew(ctx context.Context) error {
+	if cfg := r.rules.Config(); cfg.Password() == 0 {
+		return nil
+	}
+	return r.guard(ctx)
 }
 
 // Configure changes settings, and with password not nil the password; an empty
 // one takes it away. Errors: those of Govern.
 func (r *Room) Configure(ctx context.Context, settings []room.Setting, password *[]byte) error {
-	var next, before secret
+	var next secret
 	ops := make([]room.Op, 0, len(settings)+1)
 	for _, s := range settings {
 		ops = append(ops, room.Op{Kind: room.KindConfigure, Setting: s})
@@ -139,15 +147,12 @@ func (r *Room) Configure(ctx context.Context, settings []room.Setting, password 
 			return nil, errors.New("the password was changed by somebody else just now; try again")
 		}
 		// Before anybody hears of it: without it nobody would get in. Which event sets
-		// it is not known yet, see knownSecret.
-		before = r.secret
-		return ops, r.keepSecret(r.svc.ctx, next)
+		// it is not known yet, see ofNow.
+		if err := r.keepSecret(r.svc.ctx, next); err != nil {
+			return nil, err
+		}
+		return ops, r.guard(r.svc.ctx)
 	})
-	if err != nil && before.generation > 0 {
-		// The old password stays, and so has its secret.
-		e := r.do(context.WithoutCancel(ctx), func() { err = errors.Join(err, r.keepSecret(r.svc.ctx, before)) })
-		return errors.Join(err, e)
-	}
 	if err != nil || next.generation == 0 {
 		return err
 	}
@@ -163,7 +168,7 @@ func (r *Room) Configure(ctx context.Context, settings []room.Setting, password 
 // newSecret stretches the next password, which takes a while and is not for the
 // room's goroutine.
 func (r *Room) newSecret(ctx context.Context, password []byte) (secret, error) {
-	var s secret
+	s := secret{from: r.svc.self}
 	if err := r.do(ctx, func() { s.generation = r.rules.NextPassword() }); err != nil {
 		return s, err
 	}

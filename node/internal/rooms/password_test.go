@@ -27,7 +27,7 @@ func (w *town) guarded(all ...*person) event.Conversation {
 	w.t.Helper()
 	id := w.found([]room.Setting{room.Password(firstPassword)}, all[0])
 	all[0].inside(id, func(r *Room) {
-		if err := r.keepSecret(context.Background(), secret{generation: firstPassword, value: right}); err != nil {
+		if err := r.keepSecret(context.Background(), secret{generation: firstPassword, value: right, from: all[0].id()}); err != nil {
 			w.t.Error(err)
 		}
 	})
@@ -70,7 +70,7 @@ func (p *person) settle(m Membership, g *grant) (*Room, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.takeSecret(g.secret, "")
+	_, _ = r.takeTyped(g.secret, g.from)
 	r.pending = g
 	return p.adopt(r)
 }
@@ -254,7 +254,8 @@ func TestPasswordChangedMeanwhile(t *testing.T) {
 	inTown(t, func(t *testing.T, w *town) {
 		a, b := w.person(), w.person()
 		id := w.guarded(a)
-		old := a.room(id).secret
+		var old secret
+		a.inside(id, func(r *Room) { old, _ = r.ofNow() })
 		a.does(id, room.Op{Kind: room.KindConfigure, Setting: room.Password(2)})
 		_, err := a.room(id).welcome(t.Context(), b.id(), "b", true, old, event.LogKey{Author: b.id(), Log: event.LogID{1}})
 		if err == nil {
@@ -269,11 +270,11 @@ func TestSecretIsAskedForAgain(t *testing.T) {
 	inTown(t, func(t *testing.T, w *town) {
 		a, b := w.person(), w.person()
 		id := w.guarded(a, b)
-		b.inside(id, func(r *Room) { r.secret = secret{} }) // it could not be kept
+		b.inside(id, func(r *Room) { r.secrets = nil }) // it could not be kept
 		time.Sleep(2 * tickEvery)
 		synctest.Wait()
 		b.inside(id, func(r *Room) {
-			if r.secret.value != right {
+			if s, _ := r.ofNow(); s.value != right {
 				t.Error("he never asks for it")
 			}
 		})

@@ -144,6 +144,7 @@ func (r *Room) tick(now time.Time) {
 	// Whatever kept a key, an epoch or the secret from coming, or a crash after
 	// something was announced: it is looked for again.
 	r.newEpochs(false)
+	r.nextTurn()
 	for _, p := range slices.Sorted(maps.Keys(r.shown)) {
 		r.memberChanged(p)
 	}

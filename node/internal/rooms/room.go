@@ -86,8 +86,8 @@ type Room struct {
 	letInAt    map[peer.ID]time.Time // when, since this node started
 	atDoor     map[peer.ID]time.Time // when, before there is a password, until one comes
 	life       lifetime
-	secret     secret            // of the password
-	typed      *pb.RoomSecret    // one that was typed and is not of the one in force, or could not be kept
+	secrets    []secret          // of passwords, each kept later than the one before
+	unstored   bool              // they are not stored as they are
 	guarded    bool              // the room has a password
 	fetching   map[event.ID]bool // epochs whose keys are looked for
 	sought     map[event.ID]time.Time
@@ -96,7 +96,9 @@ type Room struct {
 	renewing    bool      // a new epoch is due
 	showing     int       // showPassword: how many are under way
 	shownLast   time.Time // and when a stranger was shown it
-	askedSure   time.Time // see wantSecret
+	// inTurn are those who are to be shown it when a stranger may be, see showPassword.
+	inTurn      map[peer.ID]bool
+	askedBetter time.Time // see wantSecret
 	// askingSecret: the secret of a new password is asked for.
 	askingSecret bool
 }

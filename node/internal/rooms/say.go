@@ -186,11 +186,13 @@ func (r *Room) takeOwn(ctx context.Context, in *intake) {
 			rest.Verdicts[id] = v
 		}
 	}
-	if len(rest.Verdicts)+len(rest.Dropped) > 0 {
-		if _, err := r.svc.cfg.Ledger.Commit(ctx, r.id, rest); err != nil {
-			r.failed(err)
-			return
-		}
+	err := r.guardNew(ctx)
+	if err == nil && len(rest.Verdicts)+len(rest.Dropped) > 0 {
+		_, err = r.svc.cfg.Ledger.Commit(ctx, r.id, rest)
+	}
+	if err != nil {
+		r.failed(err)
+		return
 	}
 	clear(r.inStep)
 	r.noteBodies(in, b)

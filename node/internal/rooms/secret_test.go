@@ -68,43 +68,30 @@ func TestSecretFromWhom(t *testing.T) {
 		for _, p := range []*person{a, c} {
 			w.part(p, b, true)
 		}
-		typed := []byte("swordfish")
-		if err := a.room(id).Configure(t.Context(), nil, &typed); err != nil {
-			t.Fatal(err)
-		}
-		stretched := pake.Stretch(id, 2, typed)
-		has := func(p *person, want pake.Secret, known bool) {
-			t.Helper()
-			synctest.Wait()
-			p.inside(id, func(r *Room) {
-				if s, ok := r.knownSecret(); ok != known || ok && s.value != want {
-					t.Errorf("secret %x is known: %t", s.value[:4], ok)
-				}
-			})
-		}
-		has(c, stretched, true)
+		stretched := a.sets(id, "swordfish")
+		c.has(id, stretched, true)
 		act := a.lastAct(id)
 		b.arrives(a, id, act)
 		b.inside(id, func(r *Room) { r.wantKey(event.ID{9}, x.id()) }) // who never joined
 		time.Sleep(time.Second)
-		has(b, wrong, true) // of m, who is in
-		_, err := envelope.OpenLocal(b.disk.key.Seed(), b.room(id).purpose(), b.disk.of(id).secret)
+		b.has(id, wrong, true) // of m, who is in
+		_, err := envelope.OpenLocal(b.disk.key.Seed(), b.room(id).purpose(secretsPurpose), b.disk.of(id).secret)
 		if err != nil {
 			t.Error(err)
 		}
 		b.inside(id, func(r *Room) {
-			if r.secret.from != m.id() {
-				t.Errorf("the secret is of %s", r.secret.from)
+			if s, _ := r.ofNow(); s.from != m.id() {
+				t.Errorf("the secret is of %s", s.from)
 			}
 		})
 		b.restart()
-		has(b, wrong, true)
+		b.has(id, wrong, true)
 		a.does(id, ban(m))
 		b.arrives(a, id, a.lastAct(id))
-		has(b, wrong, false)
+		b.has(id, wrong, false)
 		w.part(c, b, false)
 		time.Sleep(2 * tickEvery)
-		has(b, stretched, true)
+		b.has(id, stretched, true)
 	})
 }
 
@@ -136,7 +123,7 @@ func TestSecretAtSecondHand(t *testing.T) {
 		d.has(id, wrong, false)
 		w.part(a, b, false)
 		w.sync(id, a, b)
-		time.Sleep(sureEvery + 2*tickEvery)
+		time.Sleep(betterEvery + 2*tickEvery)
 		b.has(id, good, true)
 		d.has(id, good, true) // b is sure now
 	})

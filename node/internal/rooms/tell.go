@@ -117,7 +117,10 @@ func (r *Room) tell(ctx context.Context, in *intake, b Batch, done Committed) {
 		r.regained(in.effects)
 	}
 	if governed || epochs {
-		r.guard()
+		cfg := r.rules.Config()
+		if r.guarded = cfg.Password() > 0; r.guarded {
+			clear(r.atDoor)
+		}
 		r.putOut()
 		mine := slices.ContainsFunc(b.Control, func(e *event.Event) bool { return e.Author == r.svc.self })
 		r.newEpochs(mine)

@@ -1,0 +1,285 @@
+package rooms
+
+import (
+	"crypto/rand"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-msgio/pbio"
+
+	"p2pchat/protocol/envelope"
+	"p2pchat/protocol/envelope/pake"
+	"p2pchat/protocol/event"
+	"p2pchat/protocol/pb"
+	"p2pchat/protocol/room"
+)
+
+// What those try who know an old password, or had a key of the room.
+
+// admits has p let in whoever knows s, whatever p is in the room; he confirms it once held
+// is closed and gives g. began gets a value for each dialogue.
+func (p *person) admits(id event.Conversation, generation uint64, s pake.Secret, g *pb.JoinGrant, held <-chan struct{}, began chan<- struct{}) {
+	p.host.SetStreamHandler(JoinProtocol, func(st network.Stream) {
+		defer st.Close()
+		r, out := pbio.NewDelimitedReader(st, maxFrame), pbio.NewDelimitedWriter(st)
+		var q pb.JoinAsk
+		if r.ReadMsg(&q) != nil || q.Enter == nil {
+			return
+		}
+		_ = out.WriteMsg(&pb.JoinAnswer{Challenge: &pb.JoinChallenge{Generation: generation}})
+		if r.ReadMsg(&q) != nil {
+			return
+		}
+		c := pake.Context{Room: id, Joiner: st.Conn().RemotePeer(), Admitter: p.id(), Generation: generation}
+		_, share, confirm, err := pake.Respond(rand.Reader, s, c, q.GetProof().GetShare())
+		if err != nil {
+			return
+		}
+		if held != nil {
+			began <- struct{}{}
+			<-held
+		}
+		_ = out.WriteMsg(&pb.JoinAnswer{Challenge: &pb.JoinChallenge{Share: share, Confirm: confirm}})
+		if r.ReadMsg(&q) == nil {
+			_ = out.WriteMsg(&pb.JoinAnswer{Grant: g})
+		}
+	})
+}
+
+// listens has p be in the room's topic, whatever he is in the room.
+func (p *person) listens(id event.Conversation) {
+	p.town.t.Helper()
+	x, err := topics{p}.Join(envelope.Topic(id), deaf{})
+	if err != nil {
+		p.town.t.Fatal(err)
+	}
+	p.town.t.Cleanup(func() { _ = x.Leave() })
+	synctest.Wait()
+}
+
+type deaf struct{}
+
+func (deaf) Validate(peer.ID, []byte) (Verdict, any) { return Ignore, nil }
+func (deaf) Deliver(peer.ID, any)                    {}
+func (deaf) PeerJoined(peer.ID)                      {}
+func (deaf) PeerLeft(peer.ID)                        {}
+
+// publishes has p's c, sealed under key, come to a.
+func (p *person) publishes(a *person, id, epoch event.ID, key envelope.Key, c *envelope.Content) {
+	p.town.t.Helper()
+	raw, err := envelope.Seal(p.cfg.Rand, event.Conversation(id), epoch, key, c, false)
+	if err != nil {
+		p.town.t.Fatal(err)
+	}
+	h := topicHandler{a.room(event.Conversation(id))}
+	if v, data := h.Validate(p.id(), raw); v == Accept {
+		h.Deliver(p.id(), data)
+	}
+	synctest.Wait()
+}
+
+// noise has p's presence come to a under an epoch that nobody knows.
+func (p *person) noise(a *person, id event.Conversation) {
+	p.town.t.Helper()
+	s, err := envelope.SignPresence(p.disk.key, envelope.Presence{Room: id, Peer: p.id(), Time: time.Now()})
+	if err != nil {
+		p.town.t.Fatal(err)
+	}
+	p.publishes(a, event.ID(id), event.ID{7}, envelope.Key{7}, &envelope.Content{Presence: s})
+}
+
+// TestDialogueDrawnOut: whoever has shown that he knows the old password is not served for
+// it once there is a new one.
+func TestDialogueDrawnOut(t *testing.T) {
+	inTown(t, func(t *testing.T, w *town) {
+		a, m, y := w.person(), w.person(), w.person()
+		id := w.guarded(a, m)
+		w.sync(id, a, m)
+		held, began := make(chan struct{}), make(chan struct{}, 1)
+		y.admits(id, firstPassword, right, &pb.JoinGrant{}, held, began)
+		y.listens(id)
+		y.noise(a, id)
+		if len(began) == 0 {
+			t.Fatal("a does not show y the password")
+		}
+		a.does(id, ban(m))
+		_ = a.sets(id, "swordfish")
+		close(held)
+		synctest.Wait()
+		if a.room(id).Entitled(y.id(), true) {
+			t.Error("y is served, who knows the old password only")
+		}
+		a.restart()
+		if a.room(id).Entitled(y.id(), true) {
+			t.Error("y is served after a restart")
+		}
+	})
+}
+
+// TestGuessesByNamesThatJoined: names that join by a key, and that nobody let in, have no
+// more guesses than strangers.
+func TestGuessesByNamesThatJoined(t *testing.T) {
+	inTown(t, func(t *testing.T, w *town) {
+		a, m := w.person(), w.person()
+		id := w.guarded(a, m)
+		w.sync(id, a, m)
+		var old envelope.Key
+		m.inside(id, func(r *Room) { old = (*r.keys.Load())[event.ID(id)] })
+		a.does(id, ban(m))
+		_ = a.sets(id, "swordfish")
+		time.Sleep(time.Minute)
+		var shown atomic.Int64
+		start := time.Now()
+		body, err := room.EncodeBody(&room.Join{Nick: "x"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var names []*person
+		for i := range 50 {
+			x := w.person()
+			x.host.SetStreamHandler(JoinProtocol, func(st network.Stream) {
+				var q pb.JoinAsk
+				if pbio.NewDelimitedReader(st, maxFrame).ReadMsg(&q) == nil && q.Enter != nil {
+					shown.Add(1)
+				}
+				_ = st.Reset()
+			})
+			e, err := event.Sign(x.disk.key, event.Header{
+				Conversation: id, Lane: event.LaneMessage, Log: event.LogID{9, byte(i + 1)}, Seq: 1,
+				Ctl: []event.ID{event.ID(id)}, Time: event.At(time.Now()), Kind: room.KindJoin,
+			}, body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			x.listens(id)
+			x.publishes(a, event.ID(id), event.ID(id), old, &envelope.Content{Events: []*event.Event{e}})
+			a.inside(id, func(r *Room) {
+				if !r.isOccupant(x.id()) {
+					t.Fatal("he did not join")
+				}
+			})
+			names = append(names, x)
+		}
+		for range 5 {
+			for _, x := range names {
+				x.noise(a, id)
+			}
+			time.Sleep(againEvery)
+		}
+		if n, most := shown.Load(), int64(time.Since(start)/strangersEvery)+1; n == 0 || n > most {
+			t.Errorf("shown %d times, want at most %d", n, most)
+		}
+	})
+}
+
+// TestStrangersTakeTurns: strangers who never cease do not keep two apart who were let in
+// where the other was not known.
+func TestStrangersTakeTurns(t *testing.T) {
+	inTown(t, func(t *testing.T, w *town) {
+		a, b, x, y := w.person(), w.person(), w.person(), w.person()
+		id := w.guarded(a, b)
+		w.sync(id, a, b)
+		for _, pair := range [][2]*person{{a, b}, {x, b}, {x, y}, {a, y}} {
+			w.part(pair[0], pair[1], true)
+		}
+		if err := x.knocks(id, "xenia", right, a); err != nil {
+			t.Fatal(err)
+		}
+		if err := y.knocks(id, "yves", right, b); err != nil {
+			t.Fatal(err)
+		}
+		a.halt()
+		b.halt()
+		var strangers []*person
+		for range 6 {
+			s := w.person()
+			s.host.SetStreamHandler(JoinProtocol, func(st network.Stream) { _ = st.Reset() })
+			s.listens(id)
+			s.noise(x, id)
+			s.noise(y, id)
+			strangers = append(strangers, s)
+		}
+		w.part(x, y, false)
+		serve := func() bool { return x.room(id).Entitled(y.id(), true) && y.room(id).Entitled(x.id(), true) }
+		for i := 0; i < 1800 && !serve(); i++ { // half an hour
+			for _, s := range strangers {
+				s.noise(x, id)
+				s.noise(y, id)
+			}
+			if i%10 == 5 { // a run of sync
+				x.room(id).NotServed(y.id())
+				y.room(id).NotServed(x.id())
+			}
+			time.Sleep(time.Second)
+		}
+		if !serve() {
+			t.Error("they do not serve each other")
+		}
+		a.start()
+		b.start()
+	})
+}
+
+// TestOldPasswordTyped: an old password, typed out of habit and proved by a stranger who
+// knows it, too, does not displace the one in force, and lets him in nowhere.
+func TestOldPasswordTyped(t *testing.T) {
+	for _, what := range []string{"owner", "member", "no setting"} {
+		t.Run(what, func(t *testing.T) {
+			inTown(t, func(t *testing.T, w *town) {
+				a, b, y := w.person(), w.person(), w.person()
+				id := w.guarded(a, b)
+				w.sync(id, a, b)
+				good := a.sets(id, "swordfish")
+				b.has(id, good, true)
+				w.part(a, b, true)
+				old, setting, who := []byte("old"), a.lastAct(id).ID, b
+				g := &pb.JoinGrant{Secret: &pb.RoomSecret{Generation: 2, Setting: setting[:]}}
+				switch what {
+				case "owner":
+					who = a
+				case "no setting":
+					g = &pb.JoinGrant{}
+				}
+				y.admits(id, 2, pake.Stretch(id, 2, old), g, nil, nil)
+				y.listens(id)
+				nick := map[*person]string{a: "nick0", b: "nick1"}[who]
+				if _, err := who.Join(t.Context(), id, Way{Nick: nick, Password: old}); err != nil {
+					t.Logf("join: %v", err)
+				}
+				for range 2 {
+					who.has(id, good, true)
+					if who.room(id).Entitled(y.id(), true) {
+						t.Error("the stranger is served")
+					}
+					who.restart()
+				}
+			})
+		})
+	}
+}
+
+// TestTypedForLater: what is typed is not taken for a password that is set later, whatever
+// number whoever proved it has named.
+func TestTypedForLater(t *testing.T) {
+	inTown(t, func(t *testing.T, w *town) {
+		a, b, m := w.person(), w.person(), w.person()
+		id := w.guarded(a, b)
+		w.sync(id, a, b)
+		typed := []byte("sawfish")
+		m.admits(id, 2, pake.Stretch(id, 2, typed), &pb.JoinGrant{}, nil, nil)
+		w.part(a, b, true)
+		m.listens(id)
+		if _, err := b.Join(t.Context(), id, Way{Nick: "nick1", Password: typed}); err != nil {
+			t.Logf("join: %v", err)
+		}
+		w.part(a, b, false)
+		good := a.sets(id, "swordfish")
+		time.Sleep(5 * time.Minute)
+		a.has(id, good, true)
+		b.has(id, good, true)
+	})
+}
