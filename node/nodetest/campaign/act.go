@@ -2,6 +2,7 @@ package campaign
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"p2pchat/node/api"
@@ -45,6 +46,11 @@ func (r *run) act(ctx context.Context, s Step) error {
 		_, err = svc.Govern(ctx, api.GovernRequest{Room: r.room, Act: s.What, Who: r.World.ID(s.With[0]), Standing: s.To})
 	case Retract:
 		err = r.retract(ctx, svc, s)
+	case Password:
+		if s.To != "" { // it may be in force whatever he is told
+			r.passwords = append(r.passwords, s.To)
+		}
+		_, err = svc.Configure(ctx, api.ConfigureRequest{Room: r.room, Password: []byte(s.To), NoPassword: s.To == ""})
 	}
 	return r.tolerate(s.Who, err)
 }
@@ -82,16 +88,20 @@ func (r *run) say(ctx context.Context, who, to int) error {
 	return r.tolerate(who, err)
 }
 
-// join has somebody enter; nobody may be there to let him in, or he may not.
+// join has somebody enter, with the newest password or an earlier one: which of those
+// set in two parts is in force is not his to know, nor which was undone. Nobody may be
+// there to let him in, or he may not.
 func (r *run) join(ctx context.Context, who int, wait time.Duration) error {
 	svc, err := r.World.Service(ctx, who)
 	if err != nil {
 		return err
 	}
-	_, err = svc.JoinRoom(ctx, api.JoinRoomRequest{Room: r.room, Wait: wait, Password: []byte(r.Scenario.Password)})
-	if err == nil {
-		r.in[who] = true
-		return nil
+	for _, word := range slices.Backward(r.passwords) {
+		_, err = svc.JoinRoom(ctx, api.JoinRoomRequest{Room: r.room, Wait: wait, Password: []byte(word)})
+		if err == nil {
+			r.in[who] = true
+			return nil
+		}
 	}
 	delete(r.in, who)
 	r.Logf("%s does not get in: %v", name(who), err)

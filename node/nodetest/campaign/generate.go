@@ -34,7 +34,8 @@ func Generate(seed uint64, size Size) Scenario {
 		g.History = fmt.Sprint(1 + g.random.IntN(20))
 	}
 	// Drawn apart, so that a seed has the steps it had before there were doors.
-	switch door := rand.New(rand.NewPCG(seed, 3)); door.IntN(4) {
+	door := rand.New(rand.NewPCG(seed, 3))
+	switch door.IntN(4) {
 	case 0:
 		g.Hidden = true
 	case 1:
@@ -57,6 +58,9 @@ func Generate(seed uint64, size Size) Scenario {
 			g.attack(Backdate)
 		default:
 			g.step()
+		}
+		if g.Password != "" && door.IntN(12) == 0 {
+			g.relock(door)
 		}
 	}
 	return g.Scenario
@@ -235,6 +239,17 @@ func (g *generator) quarrel() {
 		g.add(Step{Do: Retract, Who: by, N: g.random.IntN(1000)})
 	default:
 		g.add(Step{Do: Govern, Who: by, With: whom, What: pick(g, api.ActKick, api.ActBan, api.ActUnban, api.ActVoice, api.ActDevoice)})
+	}
+}
+
+// relock has an owner change the password, or take it away.
+func (g *generator) relock(door *rand.Rand) {
+	s := Step{Do: Password, Who: door.IntN(2)}
+	if door.IntN(5) > 0 {
+		s.To = fmt.Sprintf("%s %d", g.Password, len(g.Steps))
+	}
+	if g.up[s.Who] && g.in[s.Who] {
+		g.add(s)
 	}
 }
 

@@ -52,7 +52,8 @@ type run struct {
 	older map[int]bool
 	// The hostile member acted as if she had not been banned: for who has not
 	// heard of the ban, it counts.
-	misled bool
+	misled    bool
+	passwords []string // of the room: the first, and all that were set since
 }
 
 // Run has a scenario happen and judges it. The error is the world's or the
@@ -62,6 +63,7 @@ func Run(ctx context.Context, c Config) (Outcome, error) {
 	r := &run{
 		Config: c, ledger: ledger{governed: map[int]bool{}},
 		down: map[int]bool{}, in: map[int]bool{}, older: map[int]bool{},
+		passwords: []string{c.Scenario.Password},
 	}
 	o := Outcome{Scenario: c.Scenario}
 	if err := r.gather(ctx); err != nil {
@@ -128,7 +130,11 @@ func (r *run) gather(ctx context.Context) error {
 		if i != Hostile {
 			standing = []string{api.StandingAdmin, api.StandingModerator, api.StandingMember}[i%3]
 		}
-		if r.Scenario.Governed || i == Hostile {
+		owns := r.Scenario.Password != "" && i == 1
+		if owns {
+			standing = api.StandingOwner
+		}
+		if r.Scenario.Governed || i == Hostile || owns {
 			q := api.GovernRequest{Room: r.room, Act: api.ActGrant, Who: r.World.ID(i), Standing: standing}
 			if _, err := owner.Govern(ctx, q); err != nil {
 				return err
@@ -143,7 +149,7 @@ func (r *run) gather(ctx context.Context) error {
 func (r *run) step(ctx context.Context, s Step) error {
 	r.Logf("%s", s)
 	switch s.Do {
-	case Say, Leave, Join, Nick, Subject, Govern, Configure, Retract:
+	case Say, Leave, Join, Nick, Subject, Govern, Configure, Retract, Password:
 		if r.down[s.Who] {
 			return nil
 		}

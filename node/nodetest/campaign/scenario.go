@@ -19,6 +19,7 @@ const (
 	Govern    Doing = "govern"    // act What on With[0], to standing To
 	Configure Doing = "configure" // What=To
 	Retract   Doing = "retract"   // line N, counted around, of the room
+	Password  Doing = "password"  // To is that of the room from now on; empty: none
 )
 
 // What is done to them.
@@ -91,7 +92,7 @@ func (s Step) String() string {
 // fault tells whether the step is something done to people.
 func (s Step) fault() bool {
 	switch s.Do {
-	case Say, Join, Leave, Nick, Subject, Govern, Configure, Retract, Heal, Start:
+	case Say, Join, Leave, Nick, Subject, Govern, Configure, Retract, Password, Heal, Start:
 		return false
 	}
 	return true
@@ -116,7 +117,9 @@ type Scenario struct {
 	Governed bool
 	History  string // of the room, for newcomers
 	Hidden   bool   // the room is; who enters has its ID
-	Password string // of the room, which all know; empty: none
+	// Password of the room, which all know, as they do what it is changed to; empty: none.
+	// Member 1 is an owner, too, where there is one.
+	Password string
 	Steps    []Step
 }
 
