@@ -40,7 +40,7 @@ func (n *Node) inRoom(ctx context.Context, target string, f func(*rooms.Room) er
 		return api.Entry{}, err
 	}
 	if err := f(r); err != nil {
-		return api.Entry{}, errorIn(ctx, r, err)
+		return api.Entry{}, errorIn(ctx, r, n.people.called, err)
 	}
 	return n.entry(ctx, r)
 }
@@ -341,7 +341,7 @@ func (n *Node) SendPrivate(ctx context.Context, target, who, text string, wait t
 		return api.Receipt{}, errSelf
 	}
 	if err := r.MayWrite(ctx, p); err != nil {
-		return api.Receipt{}, errorIn(ctx, r, err)
+		return api.Receipt{}, errorIn(ctx, r, n.people.called, err)
 	}
 	body, err := room.EncodeBody(&room.Private{Room: r.ID(), Text: text})
 	if err != nil {

@@ -262,13 +262,17 @@ func TestKickedAndBack(t *testing.T) {
 	alice.enters(t, room, "")
 	alice.says(t, room, "before")
 	owner.hears(t, room, "before")
-	owner.governs(t, api.GovernRequest{Room: room, Act: api.ActKick, Who: "alice"})
+	owner.governs(t, api.GovernRequest{Room: room, Act: api.ActKick, Who: "alice", Reason: "too loud"})
 	wait(t, "alice is out", func() bool {
 		rows, err := alice.Rooms(t.Context(), false)
 		return err == nil && len(rows) == 0
 	})
 	if !owner.has(t, room, "before") {
 		t.Error("what the kicked had said is gone")
+	}
+	_, err := alice.Send(t.Context(), api.SendRequest{Target: room, Text: "still here?"})
+	if !api.IsCode(err, api.CodeNotJoined) || !strings.Contains(err.Error(), "owner kicked alice: too loud") {
+		t.Errorf("she is not told why she is out: %v", err)
 	}
 	alice.enters(t, room, "")
 	alice.says(t, room, "after")

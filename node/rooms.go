@@ -24,6 +24,8 @@ func roomError(err error) error {
 	switch {
 	case err == nil:
 		return nil
+	case errors.Is(err, rooms.ErrNotThePassword):
+		return api.Errorf(api.CodeNotAuthorized, "you are in the room already, and this is not its password")
 	case errors.As(err, &no) && no.Code == room.NotAuthorized:
 		return api.Errorf(api.CodeNotAuthorized, "%w: the room's password is missing or wrong", err)
 	case errors.As(err, &no):
@@ -41,7 +43,8 @@ func roomError(err error) error {
 }
 
 // errorIn is roomError for what went wrong in room r, which it names to who is not in it.
-func errorIn(ctx context.Context, r *rooms.Room, err error) error {
+// called gives people their names.
+func errorIn(ctx context.Context, r *rooms.Room, called func(peer.ID) string, err error) error {
 	if errors.Is(err, rooms.ErrNotJoined) {
 		if info, failed := r.Info(ctx); failed == nil {
 			name := info.Config.Name()
@@ -49,7 +52,11 @@ func errorIn(ctx context.Context, r *rooms.Room, err error) error {
 			if strings.Contains(name, "'") { // which would end the quotes
 				target = r.ID().String()
 			}
-			return api.Errorf(api.CodeNotJoined, "you are not in the room %q; `p2pchat room join '%s'` enters it", name, target)
+			why := ""
+			if did, _ := r.PutOutBy(ctx, called); did != "" {
+				why = " (" + did + ")"
+			}
+			return api.Errorf(api.CodeNotJoined, "you are not in the room %q%s; `p2pchat room join '%s'` enters it", name, why, target)
 		}
 	}
 	return roomError(err)
@@ -512,7 +519,7 @@ func (n *Node) PingRoom(ctx context.Context, target string, wait time.Duration) 
 		return api.Entry{}, roomError(err)
 	}
 	if !info.In {
-		return api.Entry{}, errorIn(ctx, r, rooms.ErrNotJoined)
+		return api.Entry{}, errorIn(ctx, r, n.people.called, rooms.ErrNotJoined)
 	}
 	waitCtx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()

@@ -21,7 +21,7 @@ import (
 func (n *Node) sendToRoom(ctx, wait context.Context, r *rooms.Room, kind event.Kind, body []byte) (api.Receipt, error) {
 	e, err := r.Say(ctx, kind, body)
 	if err != nil {
-		if err = errorIn(ctx, r, err); api.IsCode(err, api.CodeDestroyed) {
+		if err = errorIn(ctx, r, n.people.called, err); api.IsCode(err, api.CodeDestroyed) {
 			err = gone(ctx, r)
 		}
 		return api.Receipt{}, err

@@ -117,9 +117,13 @@ func (r *Room) letInBy(p peer.ID, s secret) error {
 	return err
 }
 
+// ErrNotThePassword: it was typed by one who is in, and stays so.
+var ErrNotThePassword = errors.New("not the room's password")
+
 // enterAgain takes the password that was typed by one who is in. Where it is not what we
 // know to be right, it is shown to those who are here: it may be a new one of which we have
-// not heard, or its secret could not be had. Errors: those of find, unless we know better.
+// not heard, or its secret could not be had. Errors: those of find; ErrNotThePassword where
+// we know better.
 func (r *Room) enterAgain(ctx context.Context, w Way) error {
 	var now secret
 	var kept, surely bool
@@ -150,17 +154,22 @@ func (r *Room) enterAgain(ctx context.Context, w Way) error {
 	})
 	if err != nil {
 		if surely {
-			return nil
+			return ErrNotThePassword
 		}
 		return err
 	}
-	return r.do(ctx, func() {
+	e := r.do(ctx, func() {
 		// Who proved to know a password of which we have not heard is not served for that:
 		// it may be none of the room's. He serves us, and then we hear of it.
-		if s, ok := r.takeTyped(g.secret, g.from); ok && r.letInBy(g.from, s) != nil {
+		s, ok := r.takeTyped(g.secret, g.from)
+		if ok && r.letInBy(g.from, s) != nil {
 			r.svc.cfg.Sync.Kick(r.id, g.from)
 		}
+		if setting, _ := r.rules.PasswordBy(); !ok || s.setting == setting && !r.stillKnows(s) {
+			err = ErrNotThePassword
+		}
 	})
+	return cmp.Or(e, err)
 }
 
 // askAgain asks p to let us in though we are: of the door only the password is left.

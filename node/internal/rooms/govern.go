@@ -104,6 +104,22 @@ func (r *Room) Audit(ctx context.Context, name func(peer.ID) string) ([]room.Dec
 	return out, err
 }
 
+// PutOutBy is who put us out of the room we had joined, and what he did, in words; "" where
+// nobody did, or we went.
+func (r *Room) PutOutBy(ctx context.Context, name func(peer.ID) string) (did string, err error) {
+	err = r.do(ctx, func() {
+		if last, spoke := r.rules.LastWord(r.svc.self); !spoke || last.Kind != room.KindJoin || r.isOccupant(r.svc.self) {
+			return
+		}
+		for _, d := range r.rules.Audit(name) {
+			if d.Effective && d.Op.Target == r.svc.self && (d.Op.Kind == room.KindKick || d.Op.Kind == room.KindSet) {
+				did = name(d.Author) + " " + d.Did
+			}
+		}
+	})
+	return did, err
+}
+
 // putOut notices that the rules no longer count us among those in the room: we
 // were kicked or banned, lost a membership that is asked for, or the room is no
 // more. What is here stays.

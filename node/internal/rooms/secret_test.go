@@ -2,6 +2,7 @@ package rooms
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -229,14 +230,14 @@ func TestNewPasswordUnheard(t *testing.T) {
 		if p.room(id).Entitled(c.id(), true) {
 			t.Fatal("p serves somebody of whom he knows nothing")
 		}
-		join := func(password string) {
+		join := func(password string, want error) {
 			t.Helper()
-			if _, err := c.Join(t.Context(), id, Way{Nick: "carl", Password: []byte(password)}); err != nil {
+			if _, err := c.Join(t.Context(), id, Way{Nick: "carl", Password: []byte(password)}); !errors.Is(err, want) {
 				t.Errorf("%s: %v", password, err)
 			}
 		}
-		join("sawfish") // he is in, whatever he types
-		join("swordfish")
+		join("sawfish", ErrNotThePassword)
+		join("swordfish", nil)
 		w.sync(id, p, c)
 		time.Sleep(2 * tickEvery)
 		c.has(id, good, true)

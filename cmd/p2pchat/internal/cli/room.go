@@ -147,14 +147,14 @@ func (a *app) entering(cmd *cobra.Command, enter func(context.Context, api.Servi
 		}, "joined", r.Room)
 	})
 	f := cmd.Flags()
-	f.StringVar(&r.Nick, "nick", "", "be called `NICK` there (default the username)")
+	f.StringVar(&r.Nick, "nick", "", "be called `NICK` there (default the nick one had there, else the username)")
 	f.DurationVar(&r.Wait, "wait", api.DefaultWait, "wait for the room and somebody in it up to `DURATION`")
 	roomPasswordFlag(cmd, &password, "`FILE` with the room's password")
 	noCompletion(cmd, "nick", "wait")
 	return cmd
 }
 
-// checkNick checks a nick before a node is started for it; "" is the username.
+// checkNick checks a nick before a node is started for it; "" is the default.
 func checkNick(nick string) error {
 	if nick == "" {
 		return nil

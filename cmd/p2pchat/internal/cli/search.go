@@ -25,7 +25,7 @@ running node is needed.
   word*         words that begin so, from three letters on
   "some words"  in a row
   from:NAME     said by NAME, oneself included; from:"NAME WITH SPACES"
-  in:TARGET     in a room, or with a person: in:#dev, in:@alice
+  in:TARGET     in a room, or with a person: in:#dev, in:@alice, in:"#the lab"
   before:TIME   before 2026-01-31, 2026-01-31T12:00, or longer than 24h or 7d ago
   after:TIME    since then
 
