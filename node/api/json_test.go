@@ -168,6 +168,7 @@ func TestCheckText(t *testing.T) {
 		{strings.Repeat("x", api.MaxRoomName+1), api.CodeTooLong},
 		{"", api.CodeBadText},
 		{" \u00a0", api.CodeBadText},
+		{"dev ", api.CodeBadText},
 		{"two\nlines", api.CodeBadText},
 		{"a\xff", api.CodeBadText},
 	} {

@@ -65,8 +65,16 @@ func SplitAction(text string) (kind, kept string) {
 }
 
 // CheckRoomName tells whether a room can be called name: one line of valid
-// UTF-8, 1 to [MaxRoomName] characters. Errors: too-long, bad-text.
-func CheckRoomName(name string) error { return checkLine("a room's name", name, MaxRoomName) }
+// UTF-8, 1 to [MaxRoomName] characters, no blank first or last. Errors: too-long, bad-text.
+func CheckRoomName(name string) error {
+	if err := checkLine("a room's name", name, MaxRoomName); err != nil {
+		return err
+	}
+	if name != strings.TrimSpace(name) {
+		return Errorf(CodeBadText, "a room's name cannot begin or end with a blank: it would look like another's")
+	}
+	return nil
+}
 
 // CheckNick is [CheckRoomName] for a nick of 1 to [MaxNick] characters.
 // It must not look like how people or rooms are named, or marked here.

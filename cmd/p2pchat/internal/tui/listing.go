@@ -89,7 +89,7 @@ func (l *listing) arrange() {
 	l.rows, l.twins = nil, map[string]bool{}
 	seen := map[string]bool{}
 	put := func(r api.Room) {
-		name := strings.ToLower(r.Name)
+		name := look(r.Name)
 		l.twins[name] = seen[name] || l.twins[name]
 		seen[name] = true
 		l.rows = append(l.rows, r)
@@ -127,7 +127,7 @@ func (l *listing) state(r api.Room) string {
 }
 
 func (l *listing) label(r api.Room) string {
-	return roomLabel(r.Name, r.RoomID, l.twins[strings.ToLower(r.Name)])
+	return roomLabel(r.Name, r.RoomID, l.twins[look(r.Name)])
 }
 
 // matching are the rooms that hold every word of filter in their name, subject

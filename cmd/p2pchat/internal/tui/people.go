@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/text/unicode/norm"
+
 	"p2pchat/node/api"
 )
 
@@ -47,6 +49,12 @@ func (t *talk) label() string {
 		return t.name + "~" + shortPrint(t.peer)
 	}
 	return t.name
+}
+
+// look is the same for names that are written alike: letter case, blanks at the ends, and
+// forms of a character that differ in width only do not tell two rows apart.
+func look(name string) string {
+	return strings.ToLower(strings.Join(strings.Fields(norm.NFKC.String(name)), " "))
 }
 
 // shortPrint is the first group of a fingerprint, or the end of the peer ID
@@ -181,10 +189,10 @@ func (p *people) sort() {
 	})
 	count := map[string]int{}
 	for _, t := range p.rows {
-		count[t.kind+strings.ToLower(t.name)]++
+		count[t.kind+look(t.name)]++
 	}
 	for _, t := range p.rows {
-		t.twin = count[t.kind+strings.ToLower(t.name)] > 1
+		t.twin = count[t.kind+look(t.name)] > 1
 	}
 }
 

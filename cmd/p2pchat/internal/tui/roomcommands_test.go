@@ -107,6 +107,18 @@ func TestJoinByName(t *testing.T) {
 	})
 }
 
+// TestLook: names that look alike in a list are told apart there.
+func TestLook(t *testing.T) {
+	for _, name := range []string{"DEV", "dev ", " dev", "ｄｅｖ"} {
+		if look(name) != look("dev") {
+			t.Errorf("%q looks like dev", name)
+		}
+	}
+	if look("dev") == look("dev2") {
+		t.Error("dev2 does not look like dev")
+	}
+}
+
 func TestRoomCompletion(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		h, _, bruno, clara, dev := trio(t)

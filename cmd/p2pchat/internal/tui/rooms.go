@@ -36,7 +36,7 @@ func (p *people) leftRoom(id string, s api.RoomState) *talk {
 	t := newTalk(id, api.KindRoom)
 	t.conv, t.name = id, clean(s.Config["name"])
 	t.room.left, t.room.Destroyed = true, s.Destroyed
-	t.twin = slices.ContainsFunc(p.rows, func(o *talk) bool { return o.room != nil && strings.EqualFold(o.name, t.name) })
+	t.twin = slices.ContainsFunc(p.rows, func(o *talk) bool { return o.room != nil && look(o.name) == look(t.name) })
 	return t
 }
 
