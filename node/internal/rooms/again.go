@@ -37,6 +37,9 @@ func (r *Room) NotServed(p peer.ID) { r.post(func() { r.showPassword(p) }) }
 // showPassword asks p, who may know of the room, to let us in again. By that each knows of
 // the other that he may be served. Strangers take turns.
 func (r *Room) showPassword(p peer.ID) {
+	if r.rules.MayEnter(p) != nil || !r.introduced(p) {
+		return
+	}
 	if !r.passed(p) {
 		if len(r.inTurn) > 0 || time.Since(r.shownLast) < strangersEvery {
 			if len(r.inTurn) < maxAsked {
@@ -55,9 +58,9 @@ func (r *Room) nextTurn() {
 		return
 	}
 	waiting := slices.Collect(maps.Keys(r.inTurn))
-	clear(r.inTurn)
 	rand.Shuffle(len(waiting), func(i, j int) { waiting[i], waiting[j] = waiting[j], waiting[i] })
 	for _, p := range waiting {
+		delete(r.inTurn, p)
 		if r.showNow(p) {
 			return
 		}
@@ -126,34 +129,28 @@ var ErrNotThePassword = errors.New("not the room's password")
 // we know better.
 func (r *Room) enterAgain(ctx context.Context, w Way) error {
 	var now secret
-	var kept, surely bool
+	var known, settled bool
 	var log event.LogID
 	err := r.do(ctx, func() {
-		now, kept = r.ofNow()
-		if !kept {
-			cfg := r.rules.Config()
-			now.generation = cfg.Password()
-		}
-		surely, log = r.surely(), r.own.Log
+		now, known = r.knownSecret()
+		_, settled = r.sureSecret()
+		cfg := r.rules.Config()
+		now.generation, log = cfg.Password(), r.own.Log
 		w.Via = slices.DeleteFunc(r.TopicPeers(), func(p peer.ID) bool { return !r.introduced(p) || r.rules.MayEnter(p) != nil })
 	})
 	if err != nil || now.generation == 0 {
 		return err
 	}
 	typed := &guess{password: w.Password}
-	if kept && typed.stretched(r.id, now.generation) == now.value {
-		now.from = "" // two who do not know of each other say so
-		return r.do(ctx, func() {
-			if s, kept := r.ofNow(); kept && s.value == now.value {
-				r.learn(now)
-			}
-		})
+	if known && typed.stretched(r.id, now.generation) == now.value {
+		now.typed = true // two who do not know of each other say so
+		return r.do(ctx, func() { r.learn(now) })
 	}
 	g, err := r.svc.find(ctx, w, func(p peer.ID, password *guess) (*grant, error) {
 		return r.svc.askAgain(ctx, p, r.id, w.Nick, log, password)
 	})
 	if err != nil {
-		if surely {
+		if settled {
 			return ErrNotThePassword
 		}
 		return err
@@ -191,7 +188,7 @@ func (s *Service) askAgain(ctx context.Context, p peer.ID, id event.Conversation
 	if err != nil {
 		return nil, err
 	}
-	return &grant{from: p, secret: password.proved(m)}, nil
+	return &grant{from: p, secret: password.proved(m.GetSecret().GetSetting())}, nil
 }
 
 // readmit is the answer to it, once p passed the password step with s: the grant that says

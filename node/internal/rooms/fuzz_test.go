@@ -87,7 +87,9 @@ func lone(tb testing.TB) (*Service, *oneHost, *event.Event) {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	if err := r.do(tb.Context(), func() { _ = r.keepSecret(context.Background(), secret{generation: firstPassword, value: right}) }); err != nil {
+	if err := r.do(tb.Context(), func() {
+		_ = r.keepSecret(context.Background(), secret{generation: firstPassword, setting: event.ID(r.id), value: right, from: s.self})
+	}); err != nil {
 		tb.Fatal(err)
 	}
 	return s, h, r.genesis

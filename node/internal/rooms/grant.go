@@ -210,7 +210,8 @@ func (s *Service) askToEnter(ctx context.Context, p peer.ID, id event.Conversati
 		return nil, fmt.Errorf("%s lets us in without the password that is asked for", p)
 	}
 	// Which is right, as the other side proved; its word for it need not be.
-	g.secret = password.proved(m)
+	setting, _ := rules.PasswordBy()
+	g.secret = password.proved(setting[:])
 	return g, g.takeAdmission(rules, p, m)
 }
 

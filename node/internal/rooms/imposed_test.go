@@ -3,6 +3,7 @@ package rooms
 import (
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -83,6 +84,22 @@ func (p *person) publishes(a *person, id, epoch event.ID, key envelope.Key, c *e
 	synctest.Wait()
 }
 
+// joinOf is a join of p's that nobody admitted.
+func (p *person) joinOf(id event.Conversation, ctl event.ID) *event.Event {
+	p.town.t.Helper()
+	body, err := room.EncodeBody(&room.Join{Nick: "x"})
+	if err != nil {
+		p.town.t.Fatal(err)
+	}
+	e, err := event.Sign(p.disk.key, event.Header{
+		Conversation: id, Lane: event.LaneMessage, Log: event.LogID{9}, Seq: 1, Ctl: []event.ID{ctl}, Time: event.At(time.Now()), Kind: room.KindJoin,
+	}, body)
+	if err != nil {
+		p.town.t.Fatal(err)
+	}
+	return e
+}
+
 // noise has p's presence come to a under an epoch that nobody knows.
 func (p *person) noise(a *person, id event.Conversation) {
 	p.town.t.Helper()
@@ -135,12 +152,8 @@ func TestGuessesByNamesThatJoined(t *testing.T) {
 		time.Sleep(time.Minute)
 		var shown atomic.Int64
 		start := time.Now()
-		body, err := room.EncodeBody(&room.Join{Nick: "x"})
-		if err != nil {
-			t.Fatal(err)
-		}
 		var names []*person
-		for i := range 50 {
+		for range 50 {
 			x := w.person()
 			x.host.SetStreamHandler(JoinProtocol, func(st network.Stream) {
 				var q pb.JoinAsk
@@ -149,15 +162,8 @@ func TestGuessesByNamesThatJoined(t *testing.T) {
 				}
 				_ = st.Reset()
 			})
-			e, err := event.Sign(x.disk.key, event.Header{
-				Conversation: id, Lane: event.LaneMessage, Log: event.LogID{9, byte(i + 1)}, Seq: 1,
-				Ctl: []event.ID{event.ID(id)}, Time: event.At(time.Now()), Kind: room.KindJoin,
-			}, body)
-			if err != nil {
-				t.Fatal(err)
-			}
 			x.listens(id)
-			x.publishes(a, event.ID(id), event.ID(id), old, &envelope.Content{Events: []*event.Event{e}})
+			x.publishes(a, event.ID(id), event.ID(id), old, &envelope.Content{Events: []*event.Event{x.joinOf(id, event.ID(id))}})
 			a.inside(id, func(r *Room) {
 				if !r.isOccupant(x.id()) {
 					t.Fatal("he did not join")
@@ -228,7 +234,7 @@ func TestStrangersTakeTurns(t *testing.T) {
 // TestOldPasswordTyped: an old password, typed out of habit and proved by a stranger who
 // knows it, too, does not displace the one in force, and lets him in nowhere.
 func TestOldPasswordTyped(t *testing.T) {
-	for _, what := range []string{"owner", "member", "no setting"} {
+	for _, what := range []string{"owner", "owner, no event", "member", "no setting"} {
 		t.Run(what, func(t *testing.T) {
 			inTown(t, func(t *testing.T, w *town) {
 				a, b, y := w.person(), w.person(), w.person()
@@ -242,6 +248,8 @@ func TestOldPasswordTyped(t *testing.T) {
 				switch what {
 				case "owner":
 					who = a
+				case "owner, no event":
+					who, g.Secret.Setting = a, make([]byte, len(event.ID{}))
 				case "no setting":
 					g = &pb.JoinGrant{}
 				}
@@ -283,4 +291,152 @@ func TestTypedForLater(t *testing.T) {
 		a.has(id, good, true)
 		b.has(id, good, true)
 	})
+}
+
+// TestTypedAnew: who typed an old password that a member confirmed has the right one of an
+// owner, or by typing it where a member proves it.
+func TestTypedAnew(t *testing.T) {
+	for _, what := range []string{"owner", "member"} {
+		t.Run(what, func(t *testing.T) {
+			inTown(t, func(t *testing.T, w *town) {
+				a, b, c, m := w.person(), w.person(), w.person(), w.person()
+				id := w.guarded(a, b, c, m)
+				if what == "owner" {
+					a.does(id, grantTo(c, room.Owner))
+				}
+				for range 2 {
+					for _, q := range []*person{b, c, m} {
+						w.sync(id, a, q)
+					}
+				}
+				for _, q := range []*person{a, c, m} {
+					w.part(q, b, true)
+				}
+				good := a.sets(id, "swordfish")
+				act := a.lastAct(id)
+				c.has(id, good, true)
+				old := []byte("old")
+				m.admits(id, 2, pake.Stretch(id, 2, old), &pb.JoinGrant{Secret: &pb.RoomSecret{Generation: 2, Setting: act.ID[:]}}, nil, nil)
+				w.part(m, b, false)
+				b.arrives(m, id, act)
+				if _, err := b.Join(t.Context(), id, Way{Nick: "nick1", Password: old}); err != nil {
+					t.Error(err)
+				}
+				b.has(id, pake.Stretch(id, 2, old), true) // he cannot know better
+				a.does(id, ban(m))
+				banned := a.lastAct(id)
+				a.halt()
+				w.part(c, b, false)
+				b.arrives(c, id, banned)
+				w.sync(id, b, c)
+				time.Sleep(5 * time.Minute)
+				if what == "member" {
+					if _, err := b.Join(t.Context(), id, Way{Nick: "nick1", Password: []byte("swordfish")}); err != nil {
+						t.Error(err)
+					}
+				}
+				b.has(id, good, true)
+				a.start()
+			})
+		})
+	}
+}
+
+// TestWordOfTheBanned is not confirmed by an old password that is typed out of habit.
+func TestWordOfTheBanned(t *testing.T) {
+	inTown(t, func(t *testing.T, w *town) {
+		a, b, c, m := w.person(), w.person(), w.person(), w.person()
+		id := w.guarded(a, b, c, m)
+		a.does(id, grantTo(c, room.Owner))
+		for range 2 {
+			for _, q := range []*person{b, c, m} {
+				w.sync(id, a, q)
+			}
+		}
+		for _, q := range []*person{a, c, m} {
+			w.part(q, b, true)
+		}
+		good := a.sets(id, "swordfish")
+		old := pake.Stretch(id, 2, []byte("old"))
+		m.lies(a, id, old)
+		b.arrives(m, id, a.lastAct(id))
+		w.part(m, b, false)
+		time.Sleep(2 * tickEvery)
+		b.has(id, old, true)
+		a.does(id, ban(m))
+		b.arrives(m, id, a.lastAct(id))
+		w.part(c, b, false)
+		if _, err := b.Join(t.Context(), id, Way{Nick: "nick1", Password: []byte("old")}); err == nil {
+			t.Error("the old password is taken for the new one")
+		}
+		time.Sleep(2 * betterEvery)
+		b.has(id, good, true)
+	})
+}
+
+// TestTypedForTheLoser: what was handed over of a password that is not in force stays.
+func TestTypedForTheLoser(t *testing.T) {
+	inTown(t, func(t *testing.T, w *town) {
+		id, a, b, c := w.owners()
+		secrets := map[peer.ID]pake.Secret{a.id(): a.sets(id, "one"), b.id(): b.sets(id, "two")}
+		acts := map[peer.ID]event.ID{a.id(): a.lastAct(id).ID, b.id(): b.lastAct(id).ID}
+		w.part(a, b, false)
+		w.part(a, c, false)
+		w.agree(id, a, b, c, secrets)
+		loser := a
+		if c.setter(id) == a.id() {
+			loser = b
+		}
+		y, old, set := w.person(), []byte("old"), acts[loser.id()]
+		y.admits(id, 2, pake.Stretch(id, 2, old), &pb.JoinGrant{Secret: &pb.RoomSecret{Generation: 2, Setting: set[:]}}, nil, nil)
+		y.listens(id)
+		w.part(loser, a, true)
+		w.part(loser, b, true)
+		w.part(loser, c, true)
+		_, _ = loser.Join(t.Context(), id, Way{Nick: map[*person]string{a: "nick0", b: "nick1"}[loser], Password: old})
+		loser.inside(id, func(r *Room) {
+			for _, s := range r.secrets {
+				if s.setting == set && s.value != secrets[loser.id()] {
+					t.Error("it is displaced")
+				}
+			}
+		})
+	})
+}
+
+// TestJoinInTheBatch: who joins with what brings the first password, having heard of it, was
+// not in before, also where the commit failed first.
+func TestJoinInTheBatch(t *testing.T) {
+	for _, fails := range []bool{false, true} {
+		t.Run(fmt.Sprint(fails), func(t *testing.T) {
+			inTown(t, func(t *testing.T, w *town) {
+				a, b, x := w.person(), w.person(), w.person()
+				id := w.found(nil, a, b)
+				w.sync(id, a, b)
+				w.part(a, b, true)
+				typed := []byte("swordfish")
+				if err := a.room(id).Configure(t.Context(), nil, &typed); err != nil {
+					t.Fatal(err)
+				}
+				act := a.lastAct(id)
+				batch := []*event.Event{act, x.joinOf(id, act.ID)}
+				if fails {
+					full := errors.New("disk full")
+					b.disk.fail("Commit", full)
+					if _, err := b.room(id).Ingest(t.Context(), a.id(), batch); !errors.Is(err, full) {
+						t.Error(err)
+					}
+					b.disk.fail("Commit", nil)
+					time.Sleep(time.Minute)
+				}
+				b.arrives(a, id, batch...)
+				if b.room(id).Entitled(x.id(), true) {
+					t.Error("he is served")
+				}
+				if !b.room(id).Entitled(a.id(), true) {
+					t.Error("who was in is not")
+				}
+			})
+		})
+	}
 }

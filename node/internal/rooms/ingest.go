@@ -232,6 +232,8 @@ func (r *Room) mend() error {
 		return err
 	}
 	r.unsound = false
+	cfg := r.rules.Config()
+	r.guarded = cfg.Password() > 0
 	r.rests = time.Now().Add(restShare * time.Since(start))
 	return nil
 }

@@ -1,6 +1,7 @@
 package rooms
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"p2pchat/protocol/envelope"
 	"p2pchat/protocol/envelope/pake"
 	"p2pchat/protocol/event"
 	"p2pchat/protocol/room"
@@ -159,6 +161,95 @@ func TestWinnerFalls(t *testing.T) {
 		n := w.person()
 		if _, err := n.Join(t.Context(), id, Way{Nick: "newcomer", Password: []byte(text[loser.id()]), Via: []peer.ID{a.id(), b.id(), o.id()}}); err != nil {
 			t.Errorf("a newcomer who knows the password in force: %v", err)
+		}
+	})
+}
+
+// TestOwnFirstAgain: of two passwords that one person set under one number the first is in
+// force again, with its own secret.
+func TestOwnFirstAgain(t *testing.T) {
+	inTown(t, func(t *testing.T, w *town) {
+		c, o, a := w.person(), w.person(), w.person()
+		id := w.guarded(c, o, a)
+		syncs := func(n int) {
+			for range n {
+				w.sync(id, c, o)
+				w.sync(id, c, a)
+				w.sync(id, o, a)
+			}
+		}
+		c.does(id, grantTo(o, room.Owner))
+		syncs(2)
+		o.does(id, grantTo(a, room.Owner))
+		syncs(2)
+		w.part(o, c, true)
+		w.part(o, a, true)
+		one := a.sets(id, "one")
+		first := a.lastAct(id).ID
+		c.has(id, one, true)
+		w.part(c, a, true)
+		o.does(id, grantTo(a, room.None)) // by which it falls
+		w.part(o, a, false)
+		w.sync(id, o, a)
+		o.does(id, grantTo(a, room.Owner))
+		w.sync(id, o, a)
+		two := a.sets(id, "two")
+		o.has(id, two, true)
+		c.does(id, grantTo(o, room.None)) // by which that falls
+		c.does(id, grantTo(a, room.None))
+		w.part(c, a, false)
+		w.part(c, o, false)
+		syncs(3)
+		time.Sleep(5 * time.Minute)
+		for _, p := range []*person{c, o, a} {
+			p.inside(id, func(r *Room) {
+				if setting, _ := r.rules.PasswordBy(); setting != first {
+					t.Error("the first is not in force")
+				}
+			})
+			p.has(id, one, true)
+		}
+	})
+}
+
+// TestSecretsOfEarlierVersions are read, also where the node was killed between a password
+// of ours and the note of it.
+func TestSecretsOfEarlierVersions(t *testing.T) {
+	inTown(t, func(t *testing.T, w *town) {
+		a, b := w.person(), w.person()
+		id := w.guarded(a, b)
+		w.sync(id, a, b)
+		good := a.sets(id, "swordfish")
+		set, none := a.lastAct(id).ID, event.ID{}
+		b.has(id, good, true)
+		for _, x := range []struct {
+			who  *person
+			kept [][]byte
+			from peer.ID
+		}{
+			{a, [][]byte{good[:], none[:]}, a.id()},
+			{a, [][]byte{good[:], none[:], []byte(a.id())}, a.id()},
+			{b, [][]byte{good[:], set[:], []byte(a.id())}, a.id()},
+			{b, [][]byte{good[:], set[:]}, ""},
+			{b, [][]byte{good[:]}, b.id()},
+			{a, [][]byte{good[:]}, a.id()},
+		} {
+			x.who.halt()
+			purpose := secretPurpose + " " + id.String()
+			sealed, err := envelope.SealLocal(x.who.cfg.Rand, x.who.disk.key.Seed(), purpose, bytes.Join(x.kept, nil))
+			if err != nil {
+				t.Fatal(err)
+			}
+			x.who.disk.of(id).secret = sealed
+			x.who.start()
+			x.who.inside(id, func(r *Room) {
+				if s, known := r.knownSecret(); !known || s.value != good || s.from != x.from {
+					t.Errorf("%d parts: known %t, of %q", len(x.kept), known, s.from)
+				}
+			})
+			time.Sleep(2 * betterEvery)
+			x.who.restart()
+			x.who.has(id, good, true)
 		}
 	})
 }

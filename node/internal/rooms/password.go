@@ -105,13 +105,7 @@ func (r *Room) guard(ctx context.Context) error {
 		return nil
 	}
 	maps.DeleteFunc(r.atDoor, func(_ peer.ID, at time.Time) bool { return time.Since(at) >= joinWithin })
-	in := slices.Collect(maps.Keys(r.atDoor))
-	for _, o := range r.rules.Occupants() {
-		if o.Peer != r.svc.self {
-			in = append(in, o.Peer)
-		}
-	}
-	return r.letInNow(ctx, in...)
+	return r.letInNow(ctx, slices.AppendSeq(r.others(), maps.Keys(r.atDoor))...)
 }
 
 // guardNew does so if what the rules say, which is not committed yet, has a password.
@@ -147,7 +141,7 @@ func (r *Room) Configure(ctx context.Context, settings []room.Setting, password 
 			return nil, errors.New("the password was changed by somebody else just now; try again")
 		}
 		// Before anybody hears of it: without it nobody would get in. Which event sets
-		// it is not known yet, see ofNow.
+		// it is not known yet, see bind.
 		if err := r.keepSecret(r.svc.ctx, next); err != nil {
 			return nil, err
 		}
@@ -191,10 +185,9 @@ func (g *guess) stretched(id event.Conversation, generation uint64) pake.Secret 
 	return g.value
 }
 
-// proved is the secret as one that was typed and that somebody proved to know; grant, what
-// he gave, says which event set the password.
-func (g *guess) proved(grant *pb.JoinGrant) *pb.RoomSecret {
-	return &pb.RoomSecret{Generation: g.generation, Secret: g.value[:], Setting: grant.GetSecret().GetSetting()}
+// proved is the secret as one that was typed and that somebody proved to know.
+func (g *guess) proved(setting []byte) *pb.RoomSecret {
+	return &pb.RoomSecret{Generation: g.generation, Secret: g.value[:], Setting: setting}
 }
 
 // prove is the joiner's part of the password step, of which f writes and reads

@@ -27,7 +27,7 @@ func (w *town) guarded(all ...*person) event.Conversation {
 	w.t.Helper()
 	id := w.found([]room.Setting{room.Password(firstPassword)}, all[0])
 	all[0].inside(id, func(r *Room) {
-		if err := r.keepSecret(context.Background(), secret{generation: firstPassword, value: right, from: all[0].id()}); err != nil {
+		if err := r.keepSecret(context.Background(), secret{generation: firstPassword, setting: event.ID(id), value: right, from: all[0].id()}); err != nil {
 			w.t.Error(err)
 		}
 	})

@@ -93,6 +93,7 @@ func (r *Room) peerGone(p peer.ID) {
 	x := r.personOf(p)
 	x.here, x.heard = false, time.Time{}
 	delete(r.inStep, p)
+	delete(r.inTurn, p)
 	delete(r.toldTopic, p) // he may come back with an older copy of his data
 	r.memberChanged(p)
 	r.ackHeard() // he is not waited for any more

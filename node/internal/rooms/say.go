@@ -154,6 +154,7 @@ func (r *Room) append(ctx context.Context, drafts []room.Draft) ([]*event.Event,
 		r.svc.cfg.Handler.Failed(r.id, err)
 		return nil, err
 	}
+	r.bindNew(ctx, events)
 	// First, since what follows from them may go out with them.
 	r.outbox = append(r.outbox, events...)
 	in := newIntake(r)

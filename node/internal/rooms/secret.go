@@ -21,9 +21,10 @@ import (
 // likes, through its holder: so it says whose it is.
 type secret struct {
 	generation uint64   // 0: nothing is known
-	setting    event.ID // the event that set the password; none: one of ours that was not there yet
+	setting    event.ID // the event that set the password; none: one of ours that is not there yet
 	value      pake.Secret
-	from       peer.ID // who handed it over; ourselves: we set it; empty: it was typed here
+	from       peer.ID // who handed it over, or proved that he knows what was typed; ourselves: we set it
+	typed      bool    // here
 }
 
 // maxSecrets are kept: which password is in force can change with what is heard of late,
@@ -34,6 +35,7 @@ const maxSecrets = 8
 type storedSecret struct {
 	Generation           uint64
 	Setting, Value, From []byte
+	Typed                bool
 }
 
 // loadSecrets reads what is kept of them.
@@ -56,8 +58,13 @@ func (r *Room) loadSecrets(ctx context.Context) error {
 	}
 	for _, s := range all {
 		if len(s.Setting) == len(event.ID{}) && len(s.Value) == len(pake.Secret{}) {
-			r.secrets = append(r.secrets, secret{s.Generation, event.ID(s.Setting), pake.Secret(s.Value), peer.ID(s.From)})
+			r.secrets = append(r.secrets, secret{s.Generation, event.ID(s.Setting), pake.Secret(s.Value), peer.ID(s.From), s.Typed})
 		}
+	}
+	// A crash may have come between the event that set a password of ours and the note of it.
+	cfg := r.rules.Config()
+	if setting, by := r.rules.PasswordBy(); by == r.svc.self && !r.keeps(cfg.Password(), setting) {
+		r.bind(cfg.Password(), setting)
 	}
 	return nil
 }
@@ -69,9 +76,11 @@ func (r *Room) earlierSecret(generation uint64, plain []byte) []storedSecret {
 	switch {
 	case len(plain) == n:
 		setting, _ := r.rules.PasswordBy()
-		return []storedSecret{{generation, setting[:], plain, []byte(r.svc.self)}}
-	case len(plain) >= m:
-		return []storedSecret{{generation, plain[n:m], plain[:n], plain[m:]}}
+		return []storedSecret{{generation, setting[:], plain, []byte(r.svc.self), false}}
+	case len(plain) == m && event.ID(plain[n:m]).IsZero():
+		return []storedSecret{{generation, plain[n:m], plain[:n], []byte(r.svc.self), false}}
+	case len(plain) >= m: // of nobody: it was typed
+		return []storedSecret{{generation, plain[n:m], plain[:n], plain[m:], len(plain) == m}}
 	}
 	return nil
 }
@@ -89,7 +98,7 @@ func (r *Room) storeSecrets(ctx context.Context) error {
 	var all []storedSecret
 	var newest uint64
 	for _, s := range r.secrets {
-		all = append(all, storedSecret{s.generation, s.setting[:], s.value[:], []byte(s.from)})
+		all = append(all, storedSecret{s.generation, s.setting[:], s.value[:], []byte(s.from), s.typed})
 		newest = max(newest, s.generation)
 	}
 	plain, err := json.Marshal(all)
@@ -105,14 +114,13 @@ func (r *Room) storeSecrets(ctx context.Context) error {
 }
 
 // keepSecret puts a secret into use and keeps it, in place of what was known of the same
-// password. That in force is never given up for it. Where it could not be stored it is in
-// use all the same.
+// password. Where it could not be stored it is in use all the same.
 func (r *Room) keepSecret(ctx context.Context, s secret) error {
 	r.secrets = slices.DeleteFunc(r.secrets, func(x secret) bool { return x.generation == s.generation && x.setting == s.setting })
 	r.secrets = append(r.secrets, s)
 	if len(r.secrets) > maxSecrets {
 		i := 0
-		if now, known := r.ofNow(); known && r.secrets[0] == now {
+		if now, kept := r.ofNow(); kept && r.secrets[0] == now {
 			i = 1
 		}
 		r.secrets = slices.Delete(r.secrets, i, i+1)
@@ -120,13 +128,44 @@ func (r *Room) keepSecret(ctx context.Context, s secret) error {
 	return r.storeSecrets(ctx)
 }
 
+// keeps tells whether something is kept of a password.
+func (r *Room) keeps(generation uint64, setting event.ID) bool {
+	return slices.ContainsFunc(r.secrets, func(s secret) bool { return s.generation == generation && s.setting == setting })
+}
+
+// bind notes which event set a password of ours.
+func (r *Room) bind(generation uint64, setting event.ID) {
+	for i, s := range r.secrets {
+		if s.setting.IsZero() && s.generation == generation {
+			r.secrets[i].setting, r.unstored = setting, true
+		}
+	}
+}
+
+// bindNew does so for those of our events that were just committed.
+func (r *Room) bindNew(ctx context.Context, events []*event.Event) {
+	for _, e := range events {
+		if e.Lane != event.LaneControl || e.Kind != room.KindConfigure {
+			continue
+		}
+		if op, ok, err := room.DecodeOp(e.Kind, e.Body); err == nil && ok && op.Setting.Field == room.FieldPassword {
+			r.bind(op.Setting.Number, e.ID)
+		}
+	}
+	if r.unstored {
+		if err := r.storeSecrets(ctx); err != nil {
+			r.log.Warn("keep the room's secret", "err", err) // the next tick tries again
+		}
+	}
+}
+
 // ofNow is what is kept of the password in force. Two owners may set one each under the
 // same number; one of the two is in force.
 func (r *Room) ofNow() (secret, bool) {
 	cfg := r.rules.Config()
-	setting, by := r.rules.PasswordBy()
+	setting, _ := r.rules.PasswordBy()
 	for _, s := range r.secrets {
-		if s.generation > 0 && s.generation == cfg.Password() && (s.setting == setting || s.setting.IsZero() && by == r.svc.self) {
+		if s.generation > 0 && s.generation == cfg.Password() && s.setting == setting {
 			return s, true
 		}
 	}
@@ -140,38 +179,46 @@ func (r *Room) stillKnows(s secret) bool {
 	return known && now.generation == s.generation && now.value == s.value
 }
 
-// How far the secret of the password in force is believed, by who says so.
+// How far a secret of the password in force is believed.
 const (
 	unbelieved = iota
-	hearsay    // a member, while he may be in the room
-	sure       // it was typed here and somebody proved that he knows it, or an owner
-	certain    // who set the password, whatever became of him
+	hearsay    // a member says so, while he may be in the room
+	guessed    // it was typed here, and somebody proved that he knows it
+	proved     // and he is a member
+	sure       // an owner says so, or proved it
+	certain    // who set the password does, whatever became of him
 )
 
-// belief is how far p is believed; of an empty p it was typed here.
-func (r *Room) belief(p peer.ID) int {
+func (r *Room) belief(s secret) int {
 	_, by := r.rules.PasswordBy()
 	switch {
-	case p == by:
+	case s.from == by:
 		return certain
-	case p == "" || r.rules.Standing(p) == room.Owner:
+	case r.rules.Standing(s.from) == room.Owner:
 		return sure
-	case p == r.svc.self || r.passed(p):
+	case s.typed && r.passed(s.from):
+		return proved
+	case s.typed:
+		return guessed
+	case s.from == r.svc.self || r.passed(s.from):
 		return hearsay
 	}
 	return unbelieved
 }
 
+// word is how far what p hands over is believed.
+func (r *Room) word(p peer.ID) int { return r.belief(secret{from: p}) }
+
 // knownSecret is that of the password in force, if we know it.
 func (r *Room) knownSecret() (secret, bool) {
 	s, kept := r.ofNow()
-	return s, kept && r.belief(s.from) > unbelieved
+	return s, kept && r.belief(s) > unbelieved
 }
 
-// surely tells whether that is believed enough to be passed on.
-func (r *Room) surely() bool {
+// sureSecret is that of the password in force, if it is believed enough to be passed on.
+func (r *Room) sureSecret() (secret, bool) {
 	s, kept := r.ofNow()
-	return kept && r.belief(s.from) >= sure
+	return s, kept && r.belief(s) >= proved
 }
 
 // takeSecret keeps what p handed over of the password in force.
@@ -186,52 +233,58 @@ func (r *Room) takeSecret(m *pb.RoomSecret, p peer.ID) {
 // takeTyped keeps one that was typed and that p proved to know. It may be of a password
 // of which we have not heard yet; p says which event set it.
 func (r *Room) takeTyped(m *pb.RoomSecret, p peer.ID) (s secret, ok bool) {
-	if s, ok = wiredSecret(m, ""); !ok {
-		return s, false
+	s, ok = wiredSecret(m, p)
+	if s.typed = true; ok {
+		r.learn(s)
 	}
-	if setting, by := r.rules.PasswordBy(); s.setting == setting && p == by {
-		s.from = p
-	}
-	r.learn(s)
-	return s, true
+	return s, ok
 }
 
 // wiredSecret is m as p handed it over.
 func wiredSecret(m *pb.RoomSecret, p peer.ID) (secret, bool) {
-	if m == nil || m.Generation == 0 || len(m.Secret) != len(pake.Secret{}) || len(m.Setting) != len(event.ID{}) {
+	if m == nil || m.Generation == 0 || len(m.Secret) != len(pake.Secret{}) || len(m.Setting) != len(event.ID{}) || event.ID(m.Setting).IsZero() {
 		return secret{}, false
 	}
-	return secret{m.Generation, event.ID(m.Setting), pake.Secret(m.Secret), p}, true
+	return secret{generation: m.Generation, setting: event.ID(m.Setting), value: pake.Secret(m.Secret), from: p}, true
 }
 
-// learn keeps s unless we know better. An old password that is typed out of habit, and
-// that somebody proves to know who knows no other, does not displace the one in force.
+// learn keeps s unless something better is kept of that password.
 func (r *Room) learn(s secret) {
-	setting, _ := r.rules.PasswordBy()
-	if now, kept := r.ofNow(); kept && s.setting == setting && r.belief(s.from) <= r.belief(now.from) {
-		return
-	}
-	if slices.Contains(r.secrets, s) {
-		return
+	for _, x := range r.secrets {
+		if x.generation == s.generation && x.setting == s.setting && !r.better(s, x) {
+			return
+		}
 	}
 	if err := r.keepSecret(r.svc.ctx, s); err != nil {
 		r.log.Warn("keep the room's secret", "err", err) // the next tick tries again
 	}
 }
 
+// better tells whether s takes the place of x, which is of the same password. Of two that
+// were typed and proved by members the later one does; an old password that is typed out of
+// habit, and that a stranger proves who knows no other, takes no place. What was set or
+// handed over of a password that is not in force can be weighed against nothing.
+func (r *Room) better(s, x secret) bool {
+	if setting, _ := r.rules.PasswordBy(); s.setting != setting {
+		return x.typed && x.value != s.value
+	}
+	a, b := r.belief(s), r.belief(x)
+	return a > b || a == b && s.typed && a >= proved && s.value != x.value
+}
+
 // tells tells whether a secret is taken of p: he set the password and is not put out, or is
 // in the room and served or an owner.
 func (r *Room) tells(p peer.ID) bool {
-	return r.belief(p) == certain && r.rules.MayEnter(p) == nil || r.isOccupant(p) && (r.entitled(p) || r.belief(p) >= sure)
+	return r.word(p) == certain && r.rules.MayEnter(p) == nil || r.isOccupant(p) && (r.entitled(p) || r.word(p) >= sure)
 }
 
-// wireSecret is the secret for a member, nil if there is none. What a member says who is
-// not sure of it is not passed on: he may be out one day, and it would stay.
+// wireSecret is the secret for a member, nil if there is none. What a member says is not
+// passed on: he may be out one day, and it would stay.
 func (r *Room) wireSecret() *pb.RoomSecret {
-	if !r.surely() {
+	s, ok := r.sureSecret()
+	if !ok {
 		return nil
 	}
-	s, _ := r.ofNow()
 	m := r.wireSetting()
 	m.Secret = s.value[:]
 	return m
@@ -261,7 +314,7 @@ func (r *Room) wantSecret() {
 		return
 	}
 	ask := slices.DeleteFunc(r.TopicPeers(), func(p peer.ID) bool {
-		return !r.tells(p) || known && r.belief(p) <= max(hearsay, r.belief(s.from))
+		return !r.tells(p) || known && r.word(p) <= max(hearsay, r.belief(s))
 	})
 	if len(ask) == 0 {
 		return
@@ -271,7 +324,7 @@ func (r *Room) wantSecret() {
 	}
 	r.askingSecret = true
 	rand.Shuffle(len(ask), func(i, j int) { ask[i], ask[j] = ask[j], ask[i] }) // peer IDs can be chosen
-	slices.SortStableFunc(ask, func(p, q peer.ID) int { return r.belief(q) - r.belief(p) })
+	slices.SortStableFunc(ask, func(p, q peer.ID) int { return r.word(q) - r.word(p) })
 	q := &pb.JoinAsk{Room: r.id[:], Keys: &pb.JoinKeys{Epochs: [][]byte{r.id[:]}}}
 	r.svc.wg.Go(func() { // ends with the last stream
 		for _, p := range ask {

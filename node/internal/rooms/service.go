@@ -196,7 +196,7 @@ func (s *Service) Create(ctx context.Context, nick string, config []room.Setting
 		return nil, err
 	}
 	if len(password) > 0 {
-		if err := r.keepSecret(ctx, secret{generation: firstPassword, value: pake.Stretch(r.id, firstPassword, password), from: s.self}); err != nil {
+		if err := r.keepSecret(ctx, secret{generation: firstPassword, setting: e.ID, value: pake.Stretch(r.id, firstPassword, password), from: s.self}); err != nil {
 			return nil, err
 		}
 	}
