@@ -25,7 +25,7 @@ func roomError(err error) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, rooms.ErrNotThePassword):
-		return api.Errorf(api.CodeNotAuthorized, "you are in the room already, and this is not its password")
+		return api.Errorf(api.CodeNotAuthorized, "you are in the room already, and nobody here knows this password")
 	case errors.As(err, &no) && no.Code == room.NotAuthorized:
 		return api.Errorf(api.CodeNotAuthorized, "%w: the room's password is missing or wrong", err)
 	case errors.As(err, &no):

@@ -57,6 +57,9 @@ func (r *Room) nextTurn() {
 	if len(r.inTurn) == 0 || time.Since(r.shownLast) < strangersEvery {
 		return
 	}
+	if _, known := r.knownSecret(); !known || r.showing >= againAtOnce {
+		return
+	}
 	waiting := slices.Collect(maps.Keys(r.inTurn))
 	rand.Shuffle(len(waiting), func(i, j int) { waiting[i], waiting[j] = waiting[j], waiting[i] })
 	for _, p := range waiting {
@@ -162,7 +165,8 @@ func (r *Room) enterAgain(ctx context.Context, w Way) error {
 		if ok && r.letInBy(g.from, s) != nil {
 			r.svc.cfg.Sync.Kick(r.id, g.from)
 		}
-		if setting, _ := r.rules.PasswordBy(); !ok || s.setting == setting && !r.stillKnows(s) {
+		setting, _ := r.rules.PasswordBy()
+		if !ok || (s.setting == setting || settled && s.generation < now.generation) && !r.stillKnows(s) {
 			err = ErrNotThePassword
 		}
 	})

@@ -440,3 +440,83 @@ func TestJoinInTheBatch(t *testing.T) {
 		})
 	}
 }
+
+// TestProvedByAStranger: what was typed and a stranger proved is not passed on, though he is
+// served for it, and does not displace what a member said.
+func TestProvedByAStranger(t *testing.T) {
+	for _, knows := range []bool{false, true} {
+		t.Run(fmt.Sprint(knows), func(t *testing.T) {
+			inTown(t, func(t *testing.T, w *town) {
+				a, b, c, d, y := w.person(), w.person(), w.person(), w.person(), w.person()
+				id := w.guarded(a, b, c, d)
+				for range 2 {
+					for _, p := range []*person{b, c, d} {
+						w.sync(id, a, p)
+					}
+				}
+				for _, p := range []*person{a, c, d} {
+					w.part(p, b, true)
+				}
+				w.part(a, d, true)
+				w.part(c, d, true)
+				good, old := a.sets(id, "swordfish"), pake.Stretch(id, 2, []byte("old"))
+				act := a.lastAct(id)
+				a.halt()
+				if knows {
+					w.part(c, b, false)
+				}
+				b.arrives(c, id, act)
+				time.Sleep(2 * tickEvery)
+				w.part(c, b, true)
+				y.admits(id, 2, old, &pb.JoinGrant{Secret: &pb.RoomSecret{Generation: 2, Setting: act.ID[:]}}, nil, nil)
+				y.listens(id)
+				_, err := b.Join(t.Context(), id, Way{Nick: "nick1", Password: []byte("old")})
+				if knows != errors.Is(err, ErrNotThePassword) || !knows && err != nil {
+					t.Errorf("join: %v", err)
+				}
+				b.has(id, map[bool]pake.Secret{true: good, false: old}[knows], true)
+				if served := b.room(id).Entitled(y.id(), true); served == knows {
+					t.Errorf("the stranger is served: %t", served)
+				}
+				d.arrives(c, id, act)
+				w.part(b, d, false)
+				time.Sleep(2 * time.Minute)
+				d.has(id, wrong, false) // none
+				w.part(c, b, false)
+				time.Sleep(2 * betterEvery)
+				b.has(id, good, true)
+				a.start()
+			})
+		})
+	}
+}
+
+// TestPasswordOfBefore: who is sure of the new password is told that the old one is not it,
+// also where somebody proves it who has not heard of the new one.
+func TestPasswordOfBefore(t *testing.T) {
+	inTown(t, func(t *testing.T, w *town) {
+		a, b, d := w.person(), w.person(), w.person()
+		r, err := a.Create(t.Context(), "nick0", nil, []byte("first"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		id := r.id
+		for i, p := range []*person{b, d} {
+			if _, err := p.Join(t.Context(), id, Way{Nick: fmt.Sprintf("nick%d", i+1), Password: []byte("first"), Via: []peer.ID{a.id()}}); err != nil {
+				t.Fatal(err)
+			}
+			w.sync(id, a, p)
+		}
+		w.sync(id, a, b)
+		w.sync(id, b, d)
+		w.part(a, d, true)
+		w.part(b, d, true)
+		good := a.sets(id, "swordfish")
+		w.part(a, b, true)
+		w.part(b, d, false)
+		if _, err := b.Join(t.Context(), id, Way{Nick: "nick1", Password: []byte("first")}); !errors.Is(err, ErrNotThePassword) {
+			t.Errorf("join: %v", err)
+		}
+		b.has(id, good, true)
+	})
+}

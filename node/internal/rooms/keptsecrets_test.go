@@ -123,46 +123,66 @@ func TestFirstPasswordOnAFullDisk(t *testing.T) {
 }
 
 // TestWinnerFalls: of two passwords set at once the one in force falls; the other, which
-// all had given up for it, lets in.
+// all had given up for it, lets in, also where a crash came before it was noted which event
+// had set it.
 func TestWinnerFalls(t *testing.T) {
-	inTown(t, func(t *testing.T, w *town) {
-		a, b, o := w.person(), w.person(), w.person()
-		id := w.guarded(o, a, b)
-		o.does(id, grantTo(b, room.Owner))
-		o.does(id, grantTo(a, room.Owner))
-		for range 2 {
-			w.sync(id, a, b)
-			w.sync(id, a, o)
-			w.sync(id, b, o)
-		}
-		for _, pair := range [][2]*person{{a, b}, {a, o}, {b, o}} {
-			w.part(pair[0], pair[1], true)
-		}
-		text := map[peer.ID]string{a.id(): "one", b.id(): "two"}
-		secrets := map[peer.ID]pake.Secret{a.id(): a.sets(id, "one"), b.id(): b.sets(id, "two")}
-		w.part(a, b, false)
-		for range 2 {
-			w.sync(id, a, b)
-		}
-		time.Sleep(4 * tickEvery)
-		winner, loser := a, b
-		if a.setter(id) == b.id() {
-			winner, loser = b, a
-		}
-		a.has(id, secrets[winner.id()], true)
-		b.has(id, secrets[winner.id()], true)
-		o.does(id, grantTo(winner, room.None)) // who has heard of neither
-		w.part(a, o, false)
-		w.part(b, o, false)
-		w.agree(id, a, b, o, secrets)
-		if o.setter(id) != loser.id() {
-			t.Fatal("it did not fall")
-		}
-		n := w.person()
-		if _, err := n.Join(t.Context(), id, Way{Nick: "newcomer", Password: []byte(text[loser.id()]), Via: []peer.ID{a.id(), b.id(), o.id()}}); err != nil {
-			t.Errorf("a newcomer who knows the password in force: %v", err)
-		}
-	})
+	for _, crashed := range []bool{false, true} {
+		t.Run(fmt.Sprint(crashed), func(t *testing.T) {
+			inTown(t, func(t *testing.T, w *town) {
+				a, b, o := w.person(), w.person(), w.person()
+				id := w.guarded(o, a, b)
+				o.does(id, grantTo(b, room.Owner))
+				o.does(id, grantTo(a, room.Owner))
+				for range 2 {
+					w.sync(id, a, b)
+					w.sync(id, a, o)
+					w.sync(id, b, o)
+				}
+				for _, pair := range [][2]*person{{a, b}, {a, o}, {b, o}} {
+					w.part(pair[0], pair[1], true)
+				}
+				text := map[peer.ID]string{a.id(): "one", b.id(): "two"}
+				secrets := map[peer.ID]pake.Secret{a.id(): a.sets(id, "one"), b.id(): b.sets(id, "two")}
+				w.part(a, b, false)
+				for range 2 {
+					w.sync(id, a, b)
+				}
+				time.Sleep(4 * tickEvery)
+				winner, loser := a, b
+				if a.setter(id) == b.id() {
+					winner, loser = b, a
+				}
+				a.has(id, secrets[winner.id()], true)
+				b.has(id, secrets[winner.id()], true)
+				if crashed {
+					loser.inside(id, func(r *Room) {
+						for i, s := range r.secrets {
+							if s.value == secrets[loser.id()] {
+								r.secrets[i].setting = event.ID{}
+							}
+						}
+						if err := r.storeSecrets(t.Context()); err != nil {
+							t.Error(err)
+						}
+					})
+					loser.restart()
+					w.part(loser, o, true)
+				}
+				o.does(id, grantTo(winner, room.None)) // who has heard of neither
+				w.part(a, o, false)
+				w.part(b, o, false)
+				w.agree(id, a, b, o, secrets)
+				if o.setter(id) != loser.id() {
+					t.Fatal("it did not fall")
+				}
+				n := w.person()
+				way := Way{Nick: "newcomer", Password: []byte(text[loser.id()]), Via: []peer.ID{a.id(), b.id(), o.id()}}
+				if _, err := n.Join(t.Context(), id, way); err != nil {
+					t.Errorf("a newcomer who knows the password in force: %v", err)
+				}
+			})
+		})
+	}
 }
 
 // TestOwnFirstAgain: of two passwords that one person set under one number the first is in

@@ -82,6 +82,7 @@ func (r *Room) heard(p envelope.Presence, now time.Time) {
 func (r *Room) peerHere(p peer.ID) {
 	x := r.personOf(p)
 	x.here, x.left = true, false
+	r.betterPause = min(r.betterPause, betterEvery) // he may know the secret better
 	r.memberChanged(p)
 	if r.svc.cfg.Away() {
 		r.announceSoon(presenceGather) // he takes us for available

@@ -99,6 +99,7 @@ type Room struct {
 	// inTurn are those who are to be shown it when a stranger may be, see showPassword.
 	inTurn      map[peer.ID]bool
 	askedBetter time.Time // see wantSecret
+	betterPause time.Duration
 	// askingSecret: the secret of a new password is asked for.
 	askingSecret bool
 }

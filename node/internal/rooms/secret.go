@@ -23,8 +23,8 @@ type secret struct {
 	generation uint64   // 0: nothing is known
 	setting    event.ID // the event that set the password; none: one of ours that is not there yet
 	value      pake.Secret
-	from       peer.ID // who handed it over, or proved that he knows what was typed; ourselves: we set it
-	typed      bool    // here
+	from       peer.ID // who handed it over; ourselves: we set it
+	typed      bool    // here; from is the member who proved that he knows it, empty: a stranger did
 }
 
 // maxSecrets are kept: which password is in force can change with what is heard of late,
@@ -61,11 +61,7 @@ func (r *Room) loadSecrets(ctx context.Context) error {
 			r.secrets = append(r.secrets, secret{s.Generation, event.ID(s.Setting), pake.Secret(s.Value), peer.ID(s.From), s.Typed})
 		}
 	}
-	// A crash may have come between the event that set a password of ours and the note of it.
-	cfg := r.rules.Config()
-	if setting, by := r.rules.PasswordBy(); by == r.svc.self && !r.keeps(cfg.Password(), setting) {
-		r.bind(cfg.Password(), setting)
-	}
+	r.bindLost()
 	return nil
 }
 
@@ -118,6 +114,7 @@ func (r *Room) storeSecrets(ctx context.Context) error {
 func (r *Room) keepSecret(ctx context.Context, s secret) error {
 	r.secrets = slices.DeleteFunc(r.secrets, func(x secret) bool { return x.generation == s.generation && x.setting == s.setting })
 	r.secrets = append(r.secrets, s)
+	r.betterPause = 0
 	if len(r.secrets) > maxSecrets {
 		i := 0
 		if now, kept := r.ofNow(); kept && r.secrets[0] == now {
@@ -139,6 +136,14 @@ func (r *Room) bind(generation uint64, setting event.ID) {
 		if s.setting.IsZero() && s.generation == generation {
 			r.secrets[i].setting, r.unstored = setting, true
 		}
+	}
+}
+
+// bindLost does so where a crash came between the event and the note of it.
+func (r *Room) bindLost() {
+	cfg := r.rules.Config()
+	if setting, by := r.rules.PasswordBy(); by == r.svc.self && !r.keeps(cfg.Password(), setting) {
+		r.bind(cfg.Password(), setting)
 	}
 }
 
@@ -182,9 +187,9 @@ func (r *Room) stillKnows(s secret) bool {
 // How far a secret of the password in force is believed.
 const (
 	unbelieved = iota
-	hearsay    // a member says so, while he may be in the room
 	guessed    // it was typed here, and somebody proved that he knows it
-	proved     // and he is a member
+	hearsay    // a member says so, while he may be in the room
+	proved     // it was typed here, and a member proved it
 	sure       // an owner says so, or proved it
 	certain    // who set the password does, whatever became of him
 )
@@ -231,10 +236,14 @@ func (r *Room) takeSecret(m *pb.RoomSecret, p peer.ID) {
 }
 
 // takeTyped keeps one that was typed and that p proved to know. It may be of a password
-// of which we have not heard yet; p says which event set it.
+// of which we have not heard yet; p says which event set it. By proving it he becomes
+// nobody whose word counts for more.
 func (r *Room) takeTyped(m *pb.RoomSecret, p peer.ID) (s secret, ok bool) {
 	s, ok = wiredSecret(m, p)
-	if s.typed = true; ok {
+	if s.typed = true; r.word(p) == unbelieved {
+		s.from = ""
+	}
+	if ok {
 		r.learn(s)
 	}
 	return s, ok
@@ -297,8 +306,12 @@ func (r *Room) wireSetting() *pb.RoomSecret {
 	return &pb.RoomSecret{Generation: cfg.Password(), Setting: setting[:]}
 }
 
-// betterEvery spaces the questions of somebody who has a secret that others know better.
-const betterEvery = time.Minute
+// The questions of somebody who has a secret that others may know better are spaced by
+// betterEvery, and twice as much each time that they don't, up to betterAtMost.
+const (
+	betterEvery  = time.Minute
+	betterAtMost = time.Hour
+)
 
 // wantSecret asks the members for the secret of a password that somebody set; where we
 // have one, those who are believed more than whoever gave it.
@@ -308,19 +321,20 @@ func (r *Room) wantSecret() {
 			r.log.Debug("keep the room's secret", "err", err)
 		}
 	}
+	r.bindLost()
 	cfg := r.rules.Config()
 	s, known := r.knownSecret()
-	if !r.joined || r.askingSecret || cfg.Password() == 0 || known && time.Since(r.askedBetter) < betterEvery {
+	if !r.joined || r.askingSecret || cfg.Password() == 0 || known && time.Since(r.askedBetter) < r.betterPause {
 		return
 	}
 	ask := slices.DeleteFunc(r.TopicPeers(), func(p peer.ID) bool {
-		return !r.tells(p) || known && r.word(p) <= max(hearsay, r.belief(s))
+		return !r.tells(p) || known && r.word(p) <= r.belief(s)
 	})
 	if len(ask) == 0 {
 		return
 	}
 	if known {
-		r.askedBetter = time.Now()
+		r.askedBetter, r.betterPause = time.Now(), min(max(2*r.betterPause, betterEvery), betterAtMost)
 	}
 	r.askingSecret = true
 	rand.Shuffle(len(ask), func(i, j int) { ask[i], ask[j] = ask[j], ask[i] }) // peer IDs can be chosen
