@@ -71,7 +71,10 @@ func (s *Service) Join(ctx context.Context, id event.Conversation, w Way) (*Room
 	if err != nil {
 		return nil, err
 	}
-	_, _ = r.takeTyped(g.secret, g.from)
+	if s, ok := wiredSecret(g.secret, g.from); ok {
+		s.typed = true // and proved by who let us in: we know of nobody else
+		r.learn(s)
+	}
 	r.pending = g
 	if r, err = s.adopt(r); err != nil {
 		return nil, err

@@ -274,6 +274,41 @@ func TestSecretsOfEarlierVersions(t *testing.T) {
 	})
 }
 
+// TestNewcomersSecret: what a newcomer typed and was let in by is passed on, and known also
+// once whoever let him in is banned. That one needed no admission: he was in before there
+// was a password.
+func TestNewcomersSecret(t *testing.T) {
+	inTown(t, func(t *testing.T, w *town) {
+		a, b, n := w.person(), w.person(), w.person()
+		id := w.found(nil, a, b)
+		w.sync(id, a, b)
+		typed := []byte("swordfish")
+		if err := a.room(id).Configure(t.Context(), nil, &typed); err != nil {
+			t.Fatal(err)
+		}
+		good := pake.Stretch(id, 1, typed)
+		time.Sleep(2 * tickEvery)
+		b.has(id, good, true)
+		w.part(a, n, true)
+		if _, err := n.Join(t.Context(), id, Way{Nick: "newcomer", Password: []byte("swordfish"), Via: []peer.ID{b.id()}}); err != nil {
+			t.Fatal(err)
+		}
+		w.sync(id, b, n)
+		w.sync(id, a, b)
+		time.Sleep(2 * betterEvery)
+		n.inside(id, func(r *Room) {
+			if r.wireSecret() == nil {
+				t.Error("he does not pass it on")
+			}
+		})
+		a.does(id, ban(b))
+		n.arrives(b, id, a.lastAct(id))
+		a.halt()
+		n.has(id, good, true)
+		a.start()
+	})
+}
+
 // TestSetterLeft: the secret of a password is had also of him who set it and left.
 func TestSetterLeft(t *testing.T) {
 	inTown(t, func(t *testing.T, w *town) {

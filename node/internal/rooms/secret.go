@@ -24,7 +24,7 @@ type secret struct {
 	setting    event.ID // the event that set the password; none: one of ours that is not there yet
 	value      pake.Secret
 	from       peer.ID // who handed it over; ourselves: we set it
-	typed      bool    // here; from is the member who proved that he knows it, empty: a stranger did
+	typed      bool    // here; from is the member who proved that he knows it, or let us in by it; empty: a stranger
 }
 
 // maxSecrets are kept: which password is in force can change with what is heard of late,
