@@ -520,3 +520,49 @@ func TestPasswordOfBefore(t *testing.T) {
 		b.has(id, good, true)
 	})
 }
+
+// TestGuessStaysAGuess: an old password that is typed twice, and handed over by the stranger
+// who proved it and joined by that, does not displace the right one elsewhere.
+func TestGuessStaysAGuess(t *testing.T) {
+	inTown(t, func(t *testing.T, w *town) {
+		a, b, d, y, c := w.person(), w.person(), w.person(), w.person(), w.person()
+		id := w.guarded(a, b, d)
+		for range 2 {
+			for _, p := range []*person{b, d} {
+				w.sync(id, a, p)
+			}
+		}
+		w.part(a, b, true)
+		w.part(a, d, true)
+		w.part(b, d, true)
+		good := a.sets(id, "swordfish")
+		act := a.lastAct(id)
+		a.halt()
+		b.arrives(d, id, act)
+		d.arrives(b, id, act)
+		w.part(y, d, true)
+		w.part(c, b, true)
+		old := pake.Stretch(id, 2, []byte("old"))
+		g := &pb.JoinGrant{Secret: &pb.RoomSecret{Generation: 2, Setting: act.ID[:]}}
+		y.admits(id, 2, old, g, nil, nil)
+		c.admits(id, 2, good, g, nil, nil)
+		y.listens(id)
+		c.listens(id)
+		if _, err := d.Join(t.Context(), id, Way{Nick: "nick2", Password: []byte("swordfish")}); err != nil {
+			t.Fatal(err)
+		}
+		d.has(id, good, true)
+		if _, err := b.Join(t.Context(), id, Way{Nick: "nick1", Password: []byte("old")}); err != nil {
+			t.Fatal(err)
+		}
+		b.arrives(y, id, y.joinOf(id, event.ID(id)))
+		b.inside(id, func(r *Room) {
+			r.takeSecret(&pb.RoomSecret{Generation: 2, Setting: act.ID[:], Secret: old[:]}, y.id())
+		})
+		_, _ = b.Join(t.Context(), id, Way{Nick: "nick1", Password: []byte("old")})
+		w.part(b, d, false)
+		time.Sleep(2 * time.Minute)
+		d.has(id, good, true)
+		a.start()
+	})
+}

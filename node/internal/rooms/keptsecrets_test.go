@@ -309,6 +309,71 @@ func TestNewcomersSecret(t *testing.T) {
 	})
 }
 
+// TestTypedStaysTyped: what was typed is known also once the member is banned who said the same.
+func TestTypedStaysTyped(t *testing.T) {
+	inTown(t, func(t *testing.T, w *town) {
+		a, b, c, n := w.person(), w.person(), w.person(), w.person()
+		id := w.guarded(a, b)
+		w.sync(id, a, b)
+		w.part(a, b, true)
+		w.part(c, b, true)
+		good := a.sets(id, "swordfish")
+		act := a.lastAct(id)
+		if _, err := c.Join(t.Context(), id, Way{Nick: "c", Password: []byte("swordfish"), Via: []peer.ID{a.id()}}); err != nil {
+			t.Fatal(err)
+		}
+		w.sync(id, a, c)
+		b.arrives(a, id, act)
+		w.part(c, b, false)
+		if _, err := b.Join(t.Context(), id, Way{Nick: "nick1", Password: []byte("swordfish")}); err != nil {
+			t.Fatal(err)
+		}
+		b.has(id, good, true)
+		w.sync(id, b, c)
+		time.Sleep(2 * betterEvery)
+		a.does(id, ban(c))
+		b.arrives(a, id, a.lastAct(id))
+		a.halt()
+		w.part(c, b, true)
+		b.has(id, good, true)
+		_, err := n.Join(t.Context(), id, Way{Nick: "n", Password: []byte("swordfish"), Via: []peer.ID{b.id()}})
+		if err != nil {
+			t.Errorf("newcomer with the right password: %v", err)
+		}
+		a.start()
+	})
+}
+
+// TestRejoinThroughALaterMember: so it is of who comes back through somebody of whom he had not heard.
+func TestRejoinThroughALaterMember(t *testing.T) {
+	inTown(t, func(t *testing.T, w *town) {
+		a, b, n := w.person(), w.person(), w.person()
+		id := w.guarded(a, n)
+		w.sync(id, a, n)
+		if err := n.room(id).Leave(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		w.part(a, n, true)
+		w.part(b, n, true)
+		good := a.sets(id, "swordfish")
+		if _, err := b.Join(t.Context(), id, Way{Nick: "b", Password: []byte("swordfish"), Via: []peer.ID{a.id()}}); err != nil {
+			t.Fatal(err)
+		}
+		w.sync(id, a, b)
+		w.part(b, n, false)
+		if _, err := n.Join(t.Context(), id, Way{Nick: "nick1", Password: []byte("swordfish"), Via: []peer.ID{b.id()}}); err != nil {
+			t.Fatal(err)
+		}
+		w.sync(id, b, n)
+		time.Sleep(2 * betterEvery)
+		a.does(id, ban(b))
+		n.arrives(b, id, a.lastAct(id))
+		a.halt()
+		n.has(id, good, true)
+		a.start()
+	})
+}
+
 // TestSetterLeft: the secret of a password is had also of him who set it and left.
 func TestSetterLeft(t *testing.T) {
 	inTown(t, func(t *testing.T, w *town) {

@@ -260,8 +260,18 @@ func wiredSecret(m *pb.RoomSecret, p peer.ID) (secret, bool) {
 // learn keeps s unless something better is kept of that password.
 func (r *Room) learn(s secret) {
 	for _, x := range r.secrets {
-		if x.generation == s.generation && x.setting == s.setting && !r.better(s, x) {
+		if x.generation != s.generation || x.setting != s.setting {
+			continue
+		}
+		if !r.better(s, x) {
 			return
+		}
+		// What was typed stays so, whatever becomes of a member who says the same.
+		if x.typed && x.value == s.value {
+			if r.belief(s) <= hearsay {
+				return
+			}
+			s.typed = true
 		}
 	}
 	if err := r.keepSecret(r.svc.ctx, s); err != nil {
