@@ -20,7 +20,8 @@ import (
 	"p2pchat/protocol/room"
 )
 
-// What those try who know an old password, or had a key of the room.
+// What those try who know an old password, or had a key of the room. All sleeps are by the
+// town's clock, see inTown.
 
 // admits has p let in whoever knows s, whatever p is in the room; he confirms it once held
 // is closed and gives g. began gets a value for each dialogue.
@@ -293,28 +294,36 @@ func TestTypedForLater(t *testing.T) {
 	})
 }
 
+// missed makes a room of four in which a set the password good while b was away; c has
+// a standing, or none.
+func (w *town) missed(standing room.Standing) (id event.Conversation, a, b, c, m *person, good pake.Secret) {
+	w.t.Helper()
+	a, b, c, m = w.person(), w.person(), w.person(), w.person()
+	id = w.guarded(a, b, c, m)
+	if standing != room.None {
+		a.does(id, grantTo(c, standing))
+	}
+	for range 2 {
+		for _, q := range []*person{b, c, m} {
+			w.sync(id, a, q)
+		}
+	}
+	for _, q := range []*person{a, c, m} {
+		w.part(q, b, true)
+	}
+	good = a.sets(id, "swordfish")
+	c.has(id, good, true)
+	return id, a, b, c, m, good
+}
+
 // TestTypedAnew: who typed an old password that a member confirmed has the right one of an
 // owner, or by typing it where a member proves it.
 func TestTypedAnew(t *testing.T) {
 	for _, what := range []string{"owner", "member"} {
 		t.Run(what, func(t *testing.T) {
 			inTown(t, func(t *testing.T, w *town) {
-				a, b, c, m := w.person(), w.person(), w.person(), w.person()
-				id := w.guarded(a, b, c, m)
-				if what == "owner" {
-					a.does(id, grantTo(c, room.Owner))
-				}
-				for range 2 {
-					for _, q := range []*person{b, c, m} {
-						w.sync(id, a, q)
-					}
-				}
-				for _, q := range []*person{a, c, m} {
-					w.part(q, b, true)
-				}
-				good := a.sets(id, "swordfish")
+				id, a, b, c, m, good := w.missed(map[string]room.Standing{"owner": room.Owner, "member": room.None}[what])
 				act := a.lastAct(id)
-				c.has(id, good, true)
 				old := []byte("old")
 				m.admits(id, 2, pake.Stretch(id, 2, old), &pb.JoinGrant{Secret: &pb.RoomSecret{Generation: 2, Setting: act.ID[:]}}, nil, nil)
 				w.part(m, b, false)
@@ -345,18 +354,7 @@ func TestTypedAnew(t *testing.T) {
 // TestWordOfTheBanned is not confirmed by an old password that is typed out of habit.
 func TestWordOfTheBanned(t *testing.T) {
 	inTown(t, func(t *testing.T, w *town) {
-		a, b, c, m := w.person(), w.person(), w.person(), w.person()
-		id := w.guarded(a, b, c, m)
-		a.does(id, grantTo(c, room.Owner))
-		for range 2 {
-			for _, q := range []*person{b, c, m} {
-				w.sync(id, a, q)
-			}
-		}
-		for _, q := range []*person{a, c, m} {
-			w.part(q, b, true)
-		}
-		good := a.sets(id, "swordfish")
+		id, a, b, c, m, good := w.missed(room.Owner)
 		old := pake.Stretch(id, 2, []byte("old"))
 		m.lies(a, id, old)
 		b.arrives(m, id, a.lastAct(id))
